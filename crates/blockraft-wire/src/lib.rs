@@ -1,0 +1,41 @@
+//! Bytes to types and back, for everything that leaves a blockraft node.
+//!
+//! A frame is a versioned prelude, a postcard header and raw bodies ([`frame`]). Consensus ([`raft`]), the questions
+//! between nodes ([`node`]) and the client protocol have their types here; crates with wire types of their own use
+//! [`frame::encode`] and [`frame::decode`].
+//!
+//! # Where it stands
+//!
+//! Floor 1, on `blockraft-types`. It knows neither who is calling nor what is done with what it decoded.
+//!
+//! # Example
+//!
+//! ```
+//! use blockraft_types::message::TimeoutNow;
+//! use blockraft_types::{GroupId, Message, Position, Term};
+//! use blockraft_wire::raft::{self, RaftMessage};
+//!
+//! let message = Message::TimeoutNow(TimeoutNow { term: Term(3), last: Position::ZERO });
+//! let frame = raft::encode(&[RaftMessage::bare(GroupId(0), message.clone())])?;
+//! let decoded = raft::decode(frame)?;
+//! assert_eq!(decoded[0].message, message);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The contract
+//!
+//! 1. Decoding is total: any bytes give a value or a [`DecodeError`], never a panic.
+//! 2. Lengths are checked against the kind's [`Limits`] before anything is allocated. Decoding allocates at most four
+//!    times the frame's bytes and 64 KiB; bodies are slices of the frame.
+//! 3. A frame is exactly one frame: bytes behind the header's value or behind the bodies are refused.
+//! 4. Versions are refused by name. A number or the order of an enum's variants never changes its meaning within one.
+mod budget;
+mod header;
+
+pub mod frame;
+pub mod kind;
+pub mod node;
+pub mod raft;
+
+pub use frame::{DecodeError, EncodeError, Frame, Prelude};
+pub use kind::{Kind, Limits};

@@ -1,0 +1,231 @@
+//! Consensus messages on the wire: many of them per frame, of one or of many groups.
+//!
+//! The heads of AppendEntries stand in the postcard header, each right behind its message; the bodies follow raw, in
+//! the order of their heads, and come out as slices of the frame. Whether a body matches its head's *digest* is for
+//! the receiver to check: the wire compares lengths.
+
+use blockraft_types::entry::{EntryHead, EntryKind};
+use blockraft_types::message::{
+    AppendEntries, AppendEntriesReply, Heartbeat, HeartbeatReply, RequestVote, RequestVoteReply, StreamEpoch,
+    TimeoutNow,
+};
+use blockraft_types::{ChainDigest, GroupId, LogIndex, Membership, Message, Position, Term};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Budget;
+use crate::frame::{self, DecodeError, EncodeError};
+use crate::header::{BodyReader, HeaderReader};
+use crate::kind::Kind;
+
+/// One message of one group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaftMessage {
+    /// Whose message it is.
+    pub group: GroupId,
+    /// What is said.
+    pub message: Message,
+    /// The bodies of the entries, one for each head of an AppendEntries and empty where the entry has none; no
+    /// bodies at all for every other message.
+    pub bodies: Vec<Bytes>,
+}
+
+impl RaftMessage {
+    /// A message without entries.
+    #[must_use]
+    pub const fn bare(group: GroupId, message: Message) -> Self {
+        Self { group, message, bodies: Vec::new() }
+    }
+}
+
+/// Writes one frame.
+///
+/// # Errors
+/// Bodies that don't fit their heads, more than [`MESSAGES_MAX`] messages or [`HEADS_MAX`] heads, or a frame beyond
+/// [`CONTROL_FRAME_BYTES_MAX`](crate::kind::CONTROL_FRAME_BYTES_MAX).
+pub fn encode(messages: &[RaftMessage]) -> Result<Bytes, EncodeError> {
+    let serialise = |source| EncodeError::Header { kind: Kind::Raft, source };
+    at_most("messages", messages.len(), MESSAGES_MAX)?;
+    at_most("heads", messages.iter().map(|message| heads_of(&message.message).len()).sum(), HEADS_MAX)?;
+    let mut header = frame::header_writer().put(&(messages.len() as u32)).map_err(serialise)?;
+    let mut bodies = Vec::new();
+    for RaftMessage { group, message, bodies: own } in messages {
+        let heads = heads_of(message);
+        let fit = heads.len() == own.len()
+            && heads.iter().zip(own).all(|(head, body)| body.len() as u64 == u64::from(head.body_bytes));
+        if !fit {
+            return Err(EncodeError::Bodies { kind: Kind::Raft });
+        }
+        header = header.put(group).map_err(serialise)?.put(&WireMessage::of(message)).map_err(serialise)?;
+        for head in heads {
+            header = header.put(head).map_err(serialise)?;
+        }
+        bodies.extend(own.iter().cloned());
+    }
+    frame::seal(Kind::Raft, header, bodies).map(frame::Frame::into_contiguous)
+}
+
+/// Reads one frame. The bodies are slices of it: a body that is kept keeps the whole frame.
+///
+/// # Errors
+/// The bytes are not exactly one frame of this kind in the supported version; the lengths of the bodies don't add up;
+/// there are more messages or heads than a frame may hold.
+pub fn decode(frame: Bytes) -> Result<Vec<RaftMessage>, DecodeError> {
+    let mut budget = Budget::of_frame(Kind::Raft, frame.len());
+    let opened = frame::open(Kind::Raft, frame)?;
+    let mut reader = HeaderReader::new(&opened.header);
+    let mut tail = BodyReader::new(opened.body);
+    let count = counted("messages", take::<u32>(&mut reader)?, MESSAGES_MAX)?;
+    let mut heads_left = HEADS_MAX;
+    budget.charge_vec::<RaftMessage>(count)?;
+    let mut messages = Vec::with_capacity(count);
+    for _ in 0..count {
+        let group = take(&mut reader)?;
+        let (message, bodies) = match take(&mut reader)? {
+            WireMessage::AppendEntries(start) => {
+                let heads = counted("heads", start.heads, heads_left)?;
+                heads_left -= heads;
+                let (heads, bodies) = take_entries(heads, &mut reader, &mut tail, &mut budget)?;
+                (start.with_heads(heads), bodies)
+            }
+            WireMessage::RequestVote(message) => (Message::RequestVote(message), Vec::new()),
+            WireMessage::RequestVoteReply(message) => (Message::RequestVoteReply(message), Vec::new()),
+            WireMessage::AppendEntriesReply(message) => (Message::AppendEntriesReply(message), Vec::new()),
+            WireMessage::Heartbeat(message) => (Message::Heartbeat(message), Vec::new()),
+            WireMessage::HeartbeatReply(message) => (Message::HeartbeatReply(message), Vec::new()),
+            WireMessage::TimeoutNow(message) => (Message::TimeoutNow(message), Vec::new()),
+        };
+        messages.push(RaftMessage { group, message, bodies });
+    }
+    frame::end_of_header(Kind::Raft, &reader)?;
+    match tail.rest_bytes() {
+        0 => Ok(messages),
+        _ => Err(DecodeError::Bodies { kind: Kind::Raft }),
+    }
+}
+
+fn take_entries(
+    count: usize,
+    reader: &mut HeaderReader<'_>,
+    tail: &mut BodyReader,
+    budget: &mut Budget,
+) -> Result<(Vec<EntryHead>, Vec<Bytes>), DecodeError> {
+    budget.charge_vec::<EntryHead>(count)?;
+    budget.charge_vec::<Bytes>(count)?;
+    let mut heads = Vec::with_capacity(count);
+    let mut bodies = Vec::with_capacity(count);
+    for _ in 0..count {
+        let head: EntryHead = take(reader)?;
+        if let EntryKind::Membership(membership) = &head.kind {
+            budget.charge(membership_bytes(membership))?;
+        }
+        bodies.push(tail.take(head.body_bytes.into()).ok_or(DecodeError::Bodies { kind: Kind::Raft })?);
+        heads.push(head);
+    }
+    Ok((heads, bodies))
+}
+
+/// A message as it stands in the header: AppendEntries with the number of its heads, which follow it.
+///
+/// The order of the variants is the wire's: it changes only with the version.
+#[derive(Serialize, Deserialize)]
+enum WireMessage {
+    RequestVote(RequestVote),
+    RequestVoteReply(RequestVoteReply),
+    AppendEntries(AppendStart),
+    AppendEntriesReply(AppendEntriesReply),
+    Heartbeat(Heartbeat),
+    HeartbeatReply(HeartbeatReply),
+    TimeoutNow(TimeoutNow),
+}
+
+#[derive(Serialize, Deserialize)]
+struct AppendStart {
+    term: Term,
+    stream: StreamEpoch,
+    prev: Position,
+    prev_chain: ChainDigest,
+    leader_commit: LogIndex,
+    heads: u32,
+}
+
+impl WireMessage {
+    fn of(message: &Message) -> Self {
+        match message {
+            Message::RequestVote(message) => Self::RequestVote(*message),
+            Message::RequestVoteReply(message) => Self::RequestVoteReply(*message),
+            Message::AppendEntries(message) => Self::AppendEntries(AppendStart {
+                term: message.term,
+                stream: message.stream,
+                prev: message.prev,
+                prev_chain: message.prev_chain,
+                leader_commit: message.leader_commit,
+                heads: message.heads.len() as u32,
+            }),
+            Message::AppendEntriesReply(message) => Self::AppendEntriesReply(*message),
+            Message::Heartbeat(message) => Self::Heartbeat(*message),
+            Message::HeartbeatReply(message) => Self::HeartbeatReply(*message),
+            Message::TimeoutNow(message) => Self::TimeoutNow(*message),
+        }
+    }
+}
+
+impl AppendStart {
+    fn with_heads(self, heads: Vec<EntryHead>) -> Message {
+        Message::AppendEntries(AppendEntries {
+            term: self.term,
+            stream: self.stream,
+            prev: self.prev,
+            prev_chain: self.prev_chain,
+            heads,
+            leader_commit: self.leader_commit,
+        })
+    }
+}
+
+fn heads_of(message: &Message) -> &[EntryHead] {
+    match message {
+        Message::AppendEntries(message) => &message.heads,
+        Message::RequestVote(_)
+        | Message::RequestVoteReply(_)
+        | Message::AppendEntriesReply(_)
+        | Message::Heartbeat(_)
+        | Message::HeartbeatReply(_)
+        | Message::TimeoutNow(_) => &[],
+    }
+}
+
+fn take<T: serde::de::DeserializeOwned>(reader: &mut HeaderReader<'_>) -> Result<T, DecodeError> {
+    reader.take().map_err(|source| DecodeError::Header { kind: Kind::Raft, source })
+}
+
+fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), EncodeError> {
+    if max < found {
+        return Err(EncodeError::TooMany { what, found: found as u64, max: max as u64 });
+    }
+    Ok(())
+}
+
+fn counted(what: &'static str, found: u32, max: usize) -> Result<usize, DecodeError> {
+    if max < found as usize {
+        return Err(DecodeError::TooMany { what, found: found.into(), max: max as u64 });
+    }
+    Ok(found as usize)
+}
+
+/// What a membership takes in memory, from above: a node of a `BTreeMap` holds 11 pairs and is at least half full,
+/// unless it is the only one.
+fn membership_bytes(membership: &Membership) -> usize {
+    let maps = [&membership.voters, &membership.outgoing, &membership.learners];
+    let nodes: usize = maps.into_iter().map(|map| map.len().div_ceil(5)).sum();
+    size_of::<Membership>() + nodes * BTREE_NODE_BYTES
+}
+
+/// The most messages in one frame.
+pub const MESSAGES_MAX: usize = 512;
+
+/// The most heads in one frame, those of all its messages together.
+pub const HEADS_MAX: usize = 8_192;
+
+/// 11 pairs of 24 bytes, a parent, two lengths; inner nodes and rounding are covered by the half-full count.
+const BTREE_NODE_BYTES: usize = 320;
