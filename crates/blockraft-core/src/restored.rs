@@ -1,0 +1,91 @@
+//! What a member remembers when it starts.
+
+use alloc::vec::Vec;
+
+use blockraft_types::{ClusterId, EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use thiserror::Error;
+
+use crate::log_point::LogPoint;
+
+/// What was durable when the process ended, read back from the log store and the state machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// This member.
+    pub id: NodeId,
+    /// Its group.
+    pub group: GroupId,
+    /// Term and vote.
+    pub hard_state: HardState,
+    /// The compacted end of the log; the genesis point if nothing was ever compacted.
+    pub anchor: LogPoint,
+    /// The last entry of the log; equal to `anchor` when there is none.
+    pub last: LogPoint,
+    /// The first position of each term after `anchor`, in order.
+    pub terms: Vec<Position>,
+    /// The last entry that the state machine holds. It was committed, so committing starts here or at the anchor.
+    pub applied: LogIndex,
+    /// The configuration in force at max(`applied`, `anchor`).
+    pub membership: Membership,
+    /// The entry that brought it; zero if the group was born with it.
+    pub membership_index: LogIndex,
+    /// The heads of every entry after max(`applied`, `anchor`).
+    pub tail: Vec<EntryHead>,
+}
+
+/// Why a member can't start from what it was given: the parts contradict each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Zero is not a node.
+    #[error("node id zero names nobody")]
+    NoId,
+    /// The state machine holds entries that the log does not reach.
+    #[error("applied up to entry {applied}, but the log ends at {last}")]
+    AppliedBeyondLog {
+        /// The last applied entry.
+        applied: LogIndex,
+        /// The last entry of the log.
+        last: LogIndex,
+    },
+    /// The term boundaries are not in order or don't lead from the anchor to the last entry.
+    #[error("the term boundaries don't lead from the anchor to the last entry")]
+    Terms,
+    /// The tail isn't the end of the log: a gap, another term, or a broken digest chain.
+    #[error("the heads after the applied entry break off at {index}")]
+    Tail {
+        /// The first entry that is missing or doesn't fit.
+        index: LogIndex,
+    },
+    /// The log has entries of a later term than the hard state.
+    #[error("the last entry {last} is of a later term than the hard state")]
+    HardStateTooOld {
+        /// The last entry.
+        last: Position,
+    },
+    /// The configuration comes from an entry that isn't applied.
+    #[error("the configuration comes from entry {index}, which is not applied")]
+    MembershipNotApplied {
+        /// The entry.
+        index: LogIndex,
+    },
+}
+
+impl Restored {
+    /// A member on its first day: an empty log of a group that is born with `membership`.
+    #[must_use]
+    pub fn born(id: NodeId, cluster: ClusterId, group: GroupId, membership: Membership) -> Self {
+        let genesis = LogPoint::genesis(cluster, group, &membership);
+        Self {
+            id,
+            group,
+            hard_state: HardState::default(),
+            anchor: genesis,
+            last: genesis,
+            terms: Vec::new(),
+            applied: LogIndex::ZERO,
+            membership,
+            membership_index: LogIndex::ZERO,
+            tail: Vec::new(),
+        }
+    }
+}

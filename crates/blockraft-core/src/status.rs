@@ -1,0 +1,70 @@
+//! A member seen from outside, for people and metrics.
+
+use alloc::collections::BTreeMap;
+
+use blockraft_types::{HardState, LogIndex, Membership, NodeId, Position, Role};
+
+/// A member's state at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Status {
+    /// The member.
+    pub id: NodeId,
+    /// Its role.
+    pub role: Role,
+    /// Its term and vote.
+    pub hard_state: HardState,
+    /// The leader of its term, if it knows it.
+    pub leader: Option<NodeId>,
+    /// The compacted end of its log.
+    pub anchor: Position,
+    /// The last entry of its log.
+    pub last: Position,
+    /// The last entry that is durable here.
+    pub durable_index: LogIndex,
+    /// The last entry known to be committed.
+    pub commit_index: LogIndex,
+    /// The last entry that the state machine has applied.
+    pub applied_index: LogIndex,
+    /// Every member is known to hold the log up to here and it is applied: it may be compacted.
+    pub compactable_through: LogIndex,
+    /// Bytes of bodies that are not yet committed.
+    pub uncommitted_bytes: u64,
+    /// The configuration in force.
+    pub membership: Membership,
+    /// Who is being made leader.
+    pub transferring_to: Option<NodeId>,
+    /// How far the others are; empty unless this member leads.
+    pub progress: BTreeMap<NodeId, ProgressStatus>,
+}
+
+/// How far a follower is, in its leader's eyes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProgressStatus {
+    /// How entries are being sent to it.
+    pub state: ProgressState,
+    /// The last entry known to be durable there.
+    pub match_index: LogIndex,
+    /// The next entry to send.
+    pub next_index: LogIndex,
+    /// Appends that it has not acknowledged.
+    pub inflight_messages: usize,
+    /// Bytes of bodies in them.
+    pub inflight_bytes: u64,
+    /// Ticks since it was last heard.
+    pub silent_ticks: u32,
+    /// The entry whose payload it waits for.
+    pub waiting_for: Option<LogIndex>,
+}
+
+/// How a leader sends entries to a follower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProgressState {
+    /// Where the logs part is unknown: one append at a time.
+    Probe,
+    /// The logs agree: appends are pipelined up to the window.
+    Replicate,
+    /// It needs entries that are compacted here.
+    NeedsSnapshot,
+    /// It lost what it had acknowledged: it gets nothing and isn't counted.
+    Fenced,
+}
