@@ -2,7 +2,7 @@
 //!
 //! A log keeps what a member of a Raft group must never forget: its term and vote, and its entries. This crate has the
 //! trait ([`LogStore`]), the values that go through it ([`Batch`], [`Anchor`], [`LogState`]), a log in memory
-//! ([`MemoryDisk`]) and a suite that judges any implementation.
+//! ([`MemoryDisk`]), a wrapper that fails on demand ([`FaultyLog`]) and a [suite] that judges any implementation.
 //!
 //! It is not a database: it never asks what the bytes of an entry mean, who leads, or who the peers are.
 //!
@@ -61,15 +61,22 @@
 pub mod admission;
 pub mod batch;
 pub mod cause;
+mod chance;
+pub mod faulty;
 pub mod memory;
 pub mod reader;
 pub mod state;
 pub mod store;
+pub mod suite;
 
 pub use admission::Admission;
 pub use batch::Batch;
 pub use cause::Cause;
+pub use faulty::{FailingWrite, FaultyLog, LogFaults, Reached, Stall};
 pub use memory::{MemoryDisk, MemoryLog, Syncs};
 pub use reader::{ENTRY_OVERHEAD_BYTES, LogReader, ReadError};
 pub use state::{Anchor, LogState, Misfit};
 pub use store::{CompactError, CreateGroupError, LoadError, LogStore, PersistError, ResetError, WriteTotals};
+
+#[cfg(test)]
+mod tests;

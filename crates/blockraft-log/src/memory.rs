@@ -104,6 +104,13 @@ impl MemoryDisk {
     }
 }
 
+#[cfg(test)]
+impl MemoryLog {
+    pub(crate) fn forget_group(&mut self, group: GroupId) {
+        lock(&self.view.platter).groups.remove(&group);
+    }
+}
+
 impl LogStore for MemoryLog {
     fn groups(&self) -> Vec<GroupId> {
         self.view.live().map(|platter| platter.groups.keys().copied().collect()).unwrap_or_default()

@@ -30,7 +30,7 @@ use crate::state::{Anchor, LogState, Misfit};
 ///
 /// # Is mine right?
 ///
-/// The conformance suite of this crate knows.
+/// [`suite::run`](crate::suite::run) tells.
 pub trait LogStore: fmt::Debug + Send + 'static {
     /// The groups that have a log here, in the order of their ids.
     fn groups(&self) -> Vec<GroupId>;

@@ -1,0 +1,78 @@
+//! The conformance suite: run it against your own [`LogStore`] in about ten lines.
+//!
+//! ```
+//! use blockraft_log::{LogStore, MemoryDisk, suite};
+//!
+//! struct Rig(MemoryDisk);
+//!
+//! impl suite::Directory for Rig {
+//!     fn open(&self) -> Box<dyn LogStore> {
+//!         Box::new(self.0.open())
+//!     }
+//!     fn cut_power(&self) -> suite::PowerCut {
+//!         self.0.cut_power();
+//!         suite::PowerCut::Done
+//!     }
+//! }
+//!
+//! suite::run(&|| Box::new(Rig(MemoryDisk::new())))?;
+//! # Ok::<(), suite::Violation>(())
+//! ```
+//!
+//! It is deterministic: a store that fails once fails again, at the same claim and with the same words. It can't prove
+//! that a store survives a real power cut, a damaged file or a killed process; those need the store's own tests.
+
+mod author;
+mod claims;
+mod random;
+
+use thiserror::Error;
+
+use crate::store::LogStore;
+
+/// A place that holds a log while no process has it open: a temporary directory, a pretended disk.
+pub trait Directory {
+    /// Opens the log as a process that starts would; empty at first. The suite drops a store and its readers before it
+    /// asks again.
+    fn open(&self) -> Box<dyn LogStore>;
+
+    /// Cuts the power while no store is open: what isn't durable is gone.
+    fn cut_power(&self) -> PowerCut {
+        PowerCut::Impossible
+    }
+}
+
+/// Whether a directory could lose its power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerCut {
+    /// It did.
+    Done,
+    /// It can't: claims about durability are then judged by reopening alone.
+    Impossible,
+}
+
+/// A claim of the seam that a store doesn't keep.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the store breaks the claim `{claim}`: {what}")]
+pub struct Violation {
+    /// The name of the claim.
+    pub claim: &'static str,
+    /// What was seen and what was expected.
+    pub what: String,
+}
+
+/// Judges a store by every claim of the seam, each in a fresh and empty directory, and stops at the first one broken.
+///
+/// # Errors
+///
+/// The [`Violation`].
+///
+/// # Panics
+///
+/// If the store does.
+pub fn run(fresh: &dyn Fn() -> Box<dyn Directory>) -> Result<(), Violation> {
+    for (claim, check) in claims::CLAIMS.iter().chain(random::CLAIMS) {
+        check(fresh().as_ref()).map_err(|what| Violation { claim, what })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The suite judges the stores of this crate, and wrong stores judge the suite.
+
+mod broken;
+mod faults;
+
+use crate::store::LogStore;
+use crate::suite::{self, Directory, PowerCut, Violation};
+use crate::tests::broken::{Broken, Bug};
+use crate::{FaultyLog, LogFaults, MemoryDisk, Syncs};
+
+/// A pretended disk, and what stands between it and the suite.
+struct Rig {
+    disk: MemoryDisk,
+    wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>,
+}
+
+impl Directory for Rig {
+    fn open(&self) -> Box<dyn LogStore> {
+        (self.wrap)(self.disk.open())
+    }
+
+    fn cut_power(&self) -> PowerCut {
+        self.disk.cut_power();
+        PowerCut::Done
+    }
+}
+
+fn judge(syncs: Syncs, wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>) -> Result<(), Violation> {
+    suite::run(&|| {
+        let disk = MemoryDisk::new();
+        disk.set_syncs(syncs);
+        Box::new(Rig { disk, wrap })
+    })
+}
+
+/// The claim that a store with this bug is caught by.
+fn caught_by(wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>) -> &'static str {
+    judge(Syncs::Honoured, wrap).map_or_else(|violation| violation.claim, |()| "nothing")
+}
+
+#[test]
+fn the_log_in_memory_keeps_every_claim() {
+    assert_eq!(judge(Syncs::Honoured, |log| Box::new(log)), Ok(()));
+}
+
+#[test]
+fn a_faulty_log_without_faults_keeps_every_claim() {
+    assert_eq!(judge(Syncs::Honoured, |log| Box::new(FaultyLog::new(log, LogFaults::none()))), Ok(()));
+}
+
+#[test]
+fn a_disk_that_swallows_syncs_is_found_out() {
+    let violation = judge(Syncs::Swallowed, |log| Box::new(log)).expect_err("tickets are redeemed early");
+    assert_eq!(violation.claim, "what_has_a_receipt_survives_a_power_cut");
+}
+
+macro_rules! found_out {
+    ($($bug:ident by $claim:literal),+ $(,)?) => {
+        #[test]
+        fn every_wrong_store_is_found_out() {
+            $(assert_eq!(caught_by(|log| Box::new(Broken::new(log, Bug::$bug))), $claim, stringify!($bug));)+
+        }
+    };
+}
+
+found_out! {
+    ForgetsTruncation by "a_truncation_drops_the_tail",
+    ForgetsVote by "what_was_persisted_comes_back",
+    ForgetsLastBatch by "a_group_that_is_not_here_is_named",
+    ReversesReceipts by "every_batch_gets_its_receipt_in_order",
+    MixesGroups by "groups_do_not_mix",
+    PersistsOneByOne by "one_call_syncs_once_however_many_batches",
+    WritesPartOfAMisfit by "what_does_not_fit_is_refused_whole",
+    TakesAnyHardState by "a_hard_state_never_goes_back",
+    ForgetsCompaction by "a_compaction_moves_the_anchor",
+    ForgetsVoteAtReset by "a_reset_begins_anew_and_keeps_the_vote",
+    IgnoresByteBound by "reads_are_bounded_and_never_empty_handed",
+    SkipsTheEntryTooLarge by "reads_are_bounded_and_never_empty_handed",
+    ReadsAnOldView by "a_reader_sees_what_is_persisted_after_it_was_made",
+}
