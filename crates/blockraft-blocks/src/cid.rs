@@ -267,7 +267,10 @@ impl FromStr for Codec {
     fn from_str(name: &str) -> Result<Self, ParseCodecError> {
         let named = Self::NAMED.iter().find(|(known, _)| *known == name).map(|(_, codec)| *codec);
         named
-            .or_else(|| u64::from_str_radix(name.strip_prefix("0x")?, 16).ok().map(Self))
+            .or_else(|| {
+                let digits = name.strip_prefix("0x").filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()))?;
+                u64::from_str_radix(digits, 16).ok().map(Self)
+            })
             .ok_or_else(|| ParseCodecError { name: name.to_owned() })
     }
 }

@@ -15,13 +15,13 @@
 //!
 //! # What it promises
 //!
-//! - No [`Block`] with wrong bytes can be made, and no store that keeps its seam's promises returns one.
+//! - No [`Block`] with wrong bytes can be made, and no store that passes the [`suite`] returns one.
 //! - Parsing is total: any bytes give a value or a named error, and never a panic or an unbounded allocation.
 //!
 //! # Where it stands
 //!
 //! Floor 0: it knows nothing of Raft, networks or files. The stores on disk are `blockraft-blocks-segment` and
-//! `blockraft-blocks-rocksdb`; they stand above it and keep the same promises.
+//! `blockraft-blocks-rocksdb`; they stand above it and pass the same [`suite`].
 //!
 //! # When not to use it
 //!
@@ -35,7 +35,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # futures::executor::block_on(async {
 //! let block = Block::hash(HashCode::Sha2_256, "hello world");
-//! assert_eq!(block.cid(Codec::RAW).to_string(), "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e");
+//! assert_eq!(block.cid(Codec::RAW).to_string(), "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e");
 //!
 //! let store = MemoryStore::new();
 //! assert_eq!(store.put(block.clone()).await?, PutOutcome::Created);
@@ -47,16 +47,22 @@
 
 pub mod block;
 pub mod cid;
+pub mod fault;
 pub mod hash;
 pub mod limits;
 pub mod memory;
 pub mod multihash;
 pub mod store;
+pub mod suite;
 
 pub use block::Block;
 pub use cid::{Cid, CidTarget, Codec};
+pub use fault::FaultyStore;
 pub use hash::HashCode;
 pub use limits::BlockLimits;
 pub use memory::MemoryStore;
 pub use multihash::Multihash;
 pub use store::{BlockStore, DeleteOutcome, Listed, Lookup, Page, PutOutcome, ReadError, WriteError};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::block::Block;
+
 /// The largest block a place of entry accepts.
 ///
 /// It binds at ingress only. What a cluster has once accepted, every node goes on accepting up to [`BLOCK_BYTES_MAX`],
@@ -66,6 +68,15 @@ impl Default for BlockLimits {
     fn default() -> Self {
         Self { block_bytes_max: 2 << 20 }
     }
+}
+
+/// Whether a store may take `block` at all.
+///
+/// # Errors
+///
+/// [`BlockTooLarge`] if it is over [`BLOCK_BYTES_MAX`].
+pub fn check_storable(block: &Block) -> Result<(), BlockTooLarge> {
+    BlockLimits { block_bytes_max: BLOCK_BYTES_MAX }.check(block.bytes().len() as u64)
 }
 
 /// The largest block that any store, frame or log entry is made for: 64 MiB.

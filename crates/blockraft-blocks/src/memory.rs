@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::block::Block;
-use crate::limits::{BLOCK_BYTES_MAX, BlockTooLarge};
+use crate::limits::check_storable;
 use crate::multihash::Multihash;
 use crate::store::{BlockStore, DeleteOutcome, Listed, Lookup, Page, PutOutcome, ReadError, WriteError};
 
@@ -45,15 +45,24 @@ impl MemoryStore {
     /// Flips a bit of a block's copy, as a bad disk would, and tells whether there was one to flip. For tests of what
     /// happens next: reads answer [`Lookup::Damaged`], and a put repairs.
     pub fn damage(&self, multihash: &Multihash) -> bool {
-        let mut shelf = self.shelf();
+        let mut guard = self.shelf();
+        let shelf = &mut *guard;
         let Some(bytes) = shelf.blocks.get_mut(multihash) else { return false };
         let mut damaged = bytes.to_vec();
         match damaged.first_mut() {
             Some(first) => *first ^= 1,
-            None => damaged.push(0),
+            None => {
+                damaged.push(0);
+                shelf.bytes += 1;
+            }
         }
         *bytes = damaged.into();
         true
+    }
+
+    /// Opens a closed store again, with all it kept: a place that remembers, for tests without files.
+    pub fn reopen(&self) {
+        self.shelf().closed = false;
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
@@ -130,10 +139,8 @@ impl BlockStore for MemoryStore {
 
 impl Shelf {
     fn put(&mut self, block: &Block, bytes_max: u64) -> Result<PutOutcome, WriteError> {
+        check_storable(block)?;
         let length = block.bytes().len() as u64;
-        if length > u64::from(BLOCK_BYTES_MAX) {
-            return Err(BlockTooLarge { bytes: length, bytes_max: BLOCK_BYTES_MAX }.into());
-        }
         match self.blocks.entry(*block.multihash()) {
             // Comparing with verified bytes finds any damage.
             Entry::Occupied(kept) if kept.get() == block.bytes() => Ok(PutOutcome::AlreadyPresent),

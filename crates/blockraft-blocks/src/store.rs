@@ -43,6 +43,10 @@ use crate::multihash::Multihash;
 /// # What it must never do
 ///
 /// Interpret block bytes, remember codecs, evict blocks on its own, or wait for a timer before it makes writes durable.
+///
+/// # Checking an implementation
+///
+/// [`suite::run`](crate::suite::run) checks all of this but power cuts against any implementation, in about ten lines.
 #[async_trait]
 pub trait BlockStore: Send + Sync + fmt::Debug + 'static {
     /// Stores blocks, durably, and tells for each in order whether it was new.

@@ -1,0 +1,5 @@
+mod cid;
+mod fault;
+mod memory;
+mod multihash;
+mod suite;
