@@ -1,0 +1,336 @@
+//! The state machine: committed entries in, outcomes and effects out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use blockraft_blocks::Multihash;
+use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, Position};
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::batch::{self, DecodeBatchError};
+use crate::command::Command;
+use crate::flusher::CatalogFlusher;
+use crate::outcome::Outcome;
+use crate::reader::{CatalogReader, RowError, row_in};
+use crate::row::{CatalogState, DecodeRecordError, Keys, Row, StateRecord};
+use crate::shared::Shared;
+use crate::table::{Change, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
+
+/// The replicated state machine of one group: which blocks exist.
+///
+/// One owner applies committed entries in the order of the log. [`readers`](Self::reader) and
+/// [`flushers`](Self::flusher) work beside it, from any thread.
+#[derive(Debug)]
+pub struct Catalog<T: Table> {
+    shared: Arc<Shared<T>>,
+    keys: Keys,
+    genesis: ChainDigest,
+    state: CatalogState,
+    /// Set for good by the first write that failed: what the table holds since is unknown.
+    writes: Writes,
+}
+
+/// What applying one entry did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The entry.
+    pub position: Position,
+    /// One outcome for each command of its body, in order; none for an entry of consensus itself.
+    pub outcomes: Vec<Outcome>,
+    /// What changed for the data plane, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// A change that concerns the bytes of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// The block became visible: its payload must stay.
+    Live {
+        /// Its name.
+        multihash: Multihash,
+        /// Its length in bytes.
+        length: u32,
+        /// Its bytes, when they came in the log: they have to reach the block store before the log may be compacted
+        /// past this entry.
+        inline: Option<Bytes>,
+    },
+    /// The block became invisible: its payload may be reclaimed once the log is compacted past this entry, unless the
+    /// block is visible again by then.
+    Dead {
+        /// Its name.
+        multihash: Multihash,
+        /// Its length in bytes.
+        length: u32,
+    },
+}
+
+/// Why a catalog could not be opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The table holds the catalog of another cluster, of other founding members, or of another group.
+    #[error("the table holds the catalog of another log, which began with {found:?} and not with {expected:?}")]
+    Foreign {
+        /// The chain digest that the log of this catalog began with.
+        found: ChainDigest,
+        /// The one that the caller's log began with.
+        expected: ChainDigest,
+    },
+    /// The catalog's state can't be read: it is damaged, or of a newer release.
+    #[error("the catalog's state can't be read")]
+    State {
+        /// What is wrong with it.
+        #[source]
+        source: DecodeRecordError,
+    },
+    /// There are rows and no state: something removed it.
+    #[error("the catalog has rows and no state")]
+    StateMissing,
+    /// The table couldn't be read.
+    #[error("reading the catalog's state")]
+    Table {
+        /// What the table said.
+        #[source]
+        source: ReadError,
+    },
+}
+
+/// Why an entry was not applied. Each of these stops the member: skipping the entry would let replicas part in silence.
+/// Nothing of the call's entries was applied, except after [`Write`](Self::Write), where that is unknown.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The entry is not the one after the last one applied.
+    #[error("entry {found} does not come after {applied}, which was applied last")]
+    OutOfOrder {
+        /// The entry that came.
+        found: Position,
+        /// The last one applied.
+        applied: Position,
+    },
+    /// The entry continues another log than the one applied so far.
+    #[error("entry {position} continues another log than the one applied so far")]
+    Chain {
+        /// The entry.
+        position: Position,
+    },
+    /// The body is not the one that the head describes.
+    #[error("the body of entry {position} is damaged")]
+    Body {
+        /// The entry.
+        position: Position,
+    },
+    /// The body is no batch of commands that this release can read.
+    #[error("the body of committed entry {position} is no batch of commands")]
+    Undecodable {
+        /// The entry.
+        position: Position,
+        /// What is wrong with it.
+        #[source]
+        source: DecodeBatchError,
+    },
+    /// A row that the entry needs could not be read.
+    #[error("reading a row for entry {position}")]
+    Row {
+        /// The entry.
+        position: Position,
+        /// What is wrong.
+        #[source]
+        source: RowError,
+    },
+    /// The entries could not be written.
+    #[error("writing what entries up to {position} changed")]
+    Write {
+        /// The last entry of the call.
+        position: Position,
+        /// What the table said.
+        #[source]
+        source: WriteError,
+    },
+    /// A write or a flush failed before: nothing is applied until the catalog is opened anew.
+    #[error("the catalog stopped after a failed write or flush")]
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writes {
+    Sound,
+    Failed,
+}
+
+impl<T: Table> Catalog<T> {
+    /// Opens the catalog of `group` in `table`, or begins it there. `genesis` is the chain digest before the group's
+    /// first entry.
+    ///
+    /// A table that was open before a crash may be behind what was applied then: apply again from
+    /// [`state`](Self::state) on.
+    ///
+    /// # Errors
+    /// The table holds another log's catalog, a newer release's, or a damaged one; or it can't be read.
+    pub fn open(table: T, group: GroupId, genesis: ChainDigest) -> Result<Self, OpenError> {
+        let keys = Keys::of(group);
+        let state = read_state(table.view().as_ref(), keys, genesis)?;
+        let shared = Arc::new(Shared::new(table, state));
+        Ok(Self { shared, keys, genesis, state, writes: Writes::Sound })
+    }
+
+    /// How far the catalog has come.
+    #[must_use]
+    pub const fn state(&self) -> CatalogState {
+        self.state
+    }
+
+    /// A reader, for any thread.
+    #[must_use]
+    pub fn reader(&self) -> CatalogReader<T> {
+        CatalogReader::new(Arc::clone(&self.shared), self.keys)
+    }
+
+    /// A flusher, for any thread.
+    #[must_use]
+    pub fn flusher(&self) -> CatalogFlusher<T> {
+        CatalogFlusher::new(Arc::clone(&self.shared))
+    }
+
+    /// Applies one committed entry; see [`apply_many`](Self::apply_many).
+    ///
+    /// # Errors
+    /// As [`apply_many`](Self::apply_many).
+    pub fn apply(&mut self, entry: &Entry) -> Result<Applied, ApplyError> {
+        let applied = self.apply_many(core::slice::from_ref(entry))?;
+        Ok(applied.into_iter().next().expect("apply_many answers for each entry"))
+    }
+
+    /// Applies committed entries, the first of which follows the last one applied, in one batch of the table together
+    /// with the new position. The result is the same however entries are split over calls.
+    ///
+    /// Not durable when it returns: the log is the write-ahead log, and may be compacted only up to what a
+    /// [`flush`](CatalogFlusher::flush) returned. All memory that it takes besides is in proportion to the entries.
+    ///
+    /// # Errors
+    /// See [`ApplyError`]: each one is a reason to stop.
+    pub fn apply_many(&mut self, entries: &[Entry]) -> Result<Vec<Applied>, ApplyError> {
+        if self.writes == Writes::Failed || self.shared.flush_failed() {
+            return Err(ApplyError::Stopped);
+        }
+        let Some(last) = entries.last() else {
+            return Ok(Vec::new());
+        };
+        let mut run =
+            Run { view: self.shared.table().view(), keys: self.keys, state: self.state, rows: BTreeMap::new() };
+        let applied = entries.iter().map(|entry| run.apply(entry)).collect::<Result<Vec<_>, _>>()?;
+        let (state, batch) = run.finish(self.genesis);
+        if let Err(source) = self.shared.table().write(batch) {
+            self.writes = Writes::Failed;
+            return Err(ApplyError::Write { position: last.head.position, source });
+        }
+        self.state = state;
+        self.shared.advance(state);
+        Ok(applied)
+    }
+}
+
+/// The state under construction while entries are applied.
+struct Run<'a> {
+    view: Box<dyn View + 'a>,
+    keys: Keys,
+    state: CatalogState,
+    /// Rows that differ from the view, `None` for those that are gone.
+    rows: BTreeMap<Multihash, Option<Row>>,
+}
+
+impl Run<'_> {
+    fn apply(&mut self, entry: &Entry) -> Result<Applied, ApplyError> {
+        let position = entry.head.position;
+        let applied = self.state.position;
+        if position.index != applied.index.next() || position.term < applied.term {
+            return Err(ApplyError::OutOfOrder { found: position, applied });
+        }
+        if !entry.head.follows(self.state.chain) {
+            return Err(ApplyError::Chain { position });
+        }
+        if !entry.body_matches_head() {
+            return Err(ApplyError::Body { position });
+        }
+        let commands = match entry.head.kind {
+            EntryKind::Command => {
+                batch::decode(&entry.body).map_err(|source| ApplyError::Undecodable { position, source })?
+            }
+            EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
+        };
+        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut effects = Vec::new();
+        for command in commands {
+            let (outcome, effect) =
+                self.obey(position, command).map_err(|source| ApplyError::Row { position, source })?;
+            outcomes.push(outcome);
+            effects.extend(effect);
+        }
+        self.state.position = position;
+        self.state.chain = entry.head.chain;
+        Ok(Applied { position, outcomes, effects })
+    }
+
+    fn obey(&mut self, position: Position, command: Command) -> Result<(Outcome, Option<Effect>), RowError> {
+        match command {
+            Command::Put { multihash, length, inline } => {
+                if self.row(&multihash)?.is_some() {
+                    return Ok((Outcome::AlreadyPresent, None));
+                }
+                self.rows.insert(multihash, Some(Row { length, created: position }));
+                self.state.blocks += 1;
+                self.state.bytes += u64::from(length);
+                Ok((Outcome::Created, Some(Effect::Live { multihash, length, inline })))
+            }
+            Command::Delete { multihash } => {
+                let Some(Row { length, .. }) = self.row(&multihash)? else {
+                    return Ok((Outcome::Absent, None));
+                };
+                self.rows.insert(multihash, None);
+                // Saturating, since a damaged table must not panic: each row was counted when it was made.
+                self.state.blocks = self.state.blocks.saturating_sub(1);
+                self.state.bytes = self.state.bytes.saturating_sub(u64::from(length));
+                Ok((Outcome::Deleted, Some(Effect::Dead { multihash, length })))
+            }
+            Command::Noop => Ok((Outcome::Nothing, None)),
+        }
+    }
+
+    fn row(&self, multihash: &Multihash) -> Result<Option<Row>, RowError> {
+        match self.rows.get(multihash) {
+            Some(row) => Ok(*row),
+            None => row_in(self.view.as_ref(), self.keys, multihash),
+        }
+    }
+
+    fn finish(self, genesis: ChainDigest) -> (CatalogState, WriteBatch) {
+        let Self { view: _, keys, state, rows } = self;
+        let mut changes = Vec::with_capacity(rows.len() + 1);
+        for (multihash, row) in rows {
+            let key = keys.row(&multihash);
+            changes.push(match row {
+                Some(row) => Change::Set { key, value: row.encode() },
+                None => Change::Remove { key },
+            });
+        }
+        changes.push(Change::Set { key: keys.state(), value: StateRecord { genesis, state }.encode() });
+        (state, WriteBatch { changes })
+    }
+}
+
+fn read_state(view: &dyn View, keys: Keys, genesis: ChainDigest) -> Result<CatalogState, OpenError> {
+    let Some(record) = view.get(&keys.state()).map_err(|source| OpenError::Table { source })? else {
+        let range = KeyRange { first: &keys.rows_first(), end: &keys.rows_end() };
+        let rows = view.scan(range, 1).map_err(|source| OpenError::Table { source })?;
+        if !rows.is_empty() {
+            return Err(OpenError::StateMissing);
+        }
+        return Ok(CatalogState { position: Position::ZERO, chain: genesis, blocks: 0, bytes: 0 });
+    };
+    let record = StateRecord::decode(&record).map_err(|source| OpenError::State { source })?;
+    if record.genesis != genesis {
+        return Err(OpenError::Foreign { found: record.genesis, expected: genesis });
+    }
+    Ok(record.state)
+}

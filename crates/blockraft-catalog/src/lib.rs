@@ -1,0 +1,79 @@
+//! The replicated state machine of which blocks exist.
+//!
+//! Committed log entries go in, one after the other; out come the outcome of each command, and what changed for the
+//! bytes of blocks. All replicas that applied the same entries hold the same catalog.
+//!
+//! It is not a block store: it knows names, lengths and positions, never where the bytes are. It reads no clock,
+//! draws no random number and keeps no map whose order could differ from one replica to the next.
+//!
+//! # Where it stands
+//!
+//! Floor 1, on `blockraft-types` and `blockraft-blocks`. It needs an ordered table ([`Table`]): one in memory is here,
+//! `blockraft-catalog-rocksdb` has one on disk. `blockraft-node` applies what `blockraft-driver` says is committed.
+//!
+//! # Example
+//!
+//! ```
+//! use blockraft_blocks::{Block, HashCode};
+//! use blockraft_catalog::{BatchLimits, Catalog, Command, Effect, MemoryTable, Outcome, batch};
+//! use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
+//!
+//! let genesis = ChainDigest::from_bytes([7; 16]);
+//! let mut catalog = Catalog::open(MemoryTable::new(), GroupId(0), genesis)?;
+//!
+//! let block = Block::hash(HashCode::Sha2_256, "hello");
+//! let put = Command::Put { multihash: *block.multihash(), length: 5, inline: None };
+//! let body = batch::encode([put], BatchLimits::default())?;
+//! let position = Position { term: Term(1), index: LogIndex(1) };
+//! let digest = BodyDigest::of(&body);
+//! let head = EntryHead::chained(genesis, position, EntryKind::Command, body.len() as u32, digest);
+//! let applied = catalog.apply(&Entry { head, body })?;
+//!
+//! assert_eq!(applied.outcomes, [Outcome::Created]);
+//! assert!(matches!(applied.effects[..], [Effect::Live { length: 5, .. }]));
+//! let row = catalog.reader().visible(block.multihash())?;
+//! assert_eq!((row.position, row.value.map(|row| row.created)), (position, Some(position)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The owner's duties
+//!
+//! 1. Apply every committed entry, those without a command too, in the order of the log, from
+//!    [`Catalog::state`] on.
+//! 2. Stop the member at any [`ApplyError`]: an entry is never skipped.
+//! 3. Perform the effects, in order. After a restart, entries behind the catalog's position are applied again and give
+//!    their effects again; those of entries at or before it do not come back, so whatever is kept for them must be
+//!    rebuilt from the rows and the log.
+//! 4. Compact the log only up to what a [`CatalogFlusher`] returned.
+//!
+//! # Errors
+//!
+//! One enum per operation. [`batch::PushError`] is the maker's; every other error is a reason to stop, since committed
+//! bytes and one's own table can't be argued with.
+//!
+//! # Limits
+//!
+//! At most 4,096 commands and 4 MiB per batch, 64 KiB per inlined block ([`BatchLimits`] bind makers of batches more
+//! tightly); pages of at most 1,000 rows.
+
+pub mod batch;
+pub mod catalog;
+pub mod command;
+pub mod flusher;
+pub mod memory;
+pub mod outcome;
+pub mod reader;
+pub mod row;
+pub mod table;
+
+mod shared;
+
+pub use batch::{BatchBuilder, BatchLimits};
+pub use catalog::{Applied, ApplyError, Catalog, Effect, OpenError};
+pub use command::Command;
+pub use flusher::{CatalogFlushError, CatalogFlusher};
+pub use memory::MemoryTable;
+pub use outcome::Outcome;
+pub use reader::{AsOf, CatalogReader, RowError, RowPage};
+pub use row::{CatalogState, Row};
+pub use table::{Change, KeyRange, Table, View, WriteBatch};
