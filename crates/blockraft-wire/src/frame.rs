@@ -354,6 +354,14 @@ pub(crate) fn seal(kind: Kind, header: HeaderWriter, bodies: Vec<Bytes>) -> Resu
     Ok(Frame { head: head.into(), bodies })
 }
 
+/// Refuses to write more elements than a reader takes.
+pub(crate) fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), EncodeError> {
+    if max < found {
+        return Err(EncodeError::TooMany { what, found: found as u64, max: max as u64 });
+    }
+    Ok(())
+}
+
 fn fits(limits: Limits, header_bytes: u64, body_bytes: u64) -> bool {
     header_bytes <= limits.header_bytes_max.into()
         && body_bytes <= limits.body_bytes_max.into()

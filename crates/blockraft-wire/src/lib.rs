@@ -1,12 +1,12 @@
 //! Bytes to types and back, for everything that leaves a blockraft node.
 //!
 //! A frame is a versioned prelude, a postcard header and raw bodies ([`frame`]). Consensus ([`raft`]), the questions
-//! between nodes ([`node`]) and the client protocol have their types here; crates with wire types of their own use
+//! between nodes ([`node`]) and the client protocol ([`client`]) have their types here; crates with wire types of their own use
 //! [`frame::encode`] and [`frame::decode`].
 //!
 //! # Where it stands
 //!
-//! Floor 1, on `blockraft-types`. It knows neither who is calling nor what is done with what it decoded.
+//! Floor 1, on `blockraft-types` and `blockraft-blocks`. It knows neither who is calling nor what is done with what it decoded.
 //!
 //! # Example
 //!
@@ -29,9 +29,11 @@
 //!    times the frame's bytes and 64 KiB; bodies are slices of the frame.
 //! 3. A frame is exactly one frame: bytes behind the header's value or behind the bodies are refused.
 //! 4. Versions are refused by name. A number or the order of an enum's variants never changes its meaning within one.
+mod bounded;
 mod budget;
 mod header;
 
+pub mod client;
 pub mod frame;
 pub mod kind;
 pub mod node;

@@ -45,8 +45,8 @@ impl RaftMessage {
 /// [`CONTROL_FRAME_BYTES_MAX`](crate::kind::CONTROL_FRAME_BYTES_MAX).
 pub fn encode(messages: &[RaftMessage]) -> Result<Bytes, EncodeError> {
     let serialise = |source| EncodeError::Header { kind: Kind::Raft, source };
-    at_most("messages", messages.len(), MESSAGES_MAX)?;
-    at_most("heads", messages.iter().map(|message| heads_of(&message.message).len()).sum(), HEADS_MAX)?;
+    frame::at_most("messages", messages.len(), MESSAGES_MAX)?;
+    frame::at_most("heads", messages.iter().map(|message| heads_of(&message.message).len()).sum(), HEADS_MAX)?;
     let mut header = frame::header_writer().put(&(messages.len() as u32)).map_err(serialise)?;
     let mut bodies = Vec::new();
     for RaftMessage { group, message, bodies: own } in messages {
@@ -197,13 +197,6 @@ fn heads_of(message: &Message) -> &[EntryHead] {
 
 fn take<T: serde::de::DeserializeOwned>(reader: &mut HeaderReader<'_>) -> Result<T, DecodeError> {
     reader.take().map_err(|source| DecodeError::Header { kind: Kind::Raft, source })
-}
-
-fn at_most(what: &'static str, found: usize, max: usize) -> Result<(), EncodeError> {
-    if max < found {
-        return Err(EncodeError::TooMany { what, found: found as u64, max: max as u64 });
-    }
-    Ok(())
 }
 
 fn counted(what: &'static str, found: u32, max: usize) -> Result<usize, DecodeError> {
