@@ -1,0 +1,3 @@
+//! The suite, golden bytes, damage and killed processes.
+
+mod suite;
