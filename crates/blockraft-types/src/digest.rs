@@ -1,4 +1,4 @@
-//! Digests that tie an entry to its body and to its predecessor.
+//! The digest that ties an entry to its body.
 //!
 //! They find damage and foreign logs, not malice: members are authenticated by the transport, so a fast 128-bit hash
 //! (XXH3) is enough. Blocks are another matter: those are named by cryptographic multihashes.
@@ -6,75 +6,17 @@
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3;
-
-use crate::entry::EntryKind;
-use crate::id::{ClusterId, GroupId};
-use crate::membership::Membership;
-use crate::position::Position;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// XXH3-128 of an entry's body.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BodyDigest([u8; 16]);
 
-/// XXH3-128 over the predecessor's chain digest, an entry's position, kind and size, and its [`BodyDigest`].
-///
-/// Two logs whose entries at one position carry equal chain digests hold the same entries up to there. Unequal ones
-/// mean that one of the two is damaged or belongs to another cluster.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ChainDigest([u8; 16]);
-
 impl BodyDigest {
     /// Digests `body`.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
-        Self(xxhash_rust::xxh3::xxh3_128(body).to_le_bytes())
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// Takes bytes that [`as_bytes`](Self::as_bytes) gave, when reading them back from a disk format.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-}
-
-impl ChainDigest {
-    /// The digest before the first entry: it names the cluster, the group and the members it was born with, so that
-    /// logs of two clusters differ from their first entry on.
-    #[must_use]
-    pub fn genesis(cluster: ClusterId, group: GroupId, membership: &Membership) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(b"blockraft genesis 1");
-        hash.update(cluster.as_bytes());
-        hash.update(&group.0.to_le_bytes());
-        hash.update(membership.digest().as_bytes());
-        Self(hash.digest128().to_le_bytes())
-    }
-
-    /// The digest of the entry that follows the one with this digest.
-    #[must_use]
-    pub fn extended(self, position: Position, kind: &EntryKind, body_bytes: u32, body_digest: BodyDigest) -> Self {
-        let mut hash = Xxh3::new();
-        hash.update(&self.0);
-        hash.update(&position.term.0.to_le_bytes());
-        hash.update(&position.index.0.to_le_bytes());
-        match kind {
-            EntryKind::Blank => hash.update(&[0]),
-            EntryKind::Command => hash.update(&[1]),
-            EntryKind::Membership(membership) => {
-                hash.update(&[2]);
-                hash.update(membership.digest().as_bytes());
-            }
-        }
-        hash.update(&body_bytes.to_le_bytes());
-        hash.update(body_digest.as_bytes());
-        Self(hash.digest128().to_le_bytes())
+        Self(xxh3_128(body).to_le_bytes())
     }
 
     /// The 16 bytes.
@@ -92,17 +34,7 @@ impl ChainDigest {
 
 impl fmt::Debug for BodyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "body:{:08x}", short(&self.0))
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "body:{:08x}", u32::from_be_bytes([a, b, c, d]))
     }
-}
-
-impl fmt::Debug for ChainDigest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "chain:{:08x}", short(&self.0))
-    }
-}
-
-fn short(bytes: &[u8; 16]) -> u32 {
-    let [a, b, c, d, ..] = *bytes;
-    u32::from_be_bytes([a, b, c, d])
 }

@@ -1,24 +1,12 @@
 //! Entries of the log, split into a head that consensus reads and a body that it never does.
 
-use alloc::boxed::Box;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::digest::{BodyDigest, ChainDigest};
-use crate::membership::Membership;
+use crate::chain::ChainDigest;
+use crate::digest::BodyDigest;
+use crate::kind::EntryKind;
 use crate::position::Position;
-
-/// What an entry is for, as far as consensus cares.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum EntryKind {
-    /// The no-op that every new leader appends, so that it can commit what came before (Raft paper, section 8).
-    Blank,
-    /// A body for the state machine.
-    Command,
-    /// A configuration, in force from the moment that it is appended. The body is empty.
-    Membership(Box<Membership>),
-}
 
 /// What consensus sees of an entry: never the body, only its size and digest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -33,20 +33,24 @@
 
 extern crate alloc;
 
+pub mod chain;
 pub mod digest;
 pub mod entry;
 pub mod hard_state;
 pub mod id;
+pub mod kind;
 pub mod membership;
 pub mod message;
 pub mod persist;
 pub mod position;
 pub mod role;
 
-pub use digest::{BodyDigest, ChainDigest};
-pub use entry::{Entry, EntryHead, EntryKind};
+pub use chain::ChainDigest;
+pub use digest::BodyDigest;
+pub use entry::{Entry, EntryHead};
 pub use hard_state::HardState;
 pub use id::{BootNonce, ClusterId, GroupId, Incarnation, NodeId, RemoteTicket};
+pub use kind::EntryKind;
 pub use membership::Membership;
 pub use message::Message;
 pub use persist::{PersistNumber, PersistReceipt, PersistTicket};

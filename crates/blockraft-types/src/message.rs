@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use crate::digest::ChainDigest;
+use crate::chain::ChainDigest;
 use crate::entry::EntryHead;
 use crate::position::{LogIndex, Position, Term};
 

@@ -4,7 +4,8 @@
 //! the order of their heads, and come out as slices of the frame. Whether a body matches its head's *digest* is for
 //! the receiver to check: the wire compares lengths.
 
-use blockraft_types::entry::{EntryHead, EntryKind};
+use blockraft_types::entry::EntryHead;
+use blockraft_types::kind::EntryKind;
 use blockraft_types::message::{
     AppendEntries, AppendEntriesReply, Heartbeat, HeartbeatReply, RequestVote, RequestVoteReply, StreamEpoch,
     TimeoutNow,

@@ -64,7 +64,9 @@ impl Rooms {
         }
         let width = self.arrows.keys().map(String::len).max().unwrap_or(0);
         let mut drawing = format!("\n{name}\n");
-        for file in graph::top_down(&self.arrows) {
+        let (roots, others): (Vec<String>, Vec<String>) =
+            graph::top_down(&self.arrows).into_iter().partition(|file| matches!(file.as_str(), "lib.rs" | "main.rs"));
+        for file in roots.into_iter().chain(others) {
             let used: Vec<&str> = self.arrows[&file].iter().map(|used| used.trim_end_matches(".rs")).collect();
             let arrow = if used.is_empty() { String::new() } else { format!("  → {}", used.join(", ")) };
             let line = format!("  {file:<width$}{arrow}");

@@ -53,7 +53,7 @@ struct Ban {
 impl Ban {
     fn covers(&self, path: &[String], member: &str) -> bool {
         let begins = |start: &&[&str]| path.len() >= start.len() && start.iter().zip(path).all(|(want, is)| want == is);
-        (self.crates.is_empty() || self.crates.contains(&member)) && self.begins.iter().any(|start| begins(start))
+        (self.crates.is_empty() || self.crates.contains(&member)) && self.begins.iter().any(begins)
     }
 }
 
@@ -90,7 +90,14 @@ const BANS: &[Ban] = &[
         instead: "return an effect and let the driver perform it",
     },
     Ban {
-        begins: &[&["std", "fs"], &["std", "net"], &["tokio", "fs"], &["tokio", "net"]],
+        begins: &[
+            &["std", "fs"],
+            &["std", "net", "TcpListener"],
+            &["std", "net", "TcpStream"],
+            &["std", "net", "UdpSocket"],
+            &["tokio", "fs"],
+            &["tokio", "net"],
+        ],
         crates: &[],
         reason: "files and sockets belong to adapters",
         instead: "put it behind the seam, in an adapter crate of floor 2",

@@ -16,10 +16,10 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// A file `tests.rs` is named by the file that it tests.
+/// Tests are named by the file that they test.
 fn first_line(file: &TextFile) -> Option<Finding> {
     let is_map_line = file.text.lines().next().is_some_and(|line| line.starts_with("//! "));
-    (!is_map_line && file.name() != "tests.rs").then(|| {
+    (!is_map_line && !file.is_test()).then(|| {
         Finding::at_line(
             &file.path,
             1,
