@@ -60,6 +60,7 @@ fn one_seed_always_fails_the_same_write() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the stalled writer needs a thread of its own")]
 fn a_stalled_write_waits_until_the_stall_ends() {
     let faults = LogFaults::none();
     let mut log = FaultyLog::new(MemoryDisk::new().open(), faults.clone());
