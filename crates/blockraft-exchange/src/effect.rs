@@ -1,0 +1,168 @@
+//! Everything that an exchange asks of its shell.
+
+use std::collections::BTreeSet;
+
+use blockraft_blocks::Multihash;
+use blockraft_types::{NodeId, RemoteTicket};
+use thiserror::Error;
+
+use crate::message::Message;
+use crate::ticket::{CheckTicket, ProposalTicket, PutId, ServeTicket};
+
+/// One request. There is at most one of `Store`, `Stat` and `Delete` under way for a name, so the shell may perform
+/// effects of different names in any order and at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect<P> {
+    /// Write the payload; answer with `Stored` once it is durable, never earlier.
+    Store {
+        /// The block.
+        payload: P,
+        /// What to do with a copy that is there already.
+        intent: StoreIntent,
+    },
+    /// Look whether a durable copy is there; answer with `Statted`.
+    Stat {
+        /// The block.
+        name: Multihash,
+    },
+    /// Remove the block, if it is there; answer with `Removed`.
+    Delete {
+        /// The block.
+        name: Multihash,
+    },
+    /// List the store in the order of names; answer with `StoreListed`.
+    ListStore {
+        /// Start behind this name.
+        after: Option<Multihash>,
+        /// Names at most.
+        limit: usize,
+    },
+    /// Look which of these names have no row; answer with `RowsChecked`.
+    CheckRows {
+        /// The question.
+        ticket: CheckTicket,
+        /// The names.
+        names: Vec<Multihash>,
+    },
+
+    /// Send over the control lane, or drop.
+    Send {
+        /// The peer.
+        to: NodeId,
+        /// The message.
+        message: Message,
+    },
+    /// Send over the bulk lane behind a [`BulkHeader::Push`](crate::message::BulkHeader::Push); answer with `PushEnded`.
+    Push {
+        /// The peer.
+        to: NodeId,
+        /// The push.
+        ticket: RemoteTicket,
+        /// The block.
+        payload: P,
+    },
+    /// Read the block and send it over the bulk lane behind a
+    /// [`BulkHeader::Fetched`](crate::message::BulkHeader::Fetched); answer with `Served`.
+    Serve {
+        /// The peer.
+        to: NodeId,
+        /// Which read.
+        serve: ServeTicket,
+        /// What the peer calls it.
+        ticket: RemoteTicket,
+        /// The block.
+        name: Multihash,
+    },
+
+    /// The payload is durable on a commit quorum, the leader among it: propose it, then close the put.
+    PutReady {
+        /// The put.
+        op: PutId,
+        /// Who has it.
+        holders: BTreeSet<NodeId>,
+    },
+    /// The put was not proposed and won't be; it is closed.
+    PutFailed {
+        /// The put.
+        op: PutId,
+        /// Why.
+        reason: PutFailure,
+    },
+    /// All payloads of the proposal are durable here and leased: it may enter the log.
+    ProposalReady {
+        /// The proposal.
+        ticket: ProposalTicket,
+    },
+    /// The proposal must not enter; it is closed.
+    ProposalRefused {
+        /// The proposal.
+        ticket: ProposalTicket,
+        /// Why.
+        reason: ProposalRefusal,
+    },
+    /// Something that entries wait for at the gate is durable now: ask `reserve_append` again.
+    GateMoved,
+    /// The copy is whole again.
+    Repaired {
+        /// The block.
+        name: Multihash,
+    },
+    /// No peer gave a good copy in time.
+    RepairFailed {
+        /// The block.
+        name: Multihash,
+    },
+}
+
+/// What to do with a copy that the store already has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreIntent {
+    /// Keep it: it is the same block.
+    Keep,
+    /// Write anew: a read found it damaged.
+    Replace,
+}
+
+/// Whether a proposal may enter the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// All payloads are durable here and leased until the proposal is closed.
+    Enter,
+    /// A later `ProposalReady` or `ProposalRefused` will tell.
+    Wait,
+    /// Not now; the proposal is closed.
+    Refuse(ProposalRefusal),
+}
+
+/// Why a put failed before it was proposed. All are safe to retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PutFailure {
+    /// No commit quorum with the leader among it had the bytes in time.
+    #[error("no quorum took the payload in time")]
+    NoQuorum,
+    /// Too many puts are under way here, or the store is full.
+    #[error("no room for the payload")]
+    Full,
+    /// The local store takes no writes any more.
+    #[error("the local store takes no writes any more")]
+    Poisoned,
+}
+
+/// Why a proposal may not enter the log. All are safe to retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProposalRefusal {
+    /// Too many proposals wait.
+    #[error("too many proposals wait for their payloads")]
+    Full,
+    /// The payloads couldn't be had in time.
+    #[error("the payload could not be had in time")]
+    NotHeld,
+    /// A named length isn't the length of the block.
+    #[error("the named length is not the length of the block")]
+    Length,
+    /// The local store takes no writes any more.
+    #[error("the local store takes no writes any more")]
+    Poisoned,
+}

@@ -1,0 +1,81 @@
+//! Which blocks the un-compacted log names, with the truncated entries that a power cut could still bring back.
+
+use std::collections::BTreeMap;
+
+use blockraft_types::{LogIndex, Position, Term};
+
+use crate::payload::Named;
+
+/// Names by entry. Memory follows the un-compacted log, which the node bounds by compacting it.
+#[derive(Debug, Default)]
+pub(crate) struct LogNames {
+    entries: BTreeMap<LogIndex, LoggedEntry>,
+    /// Entries that the core cut; the disk may still have them until an entry of a later term is durable.
+    condemned: Vec<LoggedEntry>,
+    /// Payload bytes of everything that ever stood before the first entry here, so that totals stay comparable.
+    bytes_before: u64,
+    names: usize,
+}
+
+#[derive(Debug)]
+struct LoggedEntry {
+    term: Term,
+    names: Vec<Named>,
+    /// Payload bytes of the log up to and including this entry.
+    bytes_total: u64,
+}
+
+impl LogNames {
+    /// Notes an entry at the end of the log. What stood at its index or behind it must have been truncated before; if it
+    /// wasn't told, it is treated so.
+    pub(crate) fn append(&mut self, position: Position, names: Vec<Named>) {
+        self.truncate(position.index);
+        let before = self.entries.last_key_value().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
+        let bytes: u64 = names.iter().map(|named| u64::from(named.length)).sum();
+        self.names += names.len();
+        let entry = LoggedEntry { term: position.term, names, bytes_total: before.saturating_add(bytes) };
+        self.entries.insert(position.index, entry);
+    }
+
+    pub(crate) fn truncate(&mut self, from: LogIndex) {
+        let cut = self.entries.split_off(&from);
+        self.condemned.extend(cut.into_values());
+    }
+
+    /// Gives back the names of truncated entries that can't return: before the truncation no entry of a later term than
+    /// theirs stood behind them, so an entry of such a term that is durable proves that the truncation is.
+    pub(crate) fn persisted(&mut self, position: Position) -> Vec<Named> {
+        let latest = self.condemned.iter().map(|entry| entry.term).max();
+        if latest.is_none_or(|latest| position.term <= latest) {
+            return Vec::new();
+        }
+        let condemned = core::mem::take(&mut self.condemned);
+        let names: Vec<Named> = condemned.into_iter().flat_map(|entry| entry.names).collect();
+        self.names = self.names.saturating_sub(names.len());
+        names
+    }
+
+    /// Gives back the names of the entries up to `through`.
+    pub(crate) fn compact(&mut self, through: LogIndex) -> Vec<Named> {
+        let rest = self.entries.split_off(&through.next());
+        let gone = core::mem::replace(&mut self.entries, rest);
+        if let Some((_, last)) = gone.last_key_value() {
+            self.bytes_before = last.bytes_total;
+        }
+        let names: Vec<Named> = gone.into_values().flat_map(|entry| entry.names).collect();
+        self.names = self.names.saturating_sub(names.len());
+        names
+    }
+
+    /// Payload bytes of the entries behind `matched`.
+    pub(crate) fn bytes_after(&self, matched: LogIndex) -> u64 {
+        let total = self.entries.last_key_value().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
+        let before =
+            self.entries.range(..=matched).next_back().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
+        total.saturating_sub(before)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.names
+    }
+}

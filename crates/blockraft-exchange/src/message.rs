@@ -1,0 +1,126 @@
+//! What exchanges of different nodes say to each other.
+//!
+//! Small messages ([`Message`]) go over the control lane, which may lose them; payloads go over the bulk lane behind a
+//! [`BulkHeader`]. Versions and encoding are the business of who sends them. Nothing in here is trusted: a payload is
+//! checked against its name by the receiver's shell, a receipt against the ticket it answers.
+
+use blockraft_blocks::Multihash;
+use blockraft_types::RemoteTicket;
+use serde::{Deserialize, Serialize};
+
+/// A message for the control lane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// A push has been handed to the bulk lane.
+    PushBegun(PushBegun),
+    /// What became of a push.
+    Receipt(Receipt),
+    /// A request for a payload.
+    Fetch(Fetch),
+    /// The payload that a fetch asked for won't come from here.
+    Missing(Missing),
+}
+
+/// Tells the receiver that a payload is on its way, so that it doesn't fetch the same bytes meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushBegun {
+    /// The push.
+    pub ticket: RemoteTicket,
+    /// The block.
+    pub name: Multihash,
+    /// Its length in bytes.
+    pub length: u32,
+}
+
+/// The answer to a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The push that it answers.
+    pub ticket: RemoteTicket,
+    /// The block.
+    pub name: Multihash,
+    /// Its length in bytes.
+    pub length: u32,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What a receiver did with a pushed payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It would survive a power cut of the receiver.
+    Durable,
+    /// It was not kept.
+    Refused(RefusalReason),
+}
+
+/// Why a receiver didn't keep a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefusalReason {
+    /// No room for staged payloads at the moment; try later.
+    Full,
+    /// The receiver's store doesn't take writes any more.
+    Poisoned,
+}
+
+/// Asks a peer for a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// The question.
+    pub ticket: RemoteTicket,
+    /// The block.
+    pub name: Multihash,
+    /// The length that the asker expects.
+    pub length: u32,
+}
+
+/// The answer to a fetch that can't be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// The fetch that it answers.
+    pub ticket: RemoteTicket,
+    /// The block.
+    pub name: Multihash,
+    /// Why.
+    pub reason: MissingReason,
+}
+
+/// Why a fetch isn't served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MissingReason {
+    /// No durable copy here.
+    Absent,
+    /// The copy here doesn't hash to its name.
+    Damaged,
+    /// Too many payloads are being served; ask again later.
+    Busy,
+}
+
+/// What stands in front of a payload on the bulk lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkHeader {
+    /// A payload that the sender was given to store; it is answered by a [`Receipt`].
+    Push {
+        /// The push.
+        ticket: RemoteTicket,
+        /// The block that the bytes must hash to.
+        name: Multihash,
+    },
+    /// A payload that the receiver asked for.
+    Fetched {
+        /// The [`Fetch`] that it answers.
+        ticket: RemoteTicket,
+        /// The block that the bytes must hash to.
+        name: Multihash,
+    },
+}
+
+impl BulkHeader {
+    /// The block that follows; its bytes must be checked against this name before they are used.
+    #[must_use]
+    pub const fn name(&self) -> Multihash {
+        match self {
+            Self::Push { name, .. } | Self::Fetched { name, .. } => *name,
+        }
+    }
+}
