@@ -35,6 +35,9 @@
 //! 2. Treat a frame as lost unless the peer answers, and a bulk transfer as stored only when the peer says so.
 //! 3. Put a deadline around [`bulk`](Transport::bulk).
 //!
+//! An implementation proves itself with the [`suite`]; [`connections`], [`inbox`] and
+//! [`bulk_inbox`] keep most of the duties for it.
+//!
 //! # Errors
 //!
 //! [`SendError`] and [`BulkError`], one per operation, each variant saying what to do next.
@@ -48,16 +51,20 @@
 pub mod address;
 pub mod bulk;
 pub mod bulk_inbox;
+pub mod connections;
+pub mod faulty;
 pub mod inbox;
 pub mod limits;
 pub mod network;
 pub mod peer;
 pub mod send;
 pub mod status;
+pub mod suite;
 pub mod transport;
 
 pub use address::PeerAddress;
 pub use bulk::{Bulk, BulkError};
+pub use faulty::{Faults, Faulty};
 pub use network::Network;
 pub use peer::Peer;
 pub use send::SendError;

@@ -1,7 +1,12 @@
+use core::time::Duration;
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use blockraft_types::{BootNonce, Incarnation, NodeId};
 
 use crate::network::Network;
 use crate::peer::Peer;
+use crate::suite::{Fixture, Started};
 use crate::transport::{Incoming, Transport};
 
 fn peer(id: u64, boot: u64) -> Peer {
@@ -35,3 +40,18 @@ async fn a_disconnected_pair_is_told_and_meets_again_when_reconnected() {
     network.reconnect(NodeId(1), NodeId(2));
     assert_eq!(two.receive().await, Some(Incoming::Connected(peer(1, 1))));
 }
+
+struct InProcess(Network);
+
+#[async_trait]
+impl Fixture for InProcess {
+    async fn start(&self, peer: Peer) -> Started {
+        Started { transport: Arc::new(self.0.endpoint(peer)), address: self.0.address() }
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+crate::transport_suite!(InProcess(Network::new()));
