@@ -108,17 +108,21 @@ impl Watermark {
     /// Opens a witness that testified `mark` and leaves both slots whole and synced.
     pub(crate) fn open(directory: &Path, group: GroupId, mark: Mark) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path(directory, group))?;
+        // What the last process left may stand in the cache alone. From here on both slots are on the device.
+        file.sync_data()?;
         let slots = read_slots(&file, group)?;
-        let sequence = |content| match content {
+        let [first, second] = slots.map(|content| match content {
             Content::Mark(sequence, _) => sequence,
             Content::Newer(_) | Content::Damaged => 0,
-        };
-        let [first, second] = slots.map(sequence);
+        });
         let spare = if first < second { Slot::First } else { Slot::Second };
         let mut watermark = Self { file, mark, sequence: first.max(second), spare, unsynced_raises: 0 };
-        // Twice: the first leaves a synced slot beside the one that counted so far, the second replaces that one.
-        watermark.put_synced(group, mark)?;
-        watermark.put_synced(group, mark)?;
+        let whole = first != 0 && second != 0;
+        if !whole || judge(slots) != Testimony::Mark(mark) {
+            // Twice: the first leaves a synced slot beside the one that counted so far, the second replaces that one.
+            watermark.put_synced(group, mark)?;
+            watermark.put_synced(group, mark)?;
+        }
         Ok(watermark)
     }
 

@@ -9,7 +9,7 @@ use crate::reader::ReadError;
 use crate::state::{Anchor, Misfit};
 use crate::store::{CompactError, CreateGroupError, PersistError, ResetError};
 
-pub(super) type Claim = fn(&dyn Directory) -> Result<(), String>;
+type Claim = fn(&dyn Directory) -> Result<(), String>;
 
 pub(super) const CLAIMS: &[(&str, Claim)] = &[
     ("a_new_group_is_empty_after_its_anchor", a_new_group_is_empty_after_its_anchor),
