@@ -16,7 +16,15 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     process::run(workspace.cargo().args(["fetch", "--locked"]), LIMIT)
         .context("the sources of all dependencies are needed to read their licences")?;
     let mut check = Command::new(deny);
-    check.current_dir(workspace.root()).args(["--offline", "--locked", "check", "bans", "licenses", "sources"]);
+    check.current_dir(workspace.root()).args([
+        "--offline",
+        "--locked",
+        "check",
+        "--hide-inclusion-graph",
+        "bans",
+        "licenses",
+        "sources",
+    ]);
     process::run(&mut check, LIMIT)
 }
 

@@ -37,7 +37,8 @@ impl LocalConfig {
     /// The value of an environment variable that the user set, as opposed to one that cargo took from this file.
     pub(crate) fn chosen_by_user(&self, name: &str) -> Option<String> {
         let value = std::env::var(name).ok()?;
-        (!self.before.contains(&entry(name, &value))).then_some(value)
+        let ours = self.before.lines().any(|line| line.starts_with(name) && line.contains(&quoted(&value)));
+        (!ours).then_some(value)
     }
 
     pub(crate) fn extend(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
@@ -79,8 +80,11 @@ impl LocalConfig {
 
 /// `force`, because cargo hands the variables of an older file down to the commands that xtask starts.
 fn entry(name: &str, value: &str) -> String {
-    let value = serde_json::to_string(value).expect("a string has a JSON form, which is TOML's basic string");
-    format!("{name} = {{ value = {value}, force = true }}")
+    format!("{name} = {{ value = {}, force = true }}", quoted(value))
+}
+
+fn quoted(value: &str) -> String {
+    serde_json::to_string(value).expect("a string has a JSON form, which is TOML's basic string")
 }
 
 #[cfg(test)]
@@ -100,6 +104,15 @@ mod tests {
 
         let again = LocalConfig::at(path);
         assert_eq!(again.chosen_by_user("PATH"), None);
+    }
+
+    #[test]
+    fn a_file_written_by_hand_counts_as_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("local.toml");
+        let home = std::env::var("PATH").unwrap();
+        std::fs::write(&path, format!("[env]\nPATH = {home:?}\n")).unwrap();
+        assert_eq!(LocalConfig::at(path).chosen_by_user("PATH"), None);
     }
 
     #[test]
