@@ -48,6 +48,7 @@ pub struct AppendSent {
     pub(crate) to: NodeId,
     pub(crate) term: Term,
     pub(crate) stream: StreamEpoch,
+    pub(crate) prev: LogIndex,
     pub(crate) last: LogIndex,
     pub(crate) bytes: u64,
 }
@@ -132,6 +133,7 @@ impl AppendRange {
             heads,
             leader_commit: self.leader_commit,
         };
-        Ok((message, AppendSent { to: self.to, term: self.term, stream: self.stream, last: index, bytes }))
+        let (to, term, stream, prev) = (self.to, self.term, self.stream, self.prev.index);
+        Ok((message, AppendSent { to, term, stream, prev, last: index, bytes }))
     }
 }

@@ -135,7 +135,11 @@ impl Config {
         if commit_stall_ticks <= max.saturating_mul(2) {
             return Err(ConfigError::StallTooShort { commit_stall_ticks, election_ticks_max: max });
         }
-        Ok(Self { options, ..Self::default() })
+        Ok(Self {
+            options,
+            #[cfg(seeded_bugs)]
+            mistake: None,
+        })
     }
 
     /// The settings.

@@ -3,18 +3,42 @@
 #![deny(clippy::indexing_slicing)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod raft;
+
+pub mod config;
+pub mod input;
+pub mod restored;
 
 pub mod alarm;
 pub mod append_range;
-pub mod config;
-pub mod input;
 pub mod log_point;
-mod mistake;
-pub mod raft;
 pub mod ready;
-pub mod restored;
 pub mod sealed;
 pub mod status;
+
+mod candidate;
+mod follower;
+mod leader;
+mod member;
+mod transition;
+
+mod inflight;
+mod progress;
+mod reads;
+
+mod abstention;
+mod dice;
+mod durability;
+mod election_clock;
+mod log_view;
+mod membership_history;
+mod outbox;
+mod quorum;
+
+mod mistake;
 
 pub use alarm::Alarm;
 pub use append_range::{AppendRange, AppendSent};
@@ -28,3 +52,6 @@ pub use ready::{Persist, Ready};
 pub use restored::{RestoreError, Restored};
 pub use sealed::Sealed;
 pub use status::Status;
+
+#[cfg(test)]
+mod tests;

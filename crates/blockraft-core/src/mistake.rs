@@ -5,6 +5,80 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(not(seeded_bugs), expect(unreachable_pub, reason = "public only in builds that prove the tests' teeth"))]
 pub enum Mistake {
-    /// A vote leaves before it is durable.
+    /// Terms and votes leave before they are durable.
     VoteBeforePersist,
+    /// A candidate counts its own vote before it is durable.
+    OwnVoteBeforePersist,
+    /// A vote is forgotten within its term.
+    VoteForgotten,
+    /// Entries are acknowledged before they are durable.
+    AckBeforePersist,
+    /// A leader counts its own copy before it is durable.
+    OwnCopyBeforePersist,
+    /// Entries of older terms are committed by counting copies.
+    OldTermsCommittedByCounting,
+    /// Votes go to the longer log instead of the one of the later term.
+    UpToDateByLengthOnly,
+    /// An append that matches but is short drops what comes after it.
+    TruncateOnStaleAppend,
+    /// A follower takes the leader's commit index for entries that the append didn't prove.
+    CommitBeyondProof,
+    /// A follower acknowledges its own last entry instead of the last one sent.
+    AckOwnLast,
+    /// A follower counts as holding what was merely sent to it.
+    MatchOnSend,
+    /// Answers to an older term or stream count.
+    StaleRepliesCount,
+    /// A leader that hears of a higher term goes on in its own.
+    HigherTermIgnored,
+    /// Granted pre-votes count as votes.
+    PreVoteGrantsCountAsVotes,
+    /// Two answers of one voter count as two votes.
+    VotesCountedTwice,
+    /// Half of an even number of voters counts as a majority.
+    HalfIsAMajority,
+    /// A joint configuration counts its incoming half alone.
+    JointCountsOneHalf,
+    /// Learners count as voters.
+    LearnersCounted,
+    /// Reads are confirmed before the leader committed an entry of its term.
+    ReadsBeforeOwnTermCommits,
+    /// Answers to heartbeats from before a read confirm it.
+    EarlierAnswersConfirmReads,
+    /// A read rests on a round that was over before it came.
+    ReadsRestOnAnOldRound,
+    /// Proposals are taken while leadership is handed over.
+    ProposalsDuringTransfer,
+    /// A receipt vouches for entries that took the places of those that it made durable.
+    ReceiptsOutliveTruncation,
+}
+
+impl Mistake {
+    /// Every one of them.
+    #[cfg(seeded_bugs)]
+    pub const ALL: &'static [Self] = &[
+        Self::VoteBeforePersist,
+        Self::OwnVoteBeforePersist,
+        Self::VoteForgotten,
+        Self::AckBeforePersist,
+        Self::OwnCopyBeforePersist,
+        Self::OldTermsCommittedByCounting,
+        Self::UpToDateByLengthOnly,
+        Self::TruncateOnStaleAppend,
+        Self::CommitBeyondProof,
+        Self::AckOwnLast,
+        Self::MatchOnSend,
+        Self::StaleRepliesCount,
+        Self::HigherTermIgnored,
+        Self::PreVoteGrantsCountAsVotes,
+        Self::VotesCountedTwice,
+        Self::HalfIsAMajority,
+        Self::JointCountsOneHalf,
+        Self::LearnersCounted,
+        Self::ReadsBeforeOwnTermCommits,
+        Self::EarlierAnswersConfirmReads,
+        Self::ReadsRestOnAnOldRound,
+        Self::ProposalsDuringTransfer,
+        Self::ReceiptsOutliveTruncation,
+    ];
 }

@@ -1,61 +1,415 @@
 //! The member itself: inputs in, effects out.
+//!
+//! This room hands each input to the role that it concerns and performs the transition that the role asks for. The
+//! rules about terms that all messages share stand here (Raft paper, section 5.1).
 
 use alloc::collections::BTreeMap;
 
-use blockraft_types::Role;
+use blockraft_types::message::{
+    AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, ReadRound, RequestVote,
+    RequestVoteReply, StreamEpoch, VoteVerdict,
+};
+use blockraft_types::{LogIndex, Membership, Message, NodeId, Role, Term};
 
+use crate::alarm::Alarm;
+use crate::candidate::Candidate;
 use crate::config::Config;
-use crate::input::Input;
-use crate::ready::Ready;
+use crate::durability::Durability;
+use crate::election_clock::ElectionClock;
+use crate::follower::Follower;
+use crate::input::{Input, ProposalTicket, ReadTicket};
+use crate::leader::Leader;
+use crate::log_view::LogView;
+use crate::member::{Ear, Member, Memory, VoteOutcome};
+use crate::mistake::Mistake;
+use crate::ready::{ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, StateChange};
 use crate::restored::{RestoreError, Restored};
 use crate::status::Status;
+use crate::transition::Transition;
 
 /// One member of one group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// A plain value: it can be cloned, compared, hashed and printed, and the same inputs in the same order lead to the
+/// same effects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Raft {
-    config: Config,
-    restored: Restored,
+    member: Member,
+    role: RoleState,
+    /// What the last [`Ready`] told.
+    told_state: StateChange,
+    told_membership: Membership,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum RoleState {
+    Follower(Follower),
+    Candidate(Candidate),
+    Leader(Leader),
 }
 
 impl Raft {
-    /// A member that goes on from what was durable. `seed` is its only chance: draw it from the operating system.
+    /// A member that goes on from what was durable. `seed` is all the chance that it has: draw it from the operating
+    /// system, or fix it to repeat a run.
     ///
     /// # Errors
     ///
-    /// When the parts of `restored` contradict each other.
+    /// When the parts of `restored` contradict each other: then the directory is damaged or not this member's.
     pub fn new(config: Config, seed: u64, restored: Restored) -> Result<Self, RestoreError> {
-        let _ = seed;
-        Ok(Self { config, restored })
+        let (memberships, commit_index) = restored.check()?;
+        let Restored { id, group, hard_state, anchor, last, terms, applied, tail, .. } = restored;
+        let log = LogView::new(anchor, last, terms, &tail, config.options().uncommitted_entries_max);
+        let durability = Durability::new(config, group, last.position.index);
+        let clock = ElectionClock::new(config.options(), seed);
+        let memory = Memory { hard_state, applied_index: applied, commit_index };
+        let member = Member::new(id, config, log, memberships, durability, clock, memory);
+        let role = RoleState::Follower(Follower::of(None));
+        let told_membership = member.membership().clone();
+        let told_state = StateChange { role: role.name(&member), term: hard_state.term, leader: None };
+        Ok(Self { member, role, told_state, told_membership })
     }
 
-    /// Takes in what happened. It cannot fail.
+    /// Takes in what happened. It cannot fail: what doesn't fit is dropped, refused, or told as an
+    /// [`Alarm`](crate::Alarm). Nothing is done until [`take_ready`](Self::take_ready).
     pub fn step(&mut self, input: Input) {
-        let _ = (input, &self.config);
+        match input {
+            Input::Tick => self.tick(),
+            Input::Message { from, message } if from != self.member.id => self.receive(from, message),
+            Input::Message { .. } => {}
+            Input::Propose { ticket, bodies } => match &mut self.role {
+                RoleState::Leader(leader) => leader.propose(&mut self.member, ticket, &bodies),
+                RoleState::Follower(_) | RoleState::Candidate(_) => self.refuse_proposal(ticket),
+            },
+            Input::Read { ticket } => match &mut self.role {
+                RoleState::Leader(leader) => leader.read(&mut self.member, ticket),
+                RoleState::Follower(_) | RoleState::Candidate(_) => self.refuse_read(ticket),
+            },
+            Input::TransferLeadership { to } => {
+                if let RoleState::Leader(leader) = &mut self.role {
+                    leader.transfer(&mut self.member, to);
+                }
+            }
+            Input::Persisted(receipt) => {
+                self.member.persisted(receipt);
+                self.persisted();
+            }
+            Input::Applied { index } => self.member.applied(index),
+            Input::Compacted(point) => self.member.compacted(point),
+            Input::AppendSent(sent) => match &mut self.role {
+                RoleState::Leader(leader) if sent.term == self.member.term() => leader.append_sent(sent),
+                RoleState::Leader(_) | RoleState::Follower(_) | RoleState::Candidate(_) => {}
+            },
+            Input::Unreachable { peer } => {
+                if let RoleState::Leader(leader) = &mut self.role {
+                    leader.unreachable(peer);
+                }
+            }
+            Input::StorageStalled => {
+                if self.member.disk_stalled() && !matches!(self.role, RoleState::Follower(_)) {
+                    self.perform(Transition::Follow { leader: None });
+                }
+            }
+            Input::PayloadWaiting { index } => {
+                if let RoleState::Follower(follower) = &mut self.role {
+                    follower.payload_waiting(index);
+                }
+            }
+        }
     }
 
-    /// Takes everything that is to be done. Call it after any number of steps; what they ask for is batched.
+    /// Takes everything that is to be done, in one batch. What many steps asked for is gathered: a hundred proposals
+    /// become one persist batch and one append per follower.
     pub fn take_ready(&mut self) -> Ready {
-        Ready::default()
+        // First, since a leader orders sent only what the driver has been given.
+        let persist = self.member.take_persist();
+        if let RoleState::Leader(leader) = &mut self.role {
+            leader.flush(&mut self.member);
+        }
+        let committed = self.member.take_committed();
+        let state = self.state();
+        let membership = self.member.membership();
+        let membership = (*membership != self.told_membership).then(|| membership.clone());
+        self.told_membership.clone_from(self.member.membership());
+        let outbox = &mut self.member.outbox;
+        let sealed = outbox.take_sealed(self.member.durability.issued());
+        let outbox = outbox.take();
+        Ready {
+            messages: outbox.messages,
+            sealed,
+            appends: outbox.appends,
+            persist,
+            accepted: outbox.accepted,
+            refused: outbox.refused,
+            committed,
+            reads: outbox.reads,
+            refused_reads: outbox.refused_reads,
+            state: (core::mem::replace(&mut self.told_state, state) != state).then_some(state),
+            membership,
+            transfer_aborted: outbox.transfer_aborted,
+            alarms: outbox.alarms,
+        }
     }
 
     /// A member seen from outside.
     #[must_use]
     pub fn status(&self) -> Status {
+        let member = &self.member;
+        let (transferring_to, progress) = match &self.role {
+            RoleState::Leader(leader) => (leader.transferring_to(), leader.progress()),
+            RoleState::Follower(_) | RoleState::Candidate(_) => (None, BTreeMap::new()),
+        };
         Status {
-            id: self.restored.id,
-            role: Role::Follower,
-            hard_state: self.restored.hard_state,
-            leader: None,
-            anchor: self.restored.anchor.position,
-            last: self.restored.last.position,
-            durable_index: self.restored.last.position.index,
-            commit_index: self.restored.applied,
-            applied_index: self.restored.applied,
-            compactable_through: self.restored.anchor.position.index,
-            uncommitted_bytes: 0,
-            membership: self.restored.membership.clone(),
-            transferring_to: None,
-            progress: BTreeMap::new(),
+            id: member.id,
+            role: self.role.name(member),
+            hard_state: member.hard_state(),
+            leader: self.leader(),
+            anchor: member.log.anchor().position,
+            last: member.log.last().position,
+            durable_index: member.durability.durable_index(),
+            commit_index: member.commit_index(),
+            applied_index: member.applied_index(),
+            compactable_through: member.compactable_through(),
+            uncommitted_bytes: member.log.uncommitted_bytes(),
+            membership: member.membership().clone(),
+            transferring_to,
+            progress,
+        }
+    }
+
+    /// The member's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.name(&self.member)
+    }
+
+    /// The leader of the present term, if this member knows it.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            RoleState::Follower(follower) => follower.leader(),
+            RoleState::Candidate(_) => None,
+            RoleState::Leader(_) => Some(self.member.id),
+        }
+    }
+
+    /// The present term.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.member.term()
+    }
+
+    /// The last entry known to be committed.
+    #[must_use]
+    pub const fn commit_index(&self) -> LogIndex {
+        self.member.commit_index()
+    }
+
+    fn state(&self) -> StateChange {
+        StateChange { role: self.role(), term: self.term(), leader: self.leader() }
+    }
+
+    fn tick(&mut self) {
+        let transition = match &mut self.role {
+            RoleState::Follower(follower) => follower.tick(&mut self.member),
+            RoleState::Candidate(candidate) => candidate.tick(&mut self.member),
+            RoleState::Leader(leader) => leader.tick(&mut self.member),
+        };
+        self.perform(transition);
+    }
+
+    fn persisted(&mut self) {
+        let transition = match &mut self.role {
+            RoleState::Follower(_) => Transition::Stay,
+            RoleState::Candidate(candidate) => candidate.count(&self.member),
+            RoleState::Leader(leader) => {
+                leader.advance_commit(&mut self.member);
+                Transition::Stay
+            }
+        };
+        self.perform(transition);
+    }
+
+    fn refuse_proposal(&mut self, ticket: ProposalTicket) {
+        let reason = ProposalRefusal::NotLeader { leader: self.leader() };
+        self.member.outbox.refused.push(RefusedProposal { ticket, reason });
+    }
+
+    fn refuse_read(&mut self, ticket: ReadTicket) {
+        let reason = ReadRefusal::NotLeader { leader: self.leader() };
+        self.member.outbox.refused_reads.push(RefusedRead { ticket, reason });
+    }
+
+    fn receive(&mut self, from: NodeId, message: Message) {
+        let stale = message.term() < self.member.term() && !self.member.config.errs(Mistake::StaleRepliesCount);
+        match message {
+            Message::RequestVote(request) => self.receive_vote_request(from, request),
+            Message::RequestVoteReply(reply) => self.receive_vote_reply(from, reply),
+            Message::AppendEntries(append) if append.term < self.member.term() => {
+                // A leader of the past must learn that time went on, or members stuck behind it never would. Stream
+                // zero is nobody's: should the sender lead the present term by then, this answers none of its appends.
+                let last = self.member.log.last().position;
+                let hint = ConflictHint { term: None, first_index: last.index.next(), last };
+                let verdict = AppendVerdict::Conflict { prev_index: append.prev.index, hint };
+                let reply = AppendEntriesReply { term: self.member.term(), stream: StreamEpoch(0), verdict };
+                self.member.send(from, Message::AppendEntriesReply(reply));
+            }
+            Message::Heartbeat(heartbeat) if heartbeat.term < self.member.term() => {
+                let last_durable = self.member.durability.durable_index();
+                let (term, round) = (self.member.term(), ReadRound(0));
+                let reply = HeartbeatReply { term, round, waiting_for: None, last_durable };
+                self.member.send(from, Message::HeartbeatReply(reply));
+            }
+            Message::AppendEntries(append) => {
+                if let Some((follower, member)) = self.follow(from, append.term) {
+                    follower.append(member, from, append);
+                }
+            }
+            Message::Heartbeat(heartbeat) => {
+                if let Some((follower, member)) = self.follow(from, heartbeat.term) {
+                    follower.heartbeat(member, from, heartbeat);
+                }
+            }
+            Message::TimeoutNow(timeout_now) if timeout_now.term == self.member.term() => {
+                if let RoleState::Follower(follower) = &self.role {
+                    let transition = follower.timeout_now(&self.member, from, timeout_now);
+                    self.perform(transition);
+                }
+            }
+            Message::TimeoutNow(_) => {}
+            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) if stale => {}
+            Message::AppendEntriesReply(AppendEntriesReply { term, .. })
+            | Message::HeartbeatReply(HeartbeatReply { term, .. })
+                if self.member.term() < term =>
+            {
+                // Only members are asked, so only a member's answer can end this term.
+                if self.member.membership().incarnation(from).is_some() {
+                    self.enter_term(term, None);
+                }
+            }
+            Message::AppendEntriesReply(reply) => {
+                if let RoleState::Leader(leader) = &mut self.role {
+                    leader.append_answered(&mut self.member, from, &reply);
+                }
+            }
+            Message::HeartbeatReply(reply) => {
+                if let RoleState::Leader(leader) = &mut self.role {
+                    leader.heartbeat_answered(&mut self.member, from, reply);
+                }
+            }
+        }
+    }
+
+    fn receive_vote_request(&mut self, from: NodeId, request: RequestVote) {
+        let ear = match &self.role {
+            RoleState::Follower(follower) => follower.ear(&self.member),
+            RoleState::Candidate(_) => Ear::HearsNobody,
+            RoleState::Leader(_) => Ear::HearsLeader,
+        };
+        let disturbs = ear == Ear::HearsLeader && request.reason == CampaignReason::Timeout;
+        if request.ballot == Ballot::Vote && self.member.term() < request.term && !disturbs {
+            self.enter_term(request.term, None);
+        }
+        let outcome = self.member.answer_vote(from, request, ear);
+        if request.ballot == Ballot::Vote && outcome == VoteOutcome::Given {
+            self.member.clock.rewind();
+            if let RoleState::Candidate(_) = self.role {
+                self.perform(Transition::Follow { leader: None });
+            }
+        }
+    }
+
+    fn receive_vote_reply(&mut self, from: NodeId, reply: RequestVoteReply) {
+        // A granted pre-vote names a term in which nobody is yet; a refusal spreads the voter's own.
+        let hypothetical = reply.ballot == Ballot::PreVote && reply.verdict == VoteVerdict::Granted;
+        if self.member.term() < reply.term && !hypothetical {
+            return self.enter_term(reply.term, None);
+        }
+        if let RoleState::Candidate(candidate) = &mut self.role {
+            let transition = candidate.answered(&self.member, from, reply);
+            self.perform(transition);
+        }
+    }
+
+    /// Follows `from` in `term`, which is at least the present one, if it can be its leader.
+    fn follow(&mut self, from: NodeId, term: Term) -> Option<(&mut Follower, &mut Member)> {
+        if self.member.term() < term {
+            self.enter_term(term, Some(from));
+        }
+        if let RoleState::Candidate(_) = self.role {
+            self.perform(Transition::Follow { leader: Some(from) });
+        }
+        let member = &mut self.member;
+        match &mut self.role {
+            RoleState::Follower(follower) => follower.recognises(member, from).then_some((follower, member)),
+            RoleState::Candidate(_) => None,
+            RoleState::Leader(_) => {
+                let known = member.id;
+                member.alarm(Alarm::TwoLeaders { term, known, other: from });
+                None
+            }
+        }
+    }
+
+    /// A higher term was seen: follow in it, whoever leads.
+    fn enter_term(&mut self, term: Term, leader: Option<NodeId>) {
+        if matches!(self.role, RoleState::Leader(_)) && self.member.config.errs(Mistake::HigherTermIgnored) {
+            return;
+        }
+        self.member.enter_term(term);
+        self.perform(Transition::Follow { leader });
+    }
+
+    /// Performs what a role asked for. Winning a ballot may ask for the next step at once, never for more than three.
+    fn perform(&mut self, transition: Transition) {
+        let mut next = transition;
+        loop {
+            next = match next {
+                Transition::Stay => return,
+                Transition::Follow { leader } => {
+                    self.member.clock.redraw();
+                    self.become_role(RoleState::Follower(Follower::of(leader)));
+                    return;
+                }
+                Transition::PreCampaign => {
+                    let Some(term) = self.member.next_term() else { return };
+                    let candidate = Candidate::begin_pre_vote(&mut self.member, term);
+                    self.become_candidate(candidate)
+                }
+                Transition::Campaign { reason } => {
+                    let Some(term) = self.member.next_term() else { return };
+                    self.member.enter_term(term);
+                    let candidate = Candidate::begin_vote(&mut self.member, reason);
+                    self.become_candidate(candidate)
+                }
+                Transition::Lead => {
+                    let leader = Leader::begin(&mut self.member);
+                    self.become_role(RoleState::Leader(leader));
+                    return;
+                }
+            };
+        }
+    }
+
+    /// Takes the role and counts its own vote, which may be all that it takes.
+    fn become_candidate(&mut self, mut candidate: Candidate) -> Transition {
+        let transition = candidate.count(&self.member);
+        self.become_role(RoleState::Candidate(candidate));
+        transition
+    }
+
+    fn become_role(&mut self, role: RoleState) {
+        if let RoleState::Leader(leader) = core::mem::replace(&mut self.role, role) {
+            leader.end(&mut self.member);
+        }
+    }
+}
+
+impl RoleState {
+    fn name(&self, member: &Member) -> Role {
+        match self {
+            Self::Follower(_) if member.is_voter() => Role::Follower,
+            Self::Follower(_) => Role::Learner,
+            Self::Candidate(candidate) => candidate.role(),
+            Self::Leader(_) => Role::Leader,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use blockraft_types::{ClusterId, EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{ClusterId, EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position};
 use thiserror::Error;
 
 use crate::log_point::LogPoint;
+use crate::membership_history::MembershipHistory;
 
 /// What was durable when the process ended, read back from the log store and the state machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,66 @@ pub enum RestoreError {
 }
 
 impl Restored {
+    /// Checks that the parts fit, and says which configurations are in force and where committing starts: what the
+    /// state machine or the compaction covers was committed.
+    pub(crate) fn check(&self) -> Result<(MembershipHistory, LogIndex), RestoreError> {
+        let (anchor, last) = (self.anchor.position, self.last.position);
+        if self.id == NodeId(0) {
+            return Err(RestoreError::NoId);
+        }
+        if last.index < self.applied {
+            return Err(RestoreError::AppliedBeyondLog { applied: self.applied, last: last.index });
+        }
+        self.check_terms()?;
+        if self.hard_state.term < last.term {
+            return Err(RestoreError::HardStateTooOld { last });
+        }
+        let commit_index = self.applied.max(anchor.index);
+        if commit_index < self.membership_index {
+            return Err(RestoreError::MembershipNotApplied { index: self.membership_index });
+        }
+        self.check_tail(commit_index)?;
+        let mut memberships = MembershipHistory::new(self.membership.clone(), self.membership_index);
+        for head in &self.tail {
+            if let EntryKind::Membership(membership) = &head.kind {
+                memberships.append(head.position.index, membership.as_ref().clone());
+            }
+        }
+        Ok((memberships, commit_index))
+    }
+
+    fn check_terms(&self) -> Result<(), RestoreError> {
+        let (anchor, last) = (self.anchor.position, self.last.position);
+        let begins = match self.terms.first() {
+            None => anchor == last && self.anchor.chain == self.last.chain,
+            Some(first) => anchor.index.0.checked_add(1) == Some(first.index.0) && anchor.term <= first.term,
+        };
+        let ends = self.terms.last().is_none_or(|run| run.term == last.term && run.index <= last.index);
+        let mut next = self.terms.iter().skip(1);
+        let ascends = self.terms.iter().all(|run| next.next().is_none_or(|n| run.term < n.term && run.index < n.index));
+        if begins && ends && ascends { Ok(()) } else { Err(RestoreError::Terms) }
+    }
+
+    fn check_tail(&self, commit_index: LogIndex) -> Result<(), RestoreError> {
+        let mut index = commit_index;
+        let mut previous = (commit_index == self.anchor.position.index).then_some(self.anchor.chain);
+        for head in &self.tail {
+            index = index.next();
+            let run = self.terms.iter().rev().find(|run| run.index <= index);
+            let expected = run.map(|run| Position { term: run.term, index });
+            let chained = previous.is_none_or(|previous| head.follows(previous));
+            if expected != Some(head.position) || self.last.position.index < index || !chained {
+                return Err(RestoreError::Tail { index });
+            }
+            previous = Some(head.chain);
+        }
+        let complete = index == self.last.position.index;
+        if complete && previous.is_none_or(|chain| chain == self.last.chain) {
+            return Ok(());
+        }
+        Err(RestoreError::Tail { index: if complete { index } else { index.next() } })
+    }
+
     /// A member on its first day: an empty log of a group that is born with `membership`.
     #[must_use]
     pub fn born(id: NodeId, cluster: ClusterId, group: GroupId, membership: Membership) -> Self {

@@ -26,6 +26,14 @@ impl Sealed {
         self.number
     }
 
+    pub(crate) const fn receiver(&self) -> NodeId {
+        self.to
+    }
+
+    pub(crate) const fn message(&self) -> &Message {
+        &self.message
+    }
+
     /// Opens the seal: the receiver and the message.
     ///
     /// # Errors

@@ -1,0 +1,323 @@
+//! The role of the one that orders entries in its term. Only it knows how far the others are.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use blockraft_types::message::{AppendEntriesReply, Heartbeat, HeartbeatReply, ReadRound, TimeoutNow};
+use blockraft_types::{BodyDigest, EntryKind, LogIndex, Message, NodeId, Position};
+
+use crate::abstention::Abstention;
+use crate::alarm::Alarm;
+use crate::append_range::AppendSent;
+use crate::input::{BodyHead, ProposalTicket, ReadTicket};
+use crate::member::Member;
+use crate::mistake::Mistake;
+use crate::progress::{Finding, Progress};
+use crate::reads::Reads;
+use crate::ready::{Accepted, ProposalRefusal, ReadRefusal, RefusedProposal, RefusedRead, SafeRead};
+use crate::status::ProgressStatus;
+use crate::transition::Transition;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Leader {
+    /// The no-op with which the term began: once it is committed, so is everything before it.
+    first_index: LogIndex,
+    /// Every other member.
+    progress: BTreeMap<NodeId, Progress>,
+    reads: Reads,
+    round: ReadRound,
+    heartbeat: Beat,
+    transfer: Option<Transfer>,
+    /// Ticks since the commit index last moved while something was uncommitted.
+    commit_still_ticks: u32,
+    commit_index_seen: LogIndex,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Beat {
+    /// In so many ticks.
+    In(u32),
+    /// With the next effects.
+    Due,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Transfer {
+    to: NodeId,
+    ticks: u32,
+}
+
+impl Leader {
+    /// Begins to lead: appends a no-op, through which everything before it can be committed (Raft paper, section 8),
+    /// and lets everyone know at once.
+    pub(crate) fn begin(member: &mut Member) -> Self {
+        assert!(
+            member.durability.hard_state_waits_for().is_none() || cfg!(seeded_bugs),
+            "nobody leads on a vote that may be forgotten"
+        );
+        let last = member.log.last_index();
+        let others = member.membership().members().map(|(node, _)| node).filter(|node| *node != member.id);
+        let progress = others.map(|node| (node, Progress::new(last))).collect();
+        let first = member.append_own(EntryKind::Blank, 0, BodyDigest::of(&[]));
+        Self {
+            first_index: first.index,
+            progress,
+            reads: Reads::default(),
+            round: ReadRound(0),
+            heartbeat: Beat::Due,
+            transfer: None,
+            commit_still_ticks: 0,
+            commit_index_seen: member.commit_index(),
+        }
+    }
+
+    pub(crate) fn transferring_to(&self) -> Option<NodeId> {
+        self.transfer.map(|transfer| transfer.to)
+    }
+
+    pub(crate) fn progress(&self) -> BTreeMap<NodeId, ProgressStatus> {
+        self.progress.iter().map(|(node, progress)| (*node, progress.status())).collect()
+    }
+
+    pub(crate) fn tick(&mut self, member: &mut Member) -> Transition {
+        let options = *member.options();
+        for (&peer, progress) in &mut self.progress {
+            let finding = progress.tick(member.log.last_index(), options.commit_stall_ticks);
+            report(member, peer, finding, progress);
+        }
+        // Thesis 6.2: a leader that a majority no longer answers makes room. It counts itself.
+        let patience = options.election_ticks_max;
+        let heard =
+            |node| node == member.id || self.progress.get(&node).is_some_and(|peer| peer.is_heard_within(patience));
+        if !member.electorate().agrees(heard) {
+            return Transition::Follow { leader: None };
+        }
+        if self.commit_stalls(member) {
+            let last = member.log.last().position;
+            member.alarm(Alarm::CommitStalled { commit_index: member.commit_index(), last_index: last.index });
+            member.abstention = Some(Abstention::new(last, options.commit_stall_ticks));
+            return Transition::Follow { leader: None };
+        }
+        if let Some(transfer) = &mut self.transfer {
+            transfer.ticks += 1;
+            if options.election_ticks_max <= transfer.ticks {
+                member.outbox.transfer_aborted = Some(transfer.to);
+                self.transfer = None;
+            }
+        }
+        self.heartbeat = match self.heartbeat {
+            Beat::In(ticks) if 1 < ticks => Beat::In(ticks - 1),
+            Beat::In(_) | Beat::Due => Beat::Due,
+        };
+        Transition::Stay
+    }
+
+    /// Whether the commit index has stood still for too long although heartbeats are answered.
+    fn commit_stalls(&mut self, member: &Member) -> bool {
+        let commit_index = member.commit_index();
+        let moved = self.commit_index_seen < commit_index || commit_index == member.log.last_index();
+        self.commit_index_seen = commit_index;
+        self.commit_still_ticks = if moved { 0 } else { self.commit_still_ticks + 1 };
+        member.options().commit_stall_ticks <= self.commit_still_ticks
+    }
+
+    /// Appends a proposal, whole or not at all.
+    pub(crate) fn propose(&mut self, member: &mut Member, ticket: ProposalTicket, bodies: &[BodyHead]) {
+        if let Err(reason) = self.admits(member, bodies) {
+            return member.outbox.refused.push(RefusedProposal { ticket, reason });
+        }
+        let positions = bodies.iter().map(|body| member.append_own(EntryKind::Command, body.bytes, body.digest));
+        let positions: Vec<Position> = positions.collect();
+        if let (Some(&first), Some(last)) = (positions.first(), positions.last()) {
+            member.outbox.accepted.push(Accepted { ticket, first, last: last.index });
+        }
+    }
+
+    fn admits(&self, member: &Member, bodies: &[BodyHead]) -> Result<(), ProposalRefusal> {
+        if bodies.is_empty() {
+            return Err(ProposalRefusal::Empty);
+        }
+        if let Some(Transfer { to, .. }) = self.transfer
+            && !member.config.errs(Mistake::ProposalsDuringTransfer)
+        {
+            return Err(ProposalRefusal::Transferring { to });
+        }
+        let options = member.options();
+        let bytes = bodies.iter().fold(0_u64, |sum, body| sum.saturating_add(u64::from(body.bytes)));
+        let (bytes_before, entries_before) = (member.log.uncommitted_bytes(), member.uncommitted_entries());
+        // One proposal always fits when nothing is uncommitted, so that nothing is too large for ever.
+        let too_many_bytes = 0 < bytes_before && options.uncommitted_bytes_max < bytes_before.saturating_add(bytes);
+        let entries = entries_before.saturating_add(bodies.len() as u64);
+        let too_many_entries = 0 < entries_before && options.uncommitted_entries_max < entries;
+        if too_many_bytes || too_many_entries { Err(ProposalRefusal::Full) } else { Ok(()) }
+    }
+
+    /// Takes in a read; its index is captured when its round begins.
+    pub(crate) fn read(&mut self, member: &mut Member, ticket: ReadTicket) {
+        if member.options().reads_pending_max <= self.reads.len() {
+            return member.outbox.refused_reads.push(RefusedRead { ticket, reason: ReadRefusal::Full });
+        }
+        let confirmed_once = ReadRound(0) < self.confirmed_round(member);
+        if confirmed_once && member.config.errs(Mistake::ReadsRestOnAnOldRound) {
+            let (index, term) = (member.commit_index(), member.term());
+            return member.outbox.reads.push(SafeRead { ticket, index, term });
+        }
+        self.reads.push(ticket);
+    }
+
+    /// Begins to hand over to `to`: from now on no proposal is taken (thesis 3.10).
+    pub(crate) fn transfer(&mut self, member: &mut Member, to: NodeId) {
+        let able = self.progress.get(&to).is_some_and(|progress| !progress.is_fenced());
+        if !able || !member.membership().is_voter(to) || self.transferring_to() == Some(to) {
+            return;
+        }
+        self.transfer = Some(Transfer { to, ticks: 0 });
+        self.finish_transfer(member);
+    }
+
+    fn finish_transfer(&self, member: &mut Member) {
+        let Some(Transfer { to, .. }) = self.transfer else { return };
+        let last = member.log.last().position;
+        if self.progress.get(&to).is_some_and(|progress| progress.match_index() == last.index) {
+            member.send(to, Message::TimeoutNow(TimeoutNow { term: member.term(), last }));
+        }
+    }
+
+    pub(crate) fn append_sent(&mut self, sent: AppendSent) {
+        if let Some(progress) = self.progress.get_mut(&sent.to) {
+            progress.sent(sent);
+        }
+    }
+
+    pub(crate) fn append_answered(&mut self, member: &mut Member, from: NodeId, reply: &AppendEntriesReply) {
+        let Some(progress) = self.progress.get_mut(&from) else { return };
+        let before = progress.match_index();
+        let finding = progress.answered(reply.stream, reply.verdict, &member.log, &member.config);
+        report(member, from, finding, progress);
+        if before < progress.match_index() {
+            self.advance_commit(member);
+            self.finish_transfer(member);
+        }
+    }
+
+    pub(crate) fn heartbeat_answered(&mut self, member: &mut Member, from: NodeId, reply: HeartbeatReply) {
+        // A round that this leader never began is nobody's answer.
+        if self.round < reply.round {
+            return;
+        }
+        let Some(progress) = self.progress.get_mut(&from) else { return };
+        let finding = progress.heartbeat_answered(reply);
+        report(member, from, finding, progress);
+        self.confirm_reads(member);
+    }
+
+    pub(crate) fn unreachable(&mut self, peer: NodeId) {
+        if let Some(progress) = self.progress.get_mut(&peer) {
+            progress.unreachable();
+        }
+    }
+
+    /// Advances the commit index to what a majority of each half holds durably, but only through an entry of the own
+    /// term (Raft paper, section 5.4.2; thesis 3.6.2). The own copy counts once it is durable.
+    pub(crate) fn advance_commit(&mut self, member: &mut Member) {
+        let own = if member.config.errs(Mistake::OwnCopyBeforePersist) {
+            member.log.last_index()
+        } else {
+            member.durability.durable_index()
+        };
+        let held = |node| if node == member.id { own } else { self.match_of(node) };
+        let Some(index) = member.electorate().reached(held) else { return };
+        let own_term = member.log.term_at(index) == Some(member.term());
+        if member.commit_index() < index && (own_term || member.config.errs(Mistake::OldTermsCommittedByCounting)) {
+            member.commit_to(index);
+        }
+        let everyone = self.progress.values().map(Progress::match_index);
+        let held_by_all = everyone.fold(member.durability.durable_index(), LogIndex::min).min(member.commit_index());
+        member.held_by_all = member.held_by_all.max(held_by_all);
+    }
+
+    /// Orders what is to be sent: heartbeats and read rounds that are due, then the next range for each follower.
+    pub(crate) fn flush(&mut self, member: &mut Member) {
+        if self.heartbeat == Beat::Due || (self.reads.want_round() && self.may_read(member)) {
+            self.begin_round(member);
+        }
+        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
+        let readable = member.durability.issued_last();
+        for (&peer, progress) in &mut self.progress {
+            match progress.next_range(peer, term, &member.log, readable, commit_index, &member.config) {
+                Some(Ok(range)) => member.outbox.appends.push(range),
+                Some(Err(finding)) => report(member, peer, finding, progress),
+                None => {}
+            }
+            if progress.misses_commit(commit_index) {
+                let commit = progress.repeated_commit(commit_index);
+                let heartbeat = Heartbeat { term, round: self.round, commit, held_by_all };
+                member.send(peer, Message::Heartbeat(heartbeat));
+            }
+        }
+    }
+
+    /// Leadership is over: nobody will confirm the reads that wait.
+    pub(crate) fn end(self, member: &mut Member) {
+        let refused = |ticket| RefusedRead { ticket, reason: ReadRefusal::NotLeader { leader: None } };
+        member.outbox.refused_reads.extend(self.reads.abandon().map(refused));
+    }
+
+    /// Sends a heartbeat of a new round to everyone.
+    fn begin_round(&mut self, member: &mut Member) {
+        self.heartbeat = Beat::In(member.options().heartbeat_ticks);
+        self.round = ReadRound(self.round.0.saturating_add(1));
+        if self.may_read(member) {
+            self.reads.begin(self.round, member.commit_index());
+        }
+        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
+        for (&peer, progress) in &mut self.progress {
+            let commit = progress.heartbeat_commit(self.round, commit_index);
+            member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
+        }
+        self.finish_transfer(member);
+        self.confirm_reads(member);
+    }
+
+    /// Before an entry of the own term is committed, nobody knows what is (Raft paper, section 8).
+    fn may_read(&self, member: &Member) -> bool {
+        self.first_index <= member.commit_index() || member.config.errs(Mistake::ReadsBeforeOwnTermCommits)
+    }
+
+    fn confirmed_round(&self, member: &Member) -> ReadRound {
+        let answered = |node| match self.progress.get(&node) {
+            _ if node == member.id => self.round,
+            Some(progress) if !progress.is_fenced() => progress.answered_round(),
+            _ => ReadRound(0),
+        };
+        member.electorate().reached(answered).unwrap_or_default()
+    }
+
+    fn confirm_reads(&mut self, member: &mut Member) {
+        let confirmed =
+            if member.config.errs(Mistake::EarlierAnswersConfirmReads) && ReadRound(1) < self.confirmed_round(member) {
+                self.round
+            } else {
+                self.confirmed_round(member)
+            };
+        let term = member.term();
+        for round in self.reads.confirm(confirmed) {
+            let index = round.index;
+            member.outbox.reads.extend(round.tickets.into_iter().map(|ticket| SafeRead { ticket, index, term }));
+        }
+    }
+
+    fn match_of(&self, node: NodeId) -> LogIndex {
+        self.progress.get(&node).map_or(LogIndex::ZERO, Progress::match_index)
+    }
+}
+
+fn report(member: &mut Member, peer: NodeId, finding: Finding, progress: &Progress) {
+    let alarm = match finding {
+        Finding::Nothing => return,
+        Finding::Regressed { matched, reported } => Alarm::FollowerRegressed { peer, matched, reported },
+        Finding::Frozen => Alarm::FollowerFrozen { peer, match_index: progress.match_index() },
+        Finding::NeedsSnapshot => Alarm::NeedsSnapshot { peer, next_index: progress.status().next_index },
+    };
+    member.alarm(alarm);
+}

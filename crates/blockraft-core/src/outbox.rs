@@ -1,0 +1,81 @@
+//! Effects that gather between two calls of `take_ready`.
+
+use alloc::vec::Vec;
+
+use blockraft_types::message::AppendVerdict;
+use blockraft_types::{GroupId, Message, NodeId, PersistNumber};
+
+use crate::alarm::Alarm;
+use crate::append_range::AppendRange;
+use crate::ready::{Accepted, Outgoing, RefusedProposal, RefusedRead, SafeRead};
+use crate::sealed::Sealed;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Outbox {
+    pub(crate) messages: Vec<Outgoing>,
+    pub(crate) appends: Vec<AppendRange>,
+    pub(crate) accepted: Vec<Accepted>,
+    pub(crate) refused: Vec<RefusedProposal>,
+    pub(crate) reads: Vec<SafeRead>,
+    pub(crate) refused_reads: Vec<RefusedRead>,
+    pub(crate) transfer_aborted: Option<NodeId>,
+    pub(crate) alarms: Vec<Alarm>,
+    /// Messages under a seal. Those of a batch that is not handed out yet wait here.
+    sealed: Vec<Sealed>,
+}
+
+impl Outbox {
+    pub(crate) fn send(&mut self, to: NodeId, message: Message) {
+        self.messages.push(Outgoing { to, message });
+    }
+
+    /// Sends `message` once batch `number` is durable. `issued` is the last batch handed out: what waits for a later
+    /// one may wait long, so a newer message takes the place of the older one that it makes pointless.
+    pub(crate) fn seal(
+        &mut self,
+        group: GroupId,
+        number: PersistNumber,
+        issued: PersistNumber,
+        to: NodeId,
+        message: Message,
+    ) {
+        if issued < number {
+            self.sealed.retain(|sealed| !supersedes(to, &message, sealed.receiver(), sealed.message()));
+        }
+        self.sealed.push(Sealed::new(group, number, to, message));
+    }
+
+    /// Everything but the sealed messages, which stay.
+    pub(crate) fn take(&mut self) -> Self {
+        let sealed = core::mem::take(&mut self.sealed);
+        core::mem::replace(self, Self { sealed, ..Self::default() })
+    }
+
+    /// The sealed messages of batches up to `issued`.
+    pub(crate) fn take_sealed(&mut self, issued: PersistNumber) -> Vec<Sealed> {
+        self.sealed.extract_if(.., |sealed| sealed.number() <= issued).collect()
+    }
+}
+
+/// Whether nobody misses the older message once the newer one arrives.
+fn supersedes(to: NodeId, newer: &Message, older_to: NodeId, older: &Message) -> bool {
+    if older.term() < newer.term() {
+        return true;
+    }
+    if to != older_to {
+        return false;
+    }
+    match (newer, older) {
+        (Message::AppendEntriesReply(newer), Message::AppendEntriesReply(older)) => {
+            let (
+                AppendVerdict::Matched { match_index: newer_match },
+                AppendVerdict::Matched { match_index: older_match },
+            ) = (newer.verdict, older.verdict)
+            else {
+                return newer.stream != older.stream;
+            };
+            newer.stream != older.stream || older_match <= newer_match
+        }
+        (newer, older) => newer.name() == older.name(),
+    }
+}

@@ -1,0 +1,8 @@
+//! What must hold of the member: claims of the Raft paper, stories as scripts, and a cluster under random faults.
+
+#![expect(clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+mod chance;
+mod cluster;
+mod image;
+mod simulation;

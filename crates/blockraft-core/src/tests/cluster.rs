@@ -1,0 +1,514 @@
+//! The one cluster harness: members, their disks, the network between them, and the invariants, checked after every
+//! step.
+//!
+//! Nothing happens by itself: the caller ticks, delivers, completes writes and crashes. Whatever a member asks for is
+//! performed as a driver would, and judged against what the disks really hold.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
+use blockraft_types::{
+    BodyDigest, ChainDigest, ClusterId, EntryHead, GroupId, HardState, Incarnation, LogIndex, Membership, Message,
+    NodeId, PersistTicket, Role, Term,
+};
+
+use super::image::Image;
+use crate::ready::{CommittedRange, Outgoing, Persist, ProposalRefusal, ReadRefusal, Ready};
+use crate::{Alarm, AppendRange, BodyHead, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Sealed};
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Envelope {
+    pub(super) from: NodeId,
+    pub(super) to: NodeId,
+    pub(super) message: Message,
+}
+
+/// A batch on its way to the disk.
+#[derive(Debug)]
+struct Write {
+    ticket: PersistTicket,
+    hard_state: Option<HardState>,
+    truncate_from: Option<LogIndex>,
+    heads: Vec<EntryHead>,
+}
+
+/// A member with its disk.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// `None` while it is down.
+    pub(super) raft: Option<Raft>,
+    pub(super) config: Config,
+    /// What a power cut leaves.
+    pub(super) disk: Image,
+    /// What a driver can read: every batch that was handed out.
+    view: Image,
+    writes: VecDeque<Write>,
+    sealed: Vec<Sealed>,
+    pub(super) applied: LogIndex,
+    /// The applied index that the state machine has made durable.
+    applied_durable: LogIndex,
+    boots: u64,
+    commit_seen: LogIndex,
+    led: Option<(Term, LogIndex)>,
+}
+
+/// What every run must keep true, kept outside of the members.
+#[derive(Debug, Default)]
+struct Oracle {
+    leaders: BTreeMap<Term, NodeId>,
+    /// The digest of every entry that ever stood in a log.
+    entries: BTreeMap<(Term, LogIndex), ChainDigest>,
+    /// Committed entries, from index 1 on, each with the term of the leader that committed it.
+    committed: Vec<(ChainDigest, Term)>,
+    /// Who voted for whom, durably.
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// How much was committed when a read came.
+    reads: BTreeMap<ReadTicket, LogIndex>,
+}
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) membership: Membership,
+    /// Messages that left and were not yet taken by the caller.
+    pub(super) sent: Vec<Envelope>,
+    pub(super) confirmed_reads: BTreeSet<ReadTicket>,
+    pub(super) refused_reads: Vec<(ReadTicket, ReadRefusal)>,
+    pub(super) accepted: BTreeMap<ProposalTicket, LogIndex>,
+    pub(super) refused: Vec<(ProposalTicket, ProposalRefusal)>,
+    pub(super) alarms: Vec<(NodeId, Alarm)>,
+    /// What happened, for scripts.
+    pub(super) story: Vec<String>,
+    genesis: LogPoint,
+    oracle: Oracle,
+    tickets: u64,
+    seed: u64,
+}
+
+/// Incarnations don't matter here.
+pub(super) fn incarnation(node: NodeId) -> Incarnation {
+    Incarnation::from_bytes([node.0 as u8; 16])
+}
+
+pub(super) fn voters(ids: impl IntoIterator<Item = u64>) -> Membership {
+    Membership::of_voters(ids.into_iter().map(|id| (NodeId(id), incarnation(NodeId(id)))))
+}
+
+impl Cluster {
+    pub(super) fn new(membership: Membership, config: Config, seed: u64) -> Self {
+        let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership);
+        let mut cluster = Self {
+            nodes: BTreeMap::new(),
+            membership,
+            sent: Vec::new(),
+            confirmed_reads: BTreeSet::new(),
+            refused_reads: Vec::new(),
+            accepted: BTreeMap::new(),
+            refused: Vec::new(),
+            alarms: Vec::new(),
+            story: Vec::new(),
+            genesis,
+            oracle: Oracle::default(),
+            tickets: 0,
+            seed,
+        };
+        let ids: Vec<NodeId> = cluster.membership.members().map(|(node, _)| node).collect();
+        for id in ids {
+            cluster.add(id, config);
+        }
+        cluster
+    }
+
+    fn add(&mut self, id: NodeId, config: Config) {
+        let image = Image::empty(self.genesis);
+        let node = Node {
+            raft: None,
+            config,
+            disk: image.clone(),
+            view: image,
+            writes: VecDeque::new(),
+            sealed: Vec::new(),
+            applied: LogIndex::ZERO,
+            applied_durable: LogIndex::ZERO,
+            boots: 0,
+            commit_seen: LogIndex::ZERO,
+            led: None,
+        };
+        self.nodes.insert(id, node);
+        self.restart(id);
+    }
+
+    pub(super) fn ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[&id]
+    }
+
+    pub(super) fn raft(&self, id: NodeId) -> &Raft {
+        self.nodes[&id].raft.as_ref().expect("the node is up")
+    }
+
+    pub(super) fn is_up(&self, id: NodeId) -> bool {
+        self.nodes[&id].raft.is_some()
+    }
+
+    pub(super) fn has_writes(&self, id: NodeId) -> bool {
+        !self.nodes[&id].writes.is_empty()
+    }
+
+    /// The leader of the highest term, among those that are up.
+    pub(super) fn leader(&self) -> Option<NodeId> {
+        let up = self.nodes.iter().filter_map(|(id, node)| Some((*id, node.raft.as_ref()?)));
+        up.filter(|(_, raft)| raft.role() == Role::Leader).max_by_key(|(_, raft)| raft.term()).map(|(id, _)| id)
+    }
+
+    /// How many entries are known to be committed.
+    pub(super) fn committed(&self) -> LogIndex {
+        LogIndex(self.oracle.committed.len() as u64)
+    }
+
+    /// Hands an input to a member that is up, and performs what it asks for.
+    pub(super) fn step(&mut self, id: NodeId, input: Input) {
+        if let Some(raft) = self.node_mut(id).raft.as_mut() {
+            raft.step(input);
+            self.settle(id);
+        }
+    }
+
+    pub(super) fn tick(&mut self, id: NodeId) {
+        self.step(id, Input::Tick);
+    }
+
+    pub(super) fn deliver(&mut self, Envelope { from, to, message }: Envelope) {
+        if self.nodes.contains_key(&to) {
+            self.step(to, Input::Message { from, message });
+        }
+    }
+
+    pub(super) fn propose(&mut self, id: NodeId, sizes: &[u32]) -> ProposalTicket {
+        let ticket = ProposalTicket(self.ticket());
+        let digest = BodyDigest::of(&ticket.0.to_le_bytes());
+        let bodies = sizes.iter().map(|&bytes| BodyHead { bytes, digest }).collect();
+        let transferring = self.nodes[&id].raft.as_ref().and_then(|raft| raft.status().transferring_to);
+        self.step(id, Input::Propose { ticket, bodies });
+        let taken = self.accepted.contains_key(&ticket);
+        assert!(!(taken && transferring.is_some()), "a leader took a proposal while handing over");
+        ticket
+    }
+
+    pub(super) fn read(&mut self, id: NodeId) -> ReadTicket {
+        let ticket = ReadTicket(self.ticket());
+        let committed = self.committed();
+        self.oracle.reads.insert(ticket, committed);
+        self.step(id, Input::Read { ticket });
+        ticket
+    }
+
+    /// The oldest `count` batches of the node become durable, and it hears of the last one.
+    pub(super) fn persist(&mut self, id: NodeId, count: usize) {
+        let node = self.node_mut(id);
+        let mut receipt = None;
+        for write in node.writes.drain(..count.min(node.writes.len())).collect::<Vec<_>>() {
+            self.write_to_disk(id, &write);
+            receipt = Some(write.ticket.redeem());
+        }
+        let Some(receipt) = receipt else { return };
+        if self.node(id).raft.is_none() {
+            return;
+        }
+        let mut still_sealed = Vec::new();
+        for sealed in core::mem::take(&mut self.node_mut(id).sealed) {
+            match sealed.open(&receipt) {
+                Ok((to, message)) => self.send(id, to, message),
+                Err(sealed) => still_sealed.push(sealed),
+            }
+        }
+        self.node_mut(id).sealed = still_sealed;
+        self.step(id, Input::Persisted(receipt));
+    }
+
+    /// The power fails: of the batches under way, the oldest `survivors` reach the disk, unreported.
+    pub(super) fn crash(&mut self, id: NodeId, survivors: usize) {
+        let writes: Vec<Write> = self.node_mut(id).writes.drain(..).collect();
+        for write in writes.iter().take(survivors) {
+            self.write_to_disk(id, write);
+        }
+        let node = self.node_mut(id);
+        node.raft = None;
+        node.sealed.clear();
+        node.led = None;
+        node.applied = node.applied_durable;
+    }
+
+    pub(super) fn restart(&mut self, id: NodeId) {
+        let (membership, seed) = (self.membership.clone(), self.seed);
+        let node = self.node_mut(id);
+        assert!(node.raft.is_none(), "only a node that is down is started");
+        node.view = node.disk.clone();
+        node.boots += 1;
+        node.applied = node.applied_durable;
+        let restored = node.disk.restored(id, node.applied, &membership);
+        let seed = seed ^ (id.0 << 32) ^ (node.boots << 48);
+        let raft = Raft::new(node.config, seed, restored).expect("a disk holds what a member wrote");
+        assert!(node.applied <= raft.commit_index(), "what was applied is committed");
+        node.commit_seen = raft.commit_index();
+        node.raft = Some(raft);
+        self.settle(id);
+    }
+
+    /// The state machine makes what it applied durable.
+    pub(super) fn flush_applied(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        node.applied_durable = node.applied;
+    }
+
+    /// The log is compacted as far as it may be and the state machine can bear.
+    pub(super) fn compact(&mut self, id: NodeId) {
+        let node = self.node_mut(id);
+        let Some(raft) = node.raft.as_ref() else { return };
+        let through = raft.status().compactable_through.min(node.applied_durable);
+        // Batches under way still name what they wrote before.
+        if through <= node.disk.anchor.position.index || !node.writes.is_empty() {
+            return;
+        }
+        let point = node.disk.point(through).expect("what is compacted is in the log");
+        node.disk.compact(point);
+        node.view.compact(point);
+        self.step(id, Input::Compacted(point));
+    }
+
+    fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        self.nodes.get_mut(&id).expect("the node exists")
+    }
+
+    const fn ticket(&mut self) -> u64 {
+        self.tickets += 1;
+        self.tickets
+    }
+
+    /// Performs what a member asks for until it asks for nothing more.
+    fn settle(&mut self, id: NodeId) {
+        loop {
+            let raft = self.node_mut(id).raft.as_mut().expect("the node is up");
+            let ready = raft.take_ready();
+            if ready.is_empty() {
+                return self.check_member(id);
+            }
+            self.perform(id, ready);
+        }
+    }
+
+    fn perform(&mut self, id: NodeId, ready: Ready) {
+        if let Some(Persist { ticket, hard_state, truncate_from, heads }) = ready.persist {
+            let leads = self.raft(id).role() == Role::Leader;
+            let led_before = self.node(id).led.is_some_and(|(term, _)| term == self.raft(id).term());
+            assert!(!(leads && led_before && truncate_from.is_some()), "a leader dropped an entry of its own log");
+            for head in &heads {
+                let key = (head.position.term, head.position.index);
+                let known = *self.oracle.entries.entry(key).or_insert(head.chain);
+                assert_eq!(known, head.chain, "log matching: two entries stand at {}", head.position);
+            }
+            let node = self.node_mut(id);
+            node.view.write(hard_state, truncate_from, &heads);
+            node.writes.push_back(Write { ticket, hard_state, truncate_from, heads });
+        }
+        self.node_mut(id).sealed.extend(ready.sealed);
+        for Outgoing { to, message } in ready.messages {
+            self.send(id, to, message);
+        }
+        for accepted in &ready.accepted {
+            self.accepted.insert(accepted.ticket, accepted.last);
+        }
+        self.refused.extend(ready.refused.iter().map(|refused| (refused.ticket, refused.reason)));
+        self.refused_reads.extend(ready.refused_reads.iter().map(|refused| (refused.ticket, refused.reason)));
+        for read in &ready.reads {
+            let committed = self.oracle.reads[&read.ticket];
+            assert!(committed <= read.index, "a read was confirmed at {} after {committed} was committed", read.index);
+            self.confirmed_reads.insert(read.ticket);
+        }
+        for alarm in ready.alarms {
+            self.note(format!("{id:?} alarm {alarm:?}"));
+            self.alarms.push((id, alarm));
+        }
+        if let Some(state) = ready.state {
+            let leader = state.leader.map_or_else(String::new, |leader| format!(" of {leader:?}"));
+            self.note(format!("{id:?} is {} in {:?}{leader}", state.role, state.term));
+        }
+        self.check_member(id);
+        if let Some(committed) = ready.committed {
+            self.apply(id, committed);
+        }
+        for range in ready.appends {
+            self.fill(id, &range);
+        }
+    }
+
+    fn note(&mut self, line: String) {
+        self.story.push(line);
+    }
+
+    /// Reads the entries of a range as far as they fit, and sends them.
+    fn fill(&mut self, id: NodeId, range: &AppendRange) {
+        let view = &self.node(id).view;
+        let (mut heads, mut bytes) = (Vec::new(), 0);
+        for index in range.prev.index.0 + 1..=range.last.0 {
+            let head = view.head(LogIndex(index)).expect("a range names entries that were handed out");
+            bytes += u64::from(head.body_bytes);
+            if range.bytes_max < bytes && !heads.is_empty() {
+                break;
+            }
+            heads.push(head.clone());
+        }
+        let prev = view.point(range.prev.index).expect("the entry before a range is in the log");
+        let (message, sent) = range.fill(prev.chain, heads).expect("the log holds what the range names");
+        self.send(id, range.to, Message::AppendEntries(message));
+        let raft = self.node_mut(id).raft.as_mut().expect("the node is up");
+        raft.step(Input::AppendSent(sent));
+    }
+
+    fn apply(&mut self, id: NodeId, CommittedRange { first, last }: CommittedRange) {
+        let node = &self.nodes[&id];
+        assert_eq!(first, node.applied.max(node.disk.anchor.position.index).next(), "entries are applied in order");
+        for index in first.0..=last.index.0 {
+            let index = LogIndex(index);
+            let durable = node.disk.point(index).expect("an entry is applied only when it is durable");
+            let committed = self.oracle.committed.get(index.0 as usize - 1);
+            assert_eq!(
+                Some(durable.chain),
+                committed.map(|(chain, _)| *chain),
+                "state machine safety: {id:?} applied another entry {index}"
+            );
+        }
+        self.node_mut(id).applied = last.index;
+        let raft = self.node_mut(id).raft.as_mut().expect("the node is up");
+        raft.step(Input::Applied { index: last.index });
+    }
+
+    fn write_to_disk(&mut self, id: NodeId, write: &Write) {
+        let node = self.node_mut(id);
+        node.disk.write(write.hard_state, write.truncate_from, &write.heads);
+        if let Some(HardState { term, voted_for: Some(candidate) }) = write.hard_state {
+            let known = *self.oracle.votes.entry((id, term)).or_insert(candidate);
+            assert_eq!(known, candidate, "{id:?} voted twice in {term:?}");
+        }
+    }
+
+    /// Judges a message as it leaves: it may say only what the sender's disk can back.
+    fn send(&mut self, id: NodeId, to: NodeId, message: Message) {
+        let durable = self.node(id).disk.hard_state.term;
+        let term_is_durable = |term: Term| term <= durable;
+        // A later term on disk is as good as the vote: no other one can be given in that term any more.
+        let voted_for = |term, candidate| term < durable || self.oracle.votes.get(&(id, term)) == Some(&candidate);
+        match &message {
+            Message::RequestVote(request) => match request.ballot {
+                Ballot::PreVote => assert!(term_is_durable(Term(request.term.0 - 1)), "{id:?} named a term too early"),
+                Ballot::Vote => assert!(voted_for(request.term, id), "{id:?} campaigned before its vote was durable"),
+            },
+            Message::RequestVoteReply(reply) => match (reply.ballot, reply.verdict) {
+                (Ballot::Vote, VoteVerdict::Granted) => {
+                    assert!(voted_for(reply.term, to), "{id:?} granted a vote that isn't durable");
+                }
+                (Ballot::PreVote, VoteVerdict::Granted) => {}
+                (_, VoteVerdict::Refused) => assert!(term_is_durable(reply.term), "{id:?} named a term too early"),
+            },
+            Message::AppendEntriesReply(reply) => {
+                assert!(term_is_durable(reply.term), "{id:?} named a term too early");
+                if let AppendVerdict::Matched { match_index } = reply.verdict {
+                    self.check_acknowledgement(id, to, reply.term, match_index);
+                }
+            }
+            other => assert!(term_is_durable(other.term()), "{id:?} named a term too early"),
+        }
+        self.sent.push(Envelope { from: id, to, message });
+    }
+
+    /// What is acknowledged is durable, and is what the leader has there.
+    fn check_acknowledgement(&self, id: NodeId, to: NodeId, term: Term, match_index: LogIndex) {
+        let disk = &self.node(id).disk;
+        if disk.hard_state.term != term || match_index <= disk.anchor.position.index {
+            return;
+        }
+        let own = disk.point(match_index);
+        assert!(own.is_some(), "{id:?} acknowledged entry {match_index}, which isn't durable");
+        let leads =
+            self.nodes[&to].raft.as_ref().is_some_and(|raft| raft.role() == Role::Leader && raft.term() == term);
+        let theirs = self.nodes[&to].view.point(match_index);
+        if leads && self.nodes[&to].view.anchor.position.index < match_index {
+            assert_eq!(own, theirs, "{id:?} acknowledged entry {match_index}, which isn't its leader's");
+        }
+    }
+
+    /// The invariants of the paper's figure 3, as far as this member can have broken them.
+    fn check_member(&mut self, id: NodeId) {
+        let node = &self.nodes[&id];
+        let raft = node.raft.as_ref().expect("the node is up");
+        let (term, role, commit) = (raft.term(), raft.role(), raft.commit_index());
+        assert!(node.commit_seen <= commit, "the commit index of {id:?} fell");
+        let view_last = node.view.last().position.index;
+        for index in node.commit_seen.0 + 1..=commit.0.min(view_last.0) {
+            let Some(point) = node.view.point(LogIndex(index)) else { continue };
+            match self.oracle.committed.get(index as usize - 1) {
+                Some(&(committed, _)) => {
+                    assert_eq!(point.chain, committed, "state machine safety: {id:?} committed another entry {index}");
+                }
+                None => {
+                    assert!(
+                        self.is_durable_on_quorum(point),
+                        "{id:?} committed entry {} without a quorum of durable copies",
+                        point.position
+                    );
+                    self.oracle.committed.push((point.chain, term));
+                }
+            }
+        }
+        let node = self.nodes.get_mut(&id).expect("the node exists");
+        node.commit_seen = commit.min(view_last).max(node.commit_seen);
+        let raft = node.raft.as_ref().expect("the node is up");
+        if role == Role::Leader {
+            let known = *self.oracle.leaders.entry(term).or_insert(id);
+            assert_eq!(known, id, "election safety: two leaders of {term:?}");
+            let last = node.view.last().position.index;
+            match node.led {
+                Some((led, before)) if led == term => assert!(before <= last, "a leader's log became shorter"),
+                _ => {
+                    // Entries that wait for a batch aren't in view yet, and leaders of later terms don't matter.
+                    let in_view = raft.status().last == node.view.last().position;
+                    let earlier = self.oracle.committed.partition_point(|(_, by)| *by < term);
+                    let newest = node.view.point(LogIndex(earlier as u64)).map(|point| point.chain);
+                    let expected = self.oracle.committed[..earlier].last().map(|(chain, _)| *chain);
+                    let compacted = earlier as u64 <= node.view.anchor.position.index.0;
+                    let complete = compacted || newest == expected;
+                    assert!(complete || !in_view, "leader completeness: {id:?} leads without entry {earlier}");
+                }
+            }
+            node.led = Some((term, last));
+        } else {
+            node.led = None;
+        }
+        for (node, alarm) in &self.alarms {
+            let harmless = matches!(
+                alarm,
+                Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. } | Alarm::NeedsSnapshot { .. }
+            );
+            assert!(harmless, "{node:?} raised {alarm:?} although every disk is sound");
+        }
+    }
+
+    /// The naive rule: more than half of each half of the configuration holds it on disk.
+    fn is_durable_on_quorum(&self, point: LogPoint) -> bool {
+        let holds = |node: &NodeId| {
+            let disk = &self.nodes[node].disk;
+            point.position.index <= disk.anchor.position.index || disk.point(point.position.index) == Some(point)
+        };
+        let halves = [&self.membership.voters, &self.membership.outgoing];
+        halves
+            .into_iter()
+            .all(|half| half.is_empty() || half.len() < 2 * half.keys().filter(|node| holds(node)).count())
+    }
+}
