@@ -64,6 +64,7 @@ pub mod memory;
 pub mod outcome;
 pub mod reader;
 pub mod row;
+pub mod suite;
 pub mod table;
 
 mod shared;

@@ -29,6 +29,10 @@ use thiserror::Error;
 /// # What it must never do
 ///
 /// Drop a damaged record in silence: a read that can't be trusted is an error.
+///
+/// # The suite
+///
+/// [`suite::run`](crate::suite::run) judges an implementation.
 pub trait Table: Send + Sync + fmt::Debug + 'static {
     /// The table as it is now.
     fn view(&self) -> Box<dyn View + '_>;
