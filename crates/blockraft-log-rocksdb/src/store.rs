@@ -10,8 +10,9 @@ use blockraft_log::{
     Admission, Anchor, Batch, Cause, CompactError, CreateGroupError, LoadError, LogReader, LogState, LogStore,
     PersistError, ReadError, ResetError, WriteTotals,
 };
-use blockraft_types::{GroupId, HardState, LogIndex, PersistReceipt, PersistTicket, Position};
+use blockraft_types::{Entry, GroupId, HardState, LogIndex, PersistReceipt, PersistTicket, Position};
 use rocksdb::{WriteBatch, WriteOptions};
+use thiserror::Error;
 
 use crate::directory::Directory;
 use crate::engine;
@@ -19,7 +20,7 @@ use crate::key;
 use crate::open::{self, FormatError, Member, OpenError};
 use crate::reader::Shared;
 use crate::record::{GroupRecord, encode_entry};
-use crate::watermark::{Mark, Stage, Watermark, Written};
+use crate::watermark::{MARK_BYTES, Mark, Stage, Watermark, Written};
 
 /// A [`LogStore`] in a directory of its own.
 ///
@@ -38,6 +39,13 @@ pub struct RocksLog {
 struct Reader {
     shared: Shared,
     _directory: Arc<Directory>,
+}
+
+/// RocksDB couldn't flush or compact.
+#[derive(Debug, Error)]
+#[error("the database failed {failures} times in the background")]
+struct BackgroundFailure {
+    failures: u64,
 }
 
 impl RocksLog {
@@ -141,7 +149,7 @@ impl RocksLog {
             let term = member.state.term_at(index).expect("the entry before a truncation is in the log");
             let position = Position { term, index };
             member.watermark.put_synced(group, Mark { position, ..mark })?;
-            self.count_mark_sync();
+            self.count_mark(Written::Synced);
         }
         Ok(())
     }
@@ -161,13 +169,16 @@ impl RocksLog {
             member.watermark.put_synced(group, Mark { hard_state: state.hard_state, position, ..mark })?;
             Written::Synced
         };
-        if written == Written::Synced {
-            self.count_mark_sync();
-        }
+        self.count_mark(written);
         Ok(())
     }
 
     fn write_synced(&mut self, writes: WriteBatch) -> Result<(), Cause> {
+        // A flush that failed in the background is as final as a failed write: RocksDB may have resumed by itself.
+        let failures = self.shared.db.property_int_value(BACKGROUND_ERRORS)?.unwrap_or(0);
+        if failures > 0 {
+            return Err(Box::new(BackgroundFailure { failures }));
+        }
         let bytes = writes.size_in_bytes() as u64;
         self.shared.db.write_opt(writes, &self.synced)?;
         self.totals.syncs += 1;
@@ -175,20 +186,28 @@ impl RocksLog {
         Ok(())
     }
 
-    fn count_mark_sync(&mut self) {
-        self.totals.syncs += 1;
+    fn count_mark(&mut self, written: Written) {
+        let (syncs, marks) = match written {
+            // A synced mark is copied into the other slot.
+            Written::Synced => (1, 2),
+            Written::Unsynced => (0, 1),
+        };
+        self.totals.syncs += syncs;
+        self.totals.bytes_written += marks * MARK_BYTES as u64;
     }
 
     fn make_group(&mut self, group: GroupId, anchor: Anchor) -> Result<(), Cause> {
         let mut watermark = Watermark::create(self.directory.path(), group)?;
         self.directory.sync()?;
+        self.totals.syncs += 1;
         let state = LogState::empty(HardState::default(), anchor);
         let mut writes = WriteBatch::default();
         put_record(&mut writes, group, &state);
         self.write_synced(writes)?;
         let live = Mark { stage: Stage::Live, hard_state: state.hard_state, position: anchor.position };
         watermark.put_synced(group, live)?;
-        self.totals.syncs += 3;
+        self.count_mark(Written::Synced);
+        self.count_mark(Written::Synced);
         self.members.insert(group, Member { state, watermark });
         Ok(())
     }
@@ -214,7 +233,8 @@ impl RocksLog {
         self.write_synced(writes)?;
         let member = self.members.get_mut(&group).expect("the caller found this member");
         member.watermark.put_synced(group, Mark { position: anchor.position, ..mark })?;
-        self.totals.syncs += 2;
+        self.count_mark(Written::Synced);
+        self.count_mark(Written::Synced);
         Ok(())
     }
 }
@@ -293,7 +313,7 @@ impl LogReader for Reader {
         first: LogIndex,
         last: LogIndex,
         bytes_max: u64,
-    ) -> Result<Vec<blockraft_types::Entry>, ReadError> {
+    ) -> Result<Vec<Entry>, ReadError> {
         self.shared.entries(group, first, last, bytes_max)
     }
 }
@@ -313,3 +333,5 @@ fn put_record(writes: &mut WriteBatch, group: GroupId, state: &LogState) {
     let record = GroupRecord { hard_state: state.hard_state, anchor: state.anchor, last: state.last };
     writes.put(key::group(group), record.encode(group));
 }
+
+const BACKGROUND_ERRORS: &str = "rocksdb.background-errors";

@@ -247,7 +247,8 @@ fn parse(group: GroupId, bytes: &[u8; MARK_BYTES]) -> Result<Content, Damage> {
 const NAME: &str = "watermark-";
 const MAGIC: &[u8; 8] = b"brlogmrk";
 const VERSION: u32 = 1;
-const MARK_BYTES: usize = 62;
+/// Every mark is this long.
+pub(crate) const MARK_BYTES: usize = 62;
 /// Far enough apart that one torn page never takes both slots.
 const SLOT_BYTES: u64 = 4_096;
 /// A raise that waited for the device each time would double the syncs of every batch. After a power cut the position

@@ -1,4 +1,4 @@
-//! The conformance suite: run it against your own [`LogStore`] in about ten lines.
+//! The conformance suite: run it against your own [`LogStore`](crate::store::LogStore) in about ten lines.
 //!
 //! ```
 //! use blockraft_log::{LogStore, MemoryDisk, suite};
@@ -24,32 +24,12 @@
 
 mod author;
 mod claims;
+mod directory;
 mod random;
 
 use thiserror::Error;
 
-use crate::store::LogStore;
-
-/// A place that holds a log while no process has it open: a temporary directory, a pretended disk.
-pub trait Directory {
-    /// Opens the log as a process that starts would; empty at first. The suite drops a store and its readers before it
-    /// asks again.
-    fn open(&self) -> Box<dyn LogStore>;
-
-    /// Cuts the power while no store is open: what isn't durable is gone.
-    fn cut_power(&self) -> PowerCut {
-        PowerCut::Impossible
-    }
-}
-
-/// Whether a directory could lose its power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PowerCut {
-    /// It did.
-    Done,
-    /// It can't: claims about durability are then judged by reopening alone.
-    Impossible,
-}
+pub use self::directory::{Directory, PowerCut};
 
 /// A claim of the seam that a store doesn't keep.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -3,15 +3,16 @@
 mod broken;
 mod faults;
 
+use self::broken::{Broken, Bug};
+use crate::faulty::{FaultyLog, LogFaults};
+use crate::memory::{MemoryDisk, MemoryLog, Syncs};
 use crate::store::LogStore;
 use crate::suite::{self, Directory, PowerCut, Violation};
-use crate::tests::broken::{Broken, Bug};
-use crate::{FaultyLog, LogFaults, MemoryDisk, Syncs};
 
 /// A pretended disk, and what stands between it and the suite.
 struct Rig {
     disk: MemoryDisk,
-    wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>,
+    wrap: fn(MemoryLog) -> Box<dyn LogStore>,
 }
 
 impl Directory for Rig {
@@ -25,7 +26,7 @@ impl Directory for Rig {
     }
 }
 
-fn judge(syncs: Syncs, wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>) -> Result<(), Violation> {
+fn judge(syncs: Syncs, wrap: fn(MemoryLog) -> Box<dyn LogStore>) -> Result<(), Violation> {
     suite::run(&|| {
         let disk = MemoryDisk::new();
         disk.set_syncs(syncs);
@@ -34,7 +35,7 @@ fn judge(syncs: Syncs, wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>) -> Resul
 }
 
 /// The claim that a store with this bug is caught by.
-fn caught_by(wrap: fn(crate::MemoryLog) -> Box<dyn LogStore>) -> &'static str {
+fn caught_by(wrap: fn(MemoryLog) -> Box<dyn LogStore>) -> &'static str {
     judge(Syncs::Honoured, wrap).map_or_else(|violation| violation.claim, |()| "nothing")
 }
 

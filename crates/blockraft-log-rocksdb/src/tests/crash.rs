@@ -15,7 +15,7 @@ use blockraft_types::{
 };
 
 use super::scribe::{self, GROUP};
-use crate::RocksLog;
+use crate::store::RocksLog;
 
 /// Everything that a child acknowledged, over all its lives.
 #[derive(Debug, Default)]

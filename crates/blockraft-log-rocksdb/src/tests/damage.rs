@@ -9,8 +9,10 @@ use blockraft_types::{GroupId, LogIndex, Position, Term};
 
 use super::scribe::{self, BIRTH, GROUP, Scribe};
 use crate::audit::audit;
+use crate::open::OpenError;
 use crate::record::{decode_entry, encode_entry};
-use crate::{OpenError, RocksLog, engine, key, watermark};
+use crate::store::RocksLog;
+use crate::{engine, key, watermark};
 
 /// Which of the two a spoiled log must be: whole, or refused. The name of the outcome, for counting.
 fn verdict(folder: &Path, scribe: &Scribe) -> &'static str {

@@ -13,9 +13,9 @@ use blockraft_types::{
 };
 
 use super::scribe::{self, GROUP, Scribe};
-use crate::RocksLog;
 use crate::directory::{Format, read_format};
 use crate::record::{GroupRecord, decode_entry, encode_entry};
+use crate::store::RocksLog;
 use crate::watermark::{self, Mark, Stage, Testimony, Watermark};
 
 fn golden(name: &str) -> PathBuf {
@@ -134,6 +134,10 @@ fn a_directory_written_by_version_1_opens() {
         }
     }
     let copy = scribe::copy(&path);
+    let (today, log) = scribe::born();
+    drop(log);
+    let record = |folder: &Path| fs::read(folder.join("FORMAT")).expect("readable");
+    assert_eq!(record(copy.path()), record(today.path()), "the version record is no longer what this program writes");
     assert_eq!(read_format(copy.path()).expect("readable"), Format::Ours);
     let log = RocksLog::open(copy.path()).expect("a log of version 1");
     assert!(scribe.is_kept_by(&log), "{:?}", log.load(GROUP));

@@ -6,7 +6,9 @@ use blockraft_log::LogStore;
 use blockraft_types::GroupId;
 
 use super::scribe::{self, BIRTH, GROUP, Scribe};
-use crate::{FormatError, OpenError, RocksLog};
+use crate::open::{FormatError, OpenError};
+use crate::store::RocksLog;
+use crate::watermark::Watermark;
 
 #[test]
 fn a_directory_that_was_never_formatted_is_not_opened() {
@@ -43,6 +45,7 @@ fn a_format_that_was_cut_short_is_finished_by_the_next() {
 fn two_never_share_one_directory() {
     let (folder, log) = scribe::born();
     assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::Locked { .. })));
+    assert!(matches!(RocksLog::format(folder.path()), Err(FormatError::Locked { .. })));
     let reader = log.reader();
     drop(log);
     assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::Locked { .. })), "its reader still reads");
@@ -70,7 +73,7 @@ fn a_group_whose_creation_was_cut_short_can_be_made_again() {
     let (folder, log) = scribe::born();
     drop(log);
     let cut_short = GroupId(9);
-    crate::watermark::Watermark::create(folder.path(), cut_short).expect("the first step of making it");
+    Watermark::create(folder.path(), cut_short).expect("the first step of making it");
     let mut log = RocksLog::open(folder.path()).expect("nothing of it was acknowledged");
     assert_eq!(log.groups(), [GROUP]);
     log.create_group(cut_short, BIRTH).expect("it isn't there yet");

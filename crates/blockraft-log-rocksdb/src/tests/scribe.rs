@@ -9,7 +9,7 @@ use blockraft_types::{
     PersistTicket, Position, Term,
 };
 
-use crate::RocksLog;
+use crate::store::RocksLog;
 
 pub(super) const GROUP: GroupId = GroupId(7);
 pub(super) const BIRTH: Anchor = Anchor { position: Position::ZERO, chain: ChainDigest::from_bytes([3; 16]) };

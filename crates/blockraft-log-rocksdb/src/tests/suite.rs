@@ -3,7 +3,7 @@
 use blockraft_log::LogStore;
 use blockraft_log::suite::{self, Directory};
 
-use crate::RocksLog;
+use crate::store::RocksLog;
 
 struct Folder(tempfile::TempDir);
 

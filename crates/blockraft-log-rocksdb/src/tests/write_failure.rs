@@ -6,7 +6,7 @@ use blockraft_log::{CompactError, CreateGroupError, LoadError, LogStore, Persist
 use blockraft_types::{GroupId, LogIndex};
 
 use super::scribe::{self, BIRTH, GROUP, Scribe};
-use crate::RocksLog;
+use crate::store::RocksLog;
 
 #[test]
 fn a_failed_write_is_final_and_loses_nothing_acknowledged() {

@@ -3,7 +3,7 @@
 use blockraft_types::{EntryKind, HardState, LogIndex, NodeId, PersistNumber, Position, Term};
 
 use super::author::{Author, ok, same};
-use super::{Directory, PowerCut};
+use super::directory::{Directory, PowerCut};
 use crate::batch::Batch;
 use crate::reader::ReadError;
 use crate::state::{Anchor, Misfit};

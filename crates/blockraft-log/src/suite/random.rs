@@ -3,7 +3,7 @@
 use blockraft_types::{LogIndex, Position, Term};
 
 use super::author::{Author, ok, same};
-use super::{Directory, PowerCut};
+use super::directory::{Directory, PowerCut};
 use crate::batch::Batch;
 use crate::chance::Chance;
 use crate::state::Anchor;

@@ -8,7 +8,7 @@ use blockraft_types::{Entry, GroupId, LogIndex, PersistNumber, PersistReceipt, P
 use crate::batch::Batch;
 use crate::memory::MemoryLog;
 use crate::reader::{LogReader, ReadError};
-use crate::state::{Anchor, LogState};
+use crate::state::{Anchor, LogState, Misfit};
 use crate::store::{CompactError, CreateGroupError, LoadError, LogStore, PersistError, ResetError, WriteTotals};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl LogStore for Broken {
             Bug::TakesAnyHardState => {
                 let receipts: Vec<_> = batches.iter().map(forged).collect();
                 match self.inner.persist(batches) {
-                    Err(PersistError::Misfit { source: crate::Misfit::HardStateRegressed { .. }, .. }) => Ok(receipts),
+                    Err(PersistError::Misfit { source: Misfit::HardStateRegressed { .. }, .. }) => Ok(receipts),
                     other => other,
                 }
             }

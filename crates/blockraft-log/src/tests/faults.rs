@@ -7,10 +7,12 @@ use blockraft_types::{
     ChainDigest, GroupId, HardState, LogIndex, NodeId, PersistNumber, PersistTicket, Position, Term,
 };
 
-use crate::{
-    Anchor, Batch, CompactError, CreateGroupError, FailingWrite, FaultyLog, LoadError, LogFaults, LogStore, MemoryDisk,
-    PersistError, Reached, ReadError, ResetError,
-};
+use crate::batch::Batch;
+use crate::faulty::{FailingWrite, FaultyLog, LogFaults, Reached};
+use crate::memory::MemoryDisk;
+use crate::reader::ReadError;
+use crate::state::Anchor;
+use crate::store::{CompactError, CreateGroupError, LoadError, LogStore, PersistError, ResetError};
 
 const GROUP: GroupId = GroupId(1);
 const BIRTH: Anchor = Anchor { position: Position::ZERO, chain: ChainDigest::from_bytes([1; 16]) };
