@@ -62,6 +62,7 @@ fn find_in_system() -> Option<PathBuf> {
 
 fn library_in(folder: &Path) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = children(folder)
+        .filter(|path| path.is_file())
         .filter(|path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name == "libclang.dylib"
