@@ -1,0 +1,623 @@
+//! One member of one group without its surroundings: events in, effects out.
+//!
+//! It holds the consensus core, the gate, the bodies that aren't durable yet, and everything that waits for something.
+//! It reads no clock, starts nothing and waits for nobody, so that the simulator runs what production runs.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use blockraft_core::ready::{CommittedRange, Outgoing, ProposalRefusal};
+use blockraft_core::{
+    AppendRange, BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed,
+};
+use blockraft_log::{Anchor, Batch, ReadError};
+use blockraft_types::message::AppendEntries;
+use blockraft_types::{
+    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistNumber, PersistReceipt, Role,
+};
+use bytes::Bytes;
+
+use crate::body_cache::BodyCache;
+use crate::compaction::Compaction;
+use crate::config::ReplicaOptions;
+use crate::effect::{Alarm, ApplyRange, Effect};
+use crate::event::Event;
+use crate::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
+use crate::held::{Arrival, HeldAppend, HeldAppends, body_bytes};
+use crate::proposal::NotProposed;
+use crate::ranges::{Filled, Plan, Ranges, Unfilled};
+use crate::status::{DriverStatus, RoleStatus};
+
+/// A member of a group as a pure machine around the core.
+///
+/// Give it every event with [`step`](Self::step), as many as wait; then perform what
+/// [`take_effects`](Self::take_effects) gives, in order.
+#[derive(Debug)]
+pub struct Replica<G: AppendGate> {
+    raft: Raft,
+    gate: G,
+    options: ReplicaOptions,
+    group: GroupId,
+    cache: BodyCache,
+    held: HeldAppends,
+    ranges: Ranges,
+    compaction: Compaction,
+    /// Proposals that the gate lets wait.
+    waiting: BTreeMap<ProposalTicket, Bytes>,
+    /// Proposals that the core has and didn't answer yet.
+    entering: BTreeMap<ProposalTicket, Body>,
+    /// Bodies of accepted proposals whose heads come with a later batch.
+    accepted: BTreeMap<LogIndex, Body>,
+    /// Replies that wait for their batch, in the order of the batches.
+    sealed: VecDeque<Sealed>,
+    persists: VecDeque<PersistUnderWay>,
+    /// The last entry of the present log that was handed out in a batch or was there at the start.
+    handed: LogIndex,
+    durable: LogIndex,
+    /// Bodies given out to be applied, by the last index of each range.
+    applying: VecDeque<(LogIndex, u64)>,
+    applying_bytes: u64,
+    applied: LogIndex,
+    tick: u64,
+    persist_stalls: u64,
+    role: RoleStatus,
+    /// What the core was told of held appends.
+    told_waiting: Option<LogIndex>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+struct Body {
+    digest: BodyDigest,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+struct PersistUnderWay {
+    number: PersistNumber,
+    since_tick: u64,
+    stall: Stall,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stall {
+    Untold,
+    Told,
+}
+
+impl<G: AppendGate> Replica<G> {
+    /// A member that goes on from what was durable. `seed` is the only chance it gets: draw it from the operating
+    /// system. [`restore`](crate::restore) makes `restored`.
+    ///
+    /// # Errors
+    ///
+    /// When the parts of `restored` contradict each other.
+    pub fn new(options: ReplicaOptions, seed: u64, restored: Restored, gate: G) -> Result<Self, RestoreError> {
+        let anchor = Anchor { position: restored.anchor.position, chain: restored.anchor.chain };
+        let (group, last) = (restored.group, restored.last.position.index);
+        let role = RoleStatus { role: Role::Follower, term: restored.hard_state.term, leader: None };
+        let tail_bytes = restored.tail.iter().map(|head| u64::from(head.body_bytes)).sum();
+        let mut compaction = Compaction::new(options.compaction, anchor.position.index);
+        compaction.appended(last, tail_bytes);
+        let applied = restored.applied;
+        Ok(Self {
+            raft: Raft::new(options.core, seed, restored)?,
+            gate,
+            options,
+            group,
+            cache: BodyCache::new(options.recent_bytes_max, options.recent_entries_max),
+            held: HeldAppends::new(options.held_bytes_max),
+            ranges: Ranges::new(anchor),
+            compaction,
+            waiting: BTreeMap::new(),
+            entering: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            sealed: VecDeque::new(),
+            persists: VecDeque::new(),
+            handed: last,
+            durable: last,
+            applying: VecDeque::new(),
+            applying_bytes: 0,
+            applied,
+            tick: 0,
+            persist_stalls: 0,
+            role,
+            told_waiting: None,
+            effects: Vec::new(),
+        })
+    }
+
+    /// Takes in what happened.
+    pub fn step(&mut self, event: Event<G::Event>) {
+        match event {
+            Event::Tick => self.tick(),
+            Event::Received { from, message: Message::AppendEntries(append), bodies } => {
+                self.receive_append(from, append, bodies);
+            }
+            Event::Received { from, message, bodies: _ } => self.raft.step(Input::Message { from, message }),
+            Event::Undelivered { to } => self.raft.step(Input::Unreachable { peer: to }),
+            Event::Propose { ticket, body } => self.propose(ticket, body),
+            Event::Read { ticket } => self.raft.step(Input::Read { ticket }),
+            Event::TransferLeadership { to } => self.raft.step(Input::TransferLeadership { to }),
+            Event::Persisted(receipt) => self.persisted(receipt),
+            Event::EntriesRead { request, result } => {
+                if let Some(plan) = self.ranges.read(request, result, &self.cache) {
+                    self.perform(plan);
+                }
+            }
+            Event::Applied { index } => self.take_applied(index),
+            Event::Flushed { index } => self.flushed(index),
+            Event::Compacted { anchor } => self.compacted(anchor),
+            Event::PeerConnected(peer) => self.gate.observe(LogEvent::PeerConnected(peer)),
+            Event::PeerDisconnected(peer) => {
+                self.gate.observe(LogEvent::PeerDisconnected(peer));
+                self.raft.step(Input::Unreachable { peer });
+            }
+            Event::Gate(event) => {
+                let changes = self.gate.handle(event);
+                self.take_changes(changes);
+            }
+        }
+    }
+
+    /// Takes everything that is to be done, in the order in which it is to be done.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        loop {
+            self.tell_waiting();
+            let ready = self.raft.take_ready();
+            if ready.is_empty() {
+                return core::mem::take(&mut self.effects);
+            }
+            self.absorb(ready);
+        }
+    }
+
+    /// The state of this member, for people and metrics.
+    #[must_use]
+    pub fn status(&self) -> DriverStatus {
+        DriverStatus {
+            group: self.group,
+            core: self.raft.status(),
+            log_entries: self.compaction.entries(),
+            log_bytes: self.compaction.bytes(),
+            held_appends: self.held.len(),
+            held_bytes: self.held.bytes(),
+            held_dropped: self.held.dropped(),
+            waiting_proposals: self.waiting.len(),
+            range_reads: self.ranges.reading(),
+            persists_inflight: self.persists.len(),
+            persist_stalls: self.persist_stalls,
+            messages_dropped: 0,
+        }
+    }
+
+    /// Role, term and leader.
+    #[must_use]
+    pub const fn role(&self) -> RoleStatus {
+        self.role
+    }
+
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> GroupId {
+        self.group
+    }
+
+    /// The gate, to be looked at.
+    #[must_use]
+    pub const fn gate(&self) -> &G {
+        &self.gate
+    }
+
+    fn tick(&mut self) {
+        self.tick += 1;
+        let patience = u64::from(self.options.core.options().election_ticks_max);
+        if let Some(oldest) = self.persists.front_mut()
+            && oldest.stall == Stall::Untold
+            && oldest.since_tick + patience <= self.tick
+        {
+            oldest.stall = Stall::Told;
+            self.persist_stalls += 1;
+            self.raft.step(Input::StorageStalled);
+            self.effects.push(Effect::Alarm(Alarm::PersistStalled));
+        }
+        self.raft.step(Input::Tick);
+        let changes = self.gate.tick();
+        self.take_changes(changes);
+        if self.tick.is_multiple_of(COMPACTION_TICKS) {
+            let reach = self.compactable_through();
+            if self.compaction.wants_flush(reach) {
+                self.effects.push(Effect::Flush);
+            }
+        }
+    }
+
+    fn receive_append(&mut self, from: NodeId, append: AppendEntries, bodies: Vec<Bytes>) {
+        let bytes = bodies.iter().map(|body| body.len() as u64).sum();
+        let arrival = if append.heads.is_empty() && self.held.front().is_none() || append.term < self.role.term {
+            Arrival::Bare
+        } else {
+            self.held.judge(from, &append, bytes)
+        };
+        match arrival {
+            Arrival::Enter => {}
+            Arrival::Replace => self.drop_held(),
+            Arrival::Queue => {}
+            Arrival::Bare => return self.enter(from, AppendEntries { heads: Vec::new(), ..append }, Vec::new()),
+            Arrival::Drop => return self.held.count_dropped(),
+        }
+        let append = match verified(append, bodies) {
+            Ok(append) => append,
+            Err(foreign) => {
+                return self.effects.push(Effect::Alarm(Alarm::ForeignBody { from, position: foreign.position }));
+            }
+        };
+        if arrival == Arrival::Queue {
+            self.gate.observe(LogEvent::Held { entries: &append.entries });
+            return self.held.push(from, append);
+        }
+        if append.entries.is_empty() {
+            return self.enter(from, append.start, append.entries);
+        }
+        let admitted = self.gate.admit(&append.entries).min(append.entries.len());
+        if admitted == append.entries.len() {
+            return self.enter(from, append.start, append.entries);
+        }
+        self.held.push(from, append);
+        self.enter_held(admitted);
+    }
+
+    /// Hands the admitted part of the first held append to the core. Without entries it is a bare probe, from which
+    /// the core learns of the leader and the leader of the agreement up to here.
+    fn enter_held(&mut self, admitted: usize) {
+        let Some(from) = self.held.from() else { return };
+        if let Some(HeldAppend { start, entries }) = self.held.admit(admitted) {
+            self.enter(from, start, entries);
+        }
+    }
+
+    fn recheck_held(&mut self) {
+        while let Some(first) = self.held.front() {
+            let wanted = first.entries.len();
+            let admitted = self.gate.admit(&first.entries).min(wanted);
+            if 0 < admitted {
+                self.enter_held(admitted);
+            }
+            if admitted < wanted {
+                return;
+            }
+        }
+    }
+
+    fn drop_held(&mut self) {
+        for append in self.held.clear() {
+            self.gate.observe(LogEvent::Dropped { entries: &append.entries });
+        }
+    }
+
+    /// Lets the core judge entries whose payloads are here, and keeps the bodies of those that it took.
+    fn enter(&mut self, from: NodeId, mut append: AppendEntries, entries: Vec<Entry>) {
+        let Some(last) = entries.last().map(|entry| entry.head.position) else {
+            return self.raft.step(Input::Message { from, message: Message::AppendEntries(append) });
+        };
+        append.heads = entries.iter().map(|entry| entry.head.clone()).collect();
+        let before = self.raft.status().last;
+        self.raft.step(Input::Message { from, message: Message::AppendEntries(append) });
+        let after = self.raft.status();
+        self.durable = after.durable_index;
+        let known = if after.last == last && before != last { self.keep(&entries) } else { entries.len() };
+        // What is in the log already and goes out with a later batch keeps its lease.
+        let (cache, handed) = (&self.cache, self.handed);
+        let pending = |entry: &Entry| handed < entry.head.position.index && cache.holds(entry.head.position);
+        for chunk in entries.get(..known).unwrap_or_default().chunk_by(|a, b| pending(a) == pending(b)) {
+            if !chunk.first().is_some_and(pending) {
+                self.gate.observe(LogEvent::Dropped { entries: chunk });
+            }
+        }
+    }
+
+    /// Keeps the bodies of entries that the core appended; those that it had already aren't kept again. Gives the
+    /// number of the latter.
+    fn keep(&mut self, entries: &[Entry]) -> usize {
+        let known = self.cache.overlap(entries);
+        let fresh = entries.get(known..).unwrap_or_default();
+        let Some(first) = fresh.first().map(|entry| entry.head.position.index) else { return known };
+        if self.accepted.split_off(&first).into_iter().next().is_some() {
+            self.gate.observe(LogEvent::Truncated { from: first });
+        }
+        for entry in fresh {
+            let dropped = self.cache.push(entry.clone());
+            let unhanded = dropped.partition_point(|entry| entry.head.position.index <= self.handed);
+            if let Some(unhanded) = dropped.get(unhanded..).filter(|entries| !entries.is_empty()) {
+                self.gate.observe(LogEvent::Dropped { entries: unhanded });
+            }
+        }
+        self.handed = self.handed.min(first.previous());
+        known
+    }
+
+    fn propose(&mut self, ticket: ProposalTicket, body: Bytes) {
+        if self.role.role != Role::Leader {
+            return self.refuse(ticket, NotProposed::NotLeader);
+        }
+        match self.gate.admit_proposal(ticket, &body) {
+            Admission::Enter => self.enter_proposal(ticket, body),
+            Admission::Wait => {
+                self.waiting.insert(ticket, body);
+            }
+            Admission::Refuse(refusal) => self.refuse(ticket, NotProposed::Gate(refusal)),
+        }
+    }
+
+    fn enter_proposal(&mut self, ticket: ProposalTicket, body: Bytes) {
+        let Some(head) = BodyHead::of(&body) else {
+            self.gate.observe(LogEvent::ProposalRefused { ticket });
+            let (bytes, bytes_max) = (body.len() as u64, u64::from(u32::MAX));
+            return self.refuse(ticket, NotProposed::TooLarge { bytes, bytes_max });
+        };
+        self.entering.insert(ticket, Body { digest: head.digest, bytes: body });
+        self.raft.step(Input::Propose { ticket, bodies: vec![head] });
+    }
+
+    fn refuse(&mut self, ticket: ProposalTicket, reason: NotProposed) {
+        self.effects.push(Effect::Refused { ticket, reason, leader: self.role.leader });
+    }
+
+    fn take_changes(&mut self, changes: GateChanges) {
+        for ticket in changes.released {
+            if let Some(body) = self.waiting.remove(&ticket) {
+                self.enter_proposal(ticket, body);
+            }
+        }
+        for (ticket, refusal) in changes.refused {
+            if self.waiting.remove(&ticket).is_some() {
+                self.refuse(ticket, NotProposed::Gate(refusal));
+            }
+        }
+        match changes.held {
+            HeldChange::Recheck => self.recheck_held(),
+            HeldChange::Unchanged => {}
+        }
+    }
+
+    /// Tells the core what is held back, if that changed: it says so to the leader.
+    fn tell_waiting(&mut self) {
+        // A newer term than that of the held appends: their leader leads no more.
+        if self.held.term().is_some_and(|term| term < self.role.term) {
+            self.drop_held();
+        }
+        let index = self.held.waiting_index();
+        if index != self.told_waiting {
+            self.told_waiting = index;
+            self.raft.step(Input::PayloadWaiting { index });
+        }
+    }
+
+    fn persisted(&mut self, receipt: PersistReceipt) {
+        self.raft.step(Input::Persisted(receipt));
+        while self.persists.pop_front_if(|batch| batch.number <= receipt.number()).is_some() {}
+        if let Some(oldest) = self.persists.front_mut() {
+            // The disk moves: the next batch has its own time.
+            oldest.since_tick = self.tick;
+        }
+        while let Some(sealed) = self.sealed.pop_front_if(|sealed| sealed.number() <= receipt.number()) {
+            match sealed.open(&receipt) {
+                Ok((to, message)) => self.effects.push(Effect::Send { to, message, bodies: Vec::new() }),
+                Err(sealed) => return self.sealed.push_front(sealed),
+            }
+        }
+        let through = self.raft.status().durable_index;
+        if self.durable != through {
+            self.durable = through;
+            self.cache.evict(through);
+            self.gate.observe(LogEvent::Persisted { through });
+        }
+    }
+
+    fn take_applied(&mut self, index: LogIndex) {
+        self.applied = self.applied.max(index);
+        while let Some((_, bytes)) = self.applying.pop_front_if(|(last, _)| *last <= index) {
+            self.applying_bytes -= bytes;
+        }
+        self.raft.step(Input::Applied { index });
+        self.gate.observe(LogEvent::Applied { through: index });
+    }
+
+    fn flushed(&mut self, index: LogIndex) {
+        let reach = self.compactable_through().min(index);
+        if let Some(through) = self.compaction.flushed(reach) {
+            self.effects.push(Effect::Compact { through });
+        }
+    }
+
+    fn compacted(&mut self, anchor: Anchor) {
+        self.ranges.set_anchor(anchor);
+        self.compaction.compacted(anchor.position.index);
+        self.raft.step(Input::Compacted(LogPoint { position: anchor.position, chain: anchor.chain }));
+        self.gate.observe(LogEvent::Compacted { through: anchor.position.index });
+    }
+
+    /// How far the log may be compacted: every member holds it, it is applied, and the gate needs it no more.
+    fn compactable_through(&self) -> LogIndex {
+        self.raft.status().compactable_through.min(self.gate.compaction_floor()).min(self.applied)
+    }
+
+    fn absorb(&mut self, ready: Ready) {
+        let Ready {
+            messages,
+            sealed,
+            appends,
+            persist,
+            accepted,
+            refused,
+            committed,
+            reads,
+            refused_reads,
+            state,
+            membership,
+            transfer_aborted: _,
+            alarms,
+        } = ready;
+        if let Some(state) = state {
+            self.change_role(RoleStatus { role: state.role, term: state.term, leader: state.leader });
+        }
+        if let Some(membership) = membership {
+            self.gate.observe(LogEvent::Membership(&membership));
+            self.effects.push(Effect::MembershipChanged(membership));
+        }
+        for proposal in accepted {
+            let Some(body) = self.entering.remove(&proposal.ticket) else { continue };
+            self.accepted.insert(proposal.first.index, body);
+            self.gate.observe(LogEvent::ProposalAccepted { ticket: proposal.ticket, position: proposal.first });
+            self.effects.push(Effect::Accepted { ticket: proposal.ticket, position: proposal.first });
+        }
+        for proposal in refused {
+            self.entering.remove(&proposal.ticket);
+            self.gate.observe(LogEvent::ProposalRefused { ticket: proposal.ticket });
+            self.refuse(proposal.ticket, refusal(proposal.reason));
+        }
+        self.sealed.extend(sealed);
+        let mut appends = appends;
+        if let Some(persist) = persist {
+            self.persist(persist);
+            appends.extend(self.ranges.take_parked());
+        }
+        for Outgoing { to, message } in messages {
+            self.effects.push(Effect::Send { to, message, bodies: Vec::new() });
+        }
+        for range in appends {
+            self.append(range);
+        }
+        if let Some(committed) = committed {
+            self.apply(committed);
+        }
+        for read in reads {
+            self.effects.push(Effect::ReadSafe { ticket: read.ticket, index: read.index });
+        }
+        for read in refused_reads {
+            self.effects.push(Effect::ReadRefused { ticket: read.ticket, reason: read.reason });
+        }
+        self.effects.extend(alarms.into_iter().map(|alarm| Effect::Alarm(Alarm::Core(alarm))));
+    }
+
+    fn change_role(&mut self, role: RoleStatus) {
+        self.role = role;
+        self.effects.push(Effect::RoleChanged(role));
+        self.gate.observe(LogEvent::Leader { term: role.term, leader: role.leader });
+        if role.role == Role::Leader {
+            return;
+        }
+        self.ranges.clear();
+        for (ticket, _) in core::mem::take(&mut self.waiting) {
+            self.gate.observe(LogEvent::ProposalRefused { ticket });
+            self.refuse(ticket, NotProposed::NotLeader);
+        }
+    }
+
+    fn persist(&mut self, persist: Persist) {
+        let Persist { ticket, hard_state, truncate_from, heads } = persist;
+        self.persists.push_back(PersistUnderWay {
+            number: ticket.number(),
+            since_tick: self.tick,
+            stall: Stall::Untold,
+        });
+        if let Some(from) = truncate_from {
+            self.gate.observe(LogEvent::Truncated { from });
+        }
+        let entries: Vec<Entry> = heads.into_iter().map(|head| self.entry(head)).collect();
+        if let Some(last) = entries.last() {
+            self.handed = last.head.position.index;
+            self.compaction.appended(self.handed, body_bytes(&entries));
+            self.gate.observe(LogEvent::Appended { entries: &entries });
+        }
+        self.effects.push(Effect::Persist(Batch { ticket, hard_state, truncate_from, entries }));
+    }
+
+    /// The entry of a head that the core hands out. Bodies are here from the moment that the core hears of them.
+    fn entry(&mut self, head: EntryHead) -> Entry {
+        let position = head.position;
+        if let Some(entry) = self.cache.get(position.index).filter(|entry| entry.head == head) {
+            return entry.clone();
+        }
+        let body = match (&head.kind, self.accepted.remove(&position.index)) {
+            (EntryKind::Command, Some(body)) if body.digest == head.body_digest => body.bytes,
+            (EntryKind::Command, _) => unreachable!("the core names only bodies that it was told of: {position}"),
+            (EntryKind::Blank | EntryKind::Membership(_), _) => Bytes::new(),
+        };
+        let entry = Entry { head, body };
+        self.cache.push(entry.clone());
+        entry
+    }
+
+    fn append(&mut self, range: AppendRange) {
+        if self.role.role == Role::Leader && range.term == self.role.term {
+            let plan = self.ranges.plan(range, &self.cache, self.durable);
+            self.perform(plan);
+        }
+    }
+
+    fn perform(&mut self, plan: Plan) {
+        match plan {
+            Plan::Send(filled) => {
+                let Filled { to, message, bodies, sent } = *filled;
+                self.effects.push(Effect::Send { to, message: Message::AppendEntries(message), bodies });
+                self.raft.step(Input::AppendSent(sent));
+            }
+            Plan::Read { request, first, last, bytes_max } => {
+                self.effects.push(Effect::ReadEntries { request, first, last, bytes_max });
+            }
+            Plan::Park => {}
+            Plan::Refuse(range, unfilled) => {
+                self.raft.step(Input::Unreachable { peer: range.to });
+                let what = match unfilled {
+                    // The core has not heard of the compaction yet, or hears of it soon: it will see for itself.
+                    Unfilled::Unreadable(ReadError::Compacted { .. }) => return,
+                    Unfilled::Unreadable(error) => error.to_string(),
+                    Unfilled::Other(error) => error.to_string(),
+                };
+                let first = range.prev.index.next();
+                self.effects.push(Effect::Alarm(Alarm::UnreadableRange { to: range.to, first, what }));
+            }
+        }
+    }
+
+    fn apply(&mut self, committed: CommittedRange) {
+        let CommittedRange { first, last } = committed;
+        let count = last.index.next().since(first) as usize;
+        let room = self.applying_bytes < self.options.apply_bytes_max;
+        let entries = if room { self.cache.run(first, last.index, u64::MAX) } else { None };
+        let entries = entries.filter(|entries| entries.len() == count);
+        if let Some(entries) = &entries {
+            let bytes = body_bytes(entries);
+            self.applying_bytes += bytes;
+            self.applying.push_back((last.index, bytes));
+        }
+        self.effects.push(Effect::Apply(ApplyRange { first, last, entries }));
+    }
+}
+
+/// The entries of an append whose bodies are the ones that the heads describe; otherwise the first head of another.
+fn verified(mut append: AppendEntries, bodies: Vec<Bytes>) -> Result<HeldAppend, EntryHead> {
+    let mut bodies = bodies.into_iter();
+    let mut entries = Vec::with_capacity(append.heads.len());
+    for head in core::mem::take(&mut append.heads) {
+        let Some(body) = bodies.next() else { return Err(head) };
+        let entry = Entry { head, body };
+        if !entry.body_matches_head() {
+            return Err(entry.head);
+        }
+        entries.push(entry);
+    }
+    Ok(HeldAppend { start: append, entries })
+}
+
+fn refusal(reason: ProposalRefusal) -> NotProposed {
+    match reason {
+        ProposalRefusal::NotLeader { .. } => NotProposed::NotLeader,
+        ProposalRefusal::Transferring { to } => NotProposed::Transferring { to },
+        ProposalRefusal::Full => NotProposed::Full,
+        _ => NotProposed::Gate(GateRefusal::Never("the core refused it")),
+    }
+}
+
+/// How often the size of the log is looked at.
+const COMPACTION_TICKS: u64 = 10;

@@ -1,0 +1,143 @@
+//! From what the disk holds to what a member remembers.
+
+use blockraft_core::{LogPoint, RestoreError, Restored};
+use blockraft_log::{Anchor, LogReader, LogState, ReadError};
+use blockraft_types::{EntryHead, GroupId, LogIndex, Membership, NodeId, Position};
+use thiserror::Error;
+
+/// What a member is made of when it starts.
+#[derive(Debug)]
+pub struct Remains<'a> {
+    /// The member.
+    pub node: NodeId,
+    /// Its group.
+    pub group: GroupId,
+    /// Its log, as the store loaded it.
+    pub log: LogState,
+    /// Where the state machine stands.
+    pub applied: Anchor,
+    /// The configuration in force at the log's compacted end: the one that the group was born with, until
+    /// configurations are compacted.
+    pub membership: Membership,
+    /// The entry that brought it; zero if the group was born with it.
+    pub membership_index: LogIndex,
+    /// Reads the log.
+    pub reader: &'a dyn LogReader,
+}
+
+/// Why a member can't start. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RestoreFailure {
+    /// The state machine has applied entries that this log doesn't have: the log lost its end, or belongs to another
+    /// state machine.
+    #[error("the state machine has applied {applied}, but the log ends at {last}")]
+    AppliedBeyondLog {
+        /// Where the state machine stands.
+        applied: Position,
+        /// Where the log ends.
+        last: Position,
+    },
+    /// Entries that the state machine lacks are compacted away.
+    #[error("the state machine stands at {applied}, but the log begins after {anchor}")]
+    Gap {
+        /// Where the state machine stands.
+        applied: Position,
+        /// Where the log begins.
+        anchor: Position,
+    },
+    /// The log has another entry where the state machine stands: they don't belong together.
+    #[error("the state machine stands at {applied}, but the log has another entry there")]
+    Conflict {
+        /// Where the state machine stands.
+        applied: Position,
+    },
+    /// The log can't be read back.
+    #[error("the log of group {group} can't be read back")]
+    Unreadable {
+        /// The group.
+        group: GroupId,
+        /// What the store said.
+        source: ReadError,
+    },
+    /// The parts of the log contradict each other.
+    #[error("the log of group {group} contradicts itself")]
+    Inconsistent {
+        /// The group.
+        group: GroupId,
+        /// How.
+        source: RestoreError,
+    },
+}
+
+/// Reads what a member needs to go on, and checks that log and state machine belong together.
+///
+/// Reads every entry after the applied one; blocks while it does.
+///
+/// # Errors
+///
+/// See [`RestoreFailure`].
+pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
+    let Remains { node, group, log, applied, membership, membership_index, reader } = remains;
+    let (position, anchor, last) = (applied.position, log.anchor, log.last);
+    if position.index < anchor.position.index {
+        return Err(RestoreFailure::Gap { applied: position, anchor: anchor.position });
+    }
+    if last.position.index < position.index {
+        return Err(RestoreFailure::AppliedBeyondLog { applied: position, last: last.position });
+    }
+    let source = Source { group, reader };
+    let here = if position.index == anchor.position.index { anchor } else { source.point(position.index)? };
+    if here != applied {
+        return Err(RestoreFailure::Conflict { applied: position });
+    }
+    let tail = source.heads(position.index.next(), last.position.index)?;
+    let in_force = log.memberships.iter().rev().find(|(at, _)| at.index <= position.index);
+    let (membership, membership_index) =
+        in_force.map_or((membership, membership_index), |(at, membership)| (membership.clone(), at.index));
+    Ok(Restored {
+        id: node,
+        group,
+        hard_state: log.hard_state,
+        anchor: LogPoint { position: anchor.position, chain: anchor.chain },
+        last: LogPoint { position: last.position, chain: last.chain },
+        terms: log.terms,
+        applied: position.index,
+        membership,
+        membership_index,
+        tail,
+    })
+}
+
+struct Source<'a> {
+    group: GroupId,
+    reader: &'a dyn LogReader,
+}
+
+impl Source<'_> {
+    fn point(&self, index: LogIndex) -> Result<Anchor, RestoreFailure> {
+        let heads = self.heads(index, index)?;
+        let head = heads.first().ok_or_else(|| self.missing(index))?;
+        Ok(Anchor { position: head.position, chain: head.chain })
+    }
+
+    fn heads(&self, first: LogIndex, last: LogIndex) -> Result<Vec<EntryHead>, RestoreFailure> {
+        let (group, mut next, mut heads) = (self.group, first, Vec::new());
+        while next <= last {
+            let entries = self
+                .reader
+                .entries(group, next, last, READ_BYTES)
+                .map_err(|source| RestoreFailure::Unreadable { group, source })?;
+            next = entries.last().ok_or_else(|| self.missing(next))?.head.position.index.next();
+            heads.extend(entries.into_iter().map(|entry| entry.head));
+        }
+        Ok(heads)
+    }
+
+    fn missing(&self, index: LogIndex) -> RestoreFailure {
+        RestoreFailure::Inconsistent { group: self.group, source: RestoreError::Tail { index } }
+    }
+}
+
+/// How much is read at once.
+const READ_BYTES: u64 = 4 << 20;

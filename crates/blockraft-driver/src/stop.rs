@@ -1,0 +1,64 @@
+//! Why a driver stopped, for whoever waits for it.
+
+use std::sync::Arc;
+
+use blockraft_log::{CompactError, PersistError, ReadError};
+use thiserror::Error;
+
+use crate::state_machine::{ApplyError, FlushError};
+
+/// Why a driver stopped. Everything but [`Shutdown`](Self::Shutdown) needs an operator: the process should end.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It was asked to.
+    #[error("shut down")]
+    Shutdown,
+    /// The log can't be written. What was being written may or may not be there after a restart; nothing that wasn't
+    /// durable was acknowledged.
+    #[error("the log can't be written")]
+    LogFailed {
+        /// What the log said; the same for every group of this node.
+        #[source]
+        source: Arc<PersistError>,
+    },
+    /// The log can't be compacted.
+    #[error("the log can't be compacted")]
+    CompactFailed {
+        /// What the log said.
+        #[source]
+        source: Arc<CompactError>,
+    },
+    /// Committed entries can't be read back from the log.
+    #[error("committed entries can't be read back")]
+    ReadFailed {
+        /// What the log said.
+        #[source]
+        source: Arc<ReadError>,
+    },
+    /// An entry can't be applied.
+    #[error("the state machine stopped")]
+    ApplyFailed {
+        /// Which one, and why.
+        #[source]
+        source: Arc<ApplyError>,
+    },
+    /// The state machine can't be made durable.
+    #[error("the state machine stopped")]
+    FlushFailed {
+        /// Why.
+        #[source]
+        source: Arc<FlushError>,
+    },
+    /// A thread of the driver panicked: a bug of ours, of the gate or of the state machine. Its message is on stderr.
+    #[error("the {thread} thread panicked")]
+    Panicked {
+        /// Which thread.
+        thread: &'static str,
+    },
+}
+
+/// The driver has stopped, so that what was asked for won't happen here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the driver has stopped")]
+pub struct Stopped;
