@@ -114,6 +114,10 @@ fn live_and_die(folder: &Path, honesty: Honesty, seed: u64, acknowledged: &mut A
     std::thread::park_timeout(Duration::from_micros(chance(seed, 2) % 3_000));
     child.kill().expect("it is ours");
     child.wait().expect("it is ours");
+    if let Some(cut) = std::env::var_os(POWER_CUT) {
+        let status = Command::new(cut).arg(folder).status().expect("the caller named a program");
+        assert!(status.success(), "the power couldn't be cut: {status}");
+    }
     let mut rest = String::new();
     pipe.read_to_string(&mut rest).expect("a pipe can be read");
     // The last line counts only if it is whole.
@@ -240,6 +244,8 @@ fn chance(seed: u64, salt: u64) -> u64 {
 const FOLDER: &str = "BLOCKRAFT_CRASH_FOLDER";
 const SEED: &str = "BLOCKRAFT_CRASH_SEED";
 const EARLY: &str = "BLOCKRAFT_CRASH_EARLY";
+/// A program that takes the power, after each kill, from the file system that the folder in its argument is on.
+const POWER_CUT: &str = "BLOCKRAFT_CRASH_POWER_CUT";
 /// How many kills: raise it for a campaign.
 const ROUNDS: &str = "BLOCKRAFT_CRASH_ROUNDS";
 const ROUNDS_DEFAULT: u64 = 40;
