@@ -9,7 +9,7 @@ use blockraft_types::message::{
     AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, ReadRound, RequestVote,
     RequestVoteReply, StreamEpoch, VoteVerdict,
 };
-use blockraft_types::{LogIndex, Membership, Message, NodeId, Role, Term};
+use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Role, Term};
 
 use crate::alarm::Alarm;
 use crate::candidate::Candidate;
@@ -201,6 +201,30 @@ impl Raft {
     #[must_use]
     pub const fn commit_index(&self) -> LogIndex {
         self.member.commit_index()
+    }
+
+    /// The last entry of the log.
+    #[must_use]
+    pub const fn last(&self) -> Position {
+        self.member.log.last().position
+    }
+
+    /// The last entry that is durable here.
+    #[must_use]
+    pub const fn durable_index(&self) -> LogIndex {
+        self.member.durability.durable_index()
+    }
+
+    /// Every member is known to hold the log up to here and it is applied: it may be compacted.
+    #[must_use]
+    pub fn compactable_through(&self) -> LogIndex {
+        self.member.compactable_through()
+    }
+
+    /// The term of the entry at `index`; `None` if it is compacted or not there.
+    #[must_use]
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.member.log.term_at(index)
     }
 
     fn state(&self) -> StateChange {
