@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use blockraft_types::{Entry, LogIndex, Position};
+use blockraft_types::{Entry, LogIndex};
 
 /// A contiguous end of the log. Invariant: it reaches to the last entry whose body the replica was given, and back at
 /// least to the first one that isn't durable.
@@ -28,10 +28,6 @@ impl BodyCache {
         self.entries.get(usize::try_from(offset).ok()?)
     }
 
-    pub(crate) fn holds(&self, position: Position) -> bool {
-        self.get(position.index).is_some_and(|entry| entry.head.position == position)
-    }
-
     /// The longest run of entries from `first` to `last` whose bodies take at most `bytes_max`, and at least one;
     /// `None` when the first isn't here.
     pub(crate) fn run(&self, first: LogIndex, last: LogIndex, bytes_max: u64) -> Option<Vec<Entry>> {
@@ -48,15 +44,6 @@ impl BodyCache {
             run.push(entry.clone());
         }
         (!run.is_empty()).then_some(run)
-    }
-
-    /// How many of `entries`, from the front, are the ones that are here, or stand before ones that are.
-    pub(crate) fn overlap(&self, entries: &[Entry]) -> usize {
-        let Some(first) = self.entries.front() else { return 0 };
-        let before = entries.partition_point(|entry| entry.head.position.index < first.head.position.index);
-        let same = entries.iter().skip(before).take_while(|entry| self.holds(entry.head.position)).count();
-        // Equal positions mean equal logs before them (Log Matching); without one nothing is known of what went before.
-        if same == 0 { 0 } else { before + same }
     }
 
     /// Takes the next entry of the log. What stood at its index and after it is given back.

@@ -20,8 +20,6 @@ pub(crate) struct Ranges {
     /// The log's compacted end, whose digest no entry carries any more.
     anchor: Anchor,
     reading: BTreeMap<RangeRead, AppendRange>,
-    /// Ranges whose first entry was accepted by the core and not handed out in a batch yet.
-    parked: Vec<AppendRange>,
     newest_read: RangeRead,
 }
 
@@ -29,14 +27,7 @@ pub(crate) struct Ranges {
 #[derive(Debug)]
 pub(crate) enum Plan {
     Send(Box<Filled>),
-    Read {
-        request: RangeRead,
-        first: LogIndex,
-        last: LogIndex,
-        bytes_max: u64,
-    },
-    /// Nothing yet: the entries come with the next batch.
-    Park,
+    Read { request: RangeRead, first: LogIndex, last: LogIndex, bytes_max: u64 },
     Refuse(AppendRange, Unfilled),
 }
 
@@ -58,13 +49,14 @@ pub(crate) enum Unfilled {
 
 impl Ranges {
     pub(crate) const fn new(anchor: Anchor) -> Self {
-        Self { anchor, reading: BTreeMap::new(), parked: Vec::new(), newest_read: RangeRead(0) }
+        Self { anchor, reading: BTreeMap::new(), newest_read: RangeRead(0) }
     }
 
     pub(crate) const fn set_anchor(&mut self, anchor: Anchor) {
         self.anchor = anchor;
     }
 
+    /// The core orders nothing that wasn't handed out in a batch: what isn't in `cache` any more is durable.
     pub(crate) fn plan(&mut self, range: AppendRange, cache: &BodyCache, durable: LogIndex) -> Plan {
         let first = range.prev.index.next();
         let chain = self.prev_chain(&range, cache);
@@ -77,10 +69,6 @@ impl Ranges {
         }
         // The digest at `prev` comes from the entry there, so that entry is read too.
         let first = if chain.is_some() { first } else { range.prev.index };
-        if durable < first {
-            self.parked.push(range);
-            return Plan::Park;
-        }
         self.newest_read.0 += 1;
         let (request, last) = (self.newest_read, range.last.min(durable).max(first));
         let entries = last.next().since(first);
@@ -122,14 +110,9 @@ impl Ranges {
         })
     }
 
-    pub(crate) fn take_parked(&mut self) -> Vec<AppendRange> {
-        core::mem::take(&mut self.parked)
-    }
-
     /// This member leads no more: nothing of what it ordered may leave.
     pub(crate) fn clear(&mut self) {
         self.reading.clear();
-        self.parked.clear();
     }
 
     pub(crate) fn reading(&self) -> usize {

@@ -12,7 +12,8 @@ use blockraft_core::{
 use blockraft_log::{Anchor, Batch, ReadError};
 use blockraft_types::message::AppendEntries;
 use blockraft_types::{
-    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistNumber, PersistReceipt, Role,
+    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistNumber, PersistReceipt,
+    Position, Role,
 };
 use bytes::Bytes;
 
@@ -300,39 +301,45 @@ impl<G: AppendGate> Replica<G> {
             return self.raft.step(Input::Message { from, message: Message::AppendEntries(append) });
         };
         append.heads = entries.iter().map(|entry| entry.head.clone()).collect();
-        let before = self.raft.status().last;
+        let before = self.raft.last();
+        let known = entries.iter().take_while(|entry| self.in_log(entry)).count();
         self.raft.step(Input::Message { from, message: Message::AppendEntries(append) });
-        let after = self.raft.status();
-        self.durable = after.durable_index;
-        let known = if after.last == last && before != last { self.keep(&entries) } else { entries.len() };
+        self.durable = self.raft.durable_index();
+        let appended = self.raft.last() == last && before != last;
+        let (refused, fresh) = entries.split_at(if appended { known } else { entries.len() });
+        self.keep(fresh);
         // What is in the log already and goes out with a later batch keeps its lease.
-        let (cache, handed) = (&self.cache, self.handed);
-        let pending = |entry: &Entry| handed < entry.head.position.index && cache.holds(entry.head.position);
-        for chunk in entries.get(..known).unwrap_or_default().chunk_by(|a, b| pending(a) == pending(b)) {
-            if !chunk.first().is_some_and(pending) {
-                self.gate.observe(LogEvent::Dropped { entries: chunk });
+        let pending: Vec<bool> =
+            refused.iter().map(|entry| self.handed < entry.head.position.index && self.in_log(entry)).collect();
+        let mut rest = refused;
+        for run in pending.chunk_by(PartialEq::eq) {
+            let (entries, others) = rest.split_at(run.len());
+            rest = others;
+            if run.first() == Some(&false) {
+                self.gate.observe(LogEvent::Dropped { entries });
             }
         }
     }
 
-    /// Keeps the bodies of entries that the core appended; those that it had already aren't kept again. Gives the
-    /// number of the latter.
-    fn keep(&mut self, entries: &[Entry]) -> usize {
-        let known = self.cache.overlap(entries);
-        let fresh = entries.get(known..).unwrap_or_default();
-        let Some(first) = fresh.first().map(|entry| entry.head.position.index) else { return known };
-        if self.accepted.split_off(&first).into_iter().next().is_some() {
+    fn in_log(&self, entry: &Entry) -> bool {
+        let Position { term, index } = entry.head.position;
+        self.raft.term_at(index) == Some(term)
+    }
+
+    /// Keeps the bodies of entries that the core appended.
+    fn keep(&mut self, entries: &[Entry]) {
+        let Some(first) = entries.first().map(|entry| entry.head.position.index) else { return };
+        if !self.accepted.split_off(&first).is_empty() {
             self.gate.observe(LogEvent::Truncated { from: first });
         }
-        for entry in fresh {
+        for entry in entries {
             let dropped = self.cache.push(entry.clone());
-            let unhanded = dropped.partition_point(|entry| entry.head.position.index <= self.handed);
-            if let Some(unhanded) = dropped.get(unhanded..).filter(|entries| !entries.is_empty()) {
+            let handed = dropped.partition_point(|entry| entry.head.position.index <= self.handed);
+            if let Some(unhanded) = dropped.get(handed..).filter(|entries| !entries.is_empty()) {
                 self.gate.observe(LogEvent::Dropped { entries: unhanded });
             }
         }
         self.handed = self.handed.min(first.previous());
-        known
     }
 
     fn propose(&mut self, ticket: ProposalTicket, body: Bytes) {
@@ -405,7 +412,7 @@ impl<G: AppendGate> Replica<G> {
                 Err(sealed) => return self.sealed.push_front(sealed),
             }
         }
-        let through = self.raft.status().durable_index;
+        let through = self.raft.durable_index();
         if self.durable != through {
             self.durable = through;
             self.cache.evict(through);
@@ -438,7 +445,7 @@ impl<G: AppendGate> Replica<G> {
 
     /// How far the log may be compacted: every member holds it, it is applied, and the gate needs it no more.
     fn compactable_through(&self) -> LogIndex {
-        self.raft.status().compactable_through.min(self.gate.compaction_floor()).min(self.applied)
+        self.raft.compactable_through().min(self.gate.compaction_floor()).min(self.applied)
     }
 
     fn absorb(&mut self, ready: Ready) {
@@ -476,10 +483,8 @@ impl<G: AppendGate> Replica<G> {
             self.refuse(proposal.ticket, refusal(proposal.reason));
         }
         self.sealed.extend(sealed);
-        let mut appends = appends;
         if let Some(persist) = persist {
             self.persist(persist);
-            appends.extend(self.ranges.take_parked());
         }
         for Outgoing { to, message } in messages {
             self.effects.push(Effect::Send { to, message, bodies: Vec::new() });
@@ -500,13 +505,15 @@ impl<G: AppendGate> Replica<G> {
     }
 
     fn change_role(&mut self, role: RoleStatus) {
+        if role.role != Role::Leader || role.term != self.role.term {
+            self.ranges.clear();
+        }
         self.role = role;
         self.effects.push(Effect::RoleChanged(role));
         self.gate.observe(LogEvent::Leader { term: role.term, leader: role.leader });
         if role.role == Role::Leader {
             return;
         }
-        self.ranges.clear();
         for (ticket, _) in core::mem::take(&mut self.waiting) {
             self.gate.observe(LogEvent::ProposalRefused { ticket });
             self.refuse(ticket, NotProposed::NotLeader);
@@ -565,7 +572,6 @@ impl<G: AppendGate> Replica<G> {
             Plan::Read { request, first, last, bytes_max } => {
                 self.effects.push(Effect::ReadEntries { request, first, last, bytes_max });
             }
-            Plan::Park => {}
             Plan::Refuse(range, unfilled) => {
                 self.raft.step(Input::Unreachable { peer: range.to });
                 let what = match unfilled {
