@@ -7,21 +7,14 @@
 //! Every answer carries the position of the moment that it is true at, and every request the highest position that its
 //! client has seen, so that a client that hops from node to node never goes back in time.
 
+mod limits;
 mod refusal;
 mod request;
 mod response;
 mod status;
 
+pub use limits::{BLOCKS_MAX, RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
 pub use refusal::{GiveUpReason, LeaderHint, Refusal, RetryElsewhereReason, RetryLaterReason};
 pub use request::{Consistency, Cursor, Operation, Request, UnverifiedBlock};
 pub use response::{Answer, DeleteOutcome, Found, ListedBlock, Presence, PutOutcome, Response};
 pub use status::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
-
-/// The most blocks that one request may name, and that one answer may.
-pub const BLOCKS_MAX: usize = 1_024;
-
-/// The most groups in a [`NodeStatus`], and the most members in each of them.
-pub const STATUS_ROWS_MAX: usize = 16;
-
-/// The longest name of a release in a [`NodeStatus`], in bytes.
-pub const RELEASE_BYTES_MAX: usize = 64;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::client::BLOCKS_MAX;
+use crate::client::limits::BLOCKS_MAX;
 use crate::frame::{self, DecodeError, EncodeError, Frame};
 use crate::header::BodyReader;
 use crate::kind::Kind;

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::client::{BLOCKS_MAX, Cursor, NodeStatus, RELEASE_BYTES_MAX, Refusal, STATUS_ROWS_MAX};
+use crate::client::limits::{BLOCKS_MAX, RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
+use crate::client::refusal::Refusal;
+use crate::client::request::Cursor;
+use crate::client::status::NodeStatus;
 use crate::frame::{self, DecodeError, EncodeError, Frame};
 use crate::header::BodyReader;
 use crate::kind::Kind;

@@ -6,7 +6,7 @@ use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, NodeId, Positio
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
-use crate::client::{RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
+use crate::client::limits::{RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
 
 /// How a node is doing. Its own view: two nodes may disagree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
