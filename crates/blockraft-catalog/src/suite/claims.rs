@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::sync::mpsc;
 
-use crate::suite::Directory;
+use crate::suite::directory::Directory;
 use crate::table::{Change, KeyRange, Pair, Table, View, WriteBatch};
 
 type Check = fn(&dyn Directory) -> Result<(), String>;
