@@ -1,6 +1,6 @@
 //! How much memory the table may take, and how RocksDB is set up.
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options};
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, Options, WriteOptions};
 
 /// The bounds of a table's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,4 +37,11 @@ pub(crate) fn rocksdb_options(options: &RocksTableOptions) -> Result<Options, ro
     blocks.set_bloom_filter(10.0, false);
     rocksdb.set_block_based_table_factory(&blocks);
     Ok(rocksdb)
+}
+
+/// What every write is made with: the log is the catalog's write-ahead log.
+pub(crate) fn without_wal() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.disable_wal(true);
+    options
 }

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use rocksdb::{DB, ErrorKind, IteratorMode, WriteBatch};
 use thiserror::Error;
 
-use crate::options::{RocksTableOptions, rocksdb_options};
-use crate::table::without_wal;
+use crate::options::{RocksTableOptions, rocksdb_options, without_wal};
 
 /// Why a place could not be formatted. No pair that was there before was changed.
 #[derive(Debug, Error)]

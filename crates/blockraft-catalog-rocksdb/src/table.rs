@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use blockraft_catalog::table::{Change, FlushError, KeyRange, Pair, ReadError, Table, View, WriteBatch, WriteError};
-use rocksdb::{DB, Direction, IteratorMode, ReadOptions, Snapshot, WriteOptions};
+use rocksdb::{DB, Direction, IteratorMode, ReadOptions, Snapshot};
 
-use crate::options::RocksTableOptions;
+use crate::options::{RocksTableOptions, without_wal};
 use crate::place::{self, CreateError, KEY_PREFIX, OpenError};
 
 /// A [`Table`] in a RocksDB database of its own. Clones are handles of one open database, which closes with the last
@@ -92,13 +92,6 @@ impl fmt::Debug for RocksTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RocksTable").field("path", &self.database.path()).finish()
     }
-}
-
-/// The log is the catalog's write-ahead log.
-pub(crate) fn without_wal() -> WriteOptions {
-    let mut options = WriteOptions::default();
-    options.disable_wal(true);
-    options
 }
 
 fn prefixed(key: &[u8]) -> Vec<u8> {
