@@ -1,6 +1,7 @@
 //! What crates below floor 2 must never name: clocks, chance, threads, files, sockets. They are given, not taken.
 //!
-//! Importing is naming, so a path is enough to find a call. Tests are free. The same bans stand in
+//! Importing is naming, so a path is enough to find a call. Tests are free, and so are conformance suites, which are
+//! tests that others run. The same bans stand in
 //! `clippy-below-floor-2.toml`, which each of these crates links as its `clippy.toml`, so that editors tell them too.
 
 use crate::source::Part;
@@ -14,7 +15,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     for member in tree.members.iter().filter(low) {
         findings.extend(clippy_configuration(tree, member));
         let sources = member.folder.join("src");
-        let shipped = tree.rust_files().filter(|file| !file.is_test());
+        let shipped = tree.rust_files().filter(|file| !file.is_test() && !is_suite(&file.path));
         for file in shipped.filter(|file| std::path::Path::new(&file.path).starts_with(&sources)) {
             let Some(source) = file.source() else { continue };
             for path in source.paths(Part::Shipped) {
@@ -27,6 +28,10 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+fn is_suite(path: &str) -> bool {
+    path.ends_with("/suite.rs") || path.contains("/suite/")
 }
 
 fn clippy_configuration(tree: &Tree, member: &Member) -> Option<Finding> {
