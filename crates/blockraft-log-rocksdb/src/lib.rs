@@ -50,6 +50,7 @@
 //!
 //! # Limits
 //!
+//! About 30 MiB of memory for three memtables and a cache, besides one [`LogState`](blockraft_log::LogState) per group.
 //! One process per directory. An entry's index is below `u64::MAX`. The log is meant to be compacted: opening reads all
 //! of it.
 

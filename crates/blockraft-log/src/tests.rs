@@ -26,12 +26,20 @@ impl Directory for Rig {
     }
 }
 
-fn judge(syncs: Syncs, wrap: fn(MemoryLog) -> Box<dyn LogStore>) -> Result<(), Violation> {
-    suite::run(&|| {
+fn fresh(syncs: Syncs, wrap: fn(MemoryLog) -> Box<dyn LogStore>) -> impl Fn() -> Box<dyn Directory> {
+    move || {
         let disk = MemoryDisk::new();
         disk.set_syncs(syncs);
         Box::new(Rig { disk, wrap })
-    })
+    }
+}
+
+fn judge(syncs: Syncs, wrap: fn(MemoryLog) -> Box<dyn LogStore>) -> Result<(), Violation> {
+    suite::run(&fresh(syncs, wrap))
+}
+
+fn judge_at_random(syncs: Syncs, wrap: fn(MemoryLog) -> Box<dyn LogStore>, seeds: u64) -> Result<(), Violation> {
+    suite::run_random(&fresh(syncs, wrap), 0..seeds)
 }
 
 /// The claim that a store with this bug is caught by.
@@ -53,6 +61,27 @@ fn a_faulty_log_without_faults_keeps_every_claim() {
 fn a_disk_that_swallows_syncs_is_found_out() {
     let violation = judge(Syncs::Swallowed, |log| Box::new(log)).expect_err("tickets are redeemed early");
     assert_eq!(violation.claim, "what_has_a_receipt_survives_a_power_cut");
+}
+
+#[test]
+fn the_log_in_memory_holds_what_a_plain_list_holds_for_many_seeds() {
+    assert_eq!(judge_at_random(Syncs::Honoured, |log| Box::new(log), 300), Ok(()));
+}
+
+#[test]
+fn random_operations_alone_find_wrong_stores_out() {
+    let wrong: [fn(MemoryLog) -> Box<dyn LogStore>; 6] = [
+        |log| Box::new(Broken::new(log, Bug::ForgetsTruncation)),
+        |log| Box::new(Broken::new(log, Bug::ForgetsVote)),
+        |log| Box::new(Broken::new(log, Bug::ForgetsLastBatch)),
+        |log| Box::new(Broken::new(log, Bug::ForgetsCompaction)),
+        |log| Box::new(Broken::new(log, Bug::ForgetsVoteAtReset)),
+        |log| Box::new(Broken::new(log, Bug::IgnoresByteBound)),
+    ];
+    for (nth, wrap) in wrong.into_iter().enumerate() {
+        assert!(judge_at_random(Syncs::Honoured, wrap, 10).is_err(), "wrong store {nth}");
+    }
+    assert!(judge_at_random(Syncs::Swallowed, |log| Box::new(log), 10).is_err());
 }
 
 macro_rules! found_out {
