@@ -1,0 +1,82 @@
+//! What a node is told before it starts: who it is, whom it was born with, and its bounds.
+
+use core::time::Duration;
+
+use blockraft_blocks::BlockLimits;
+use blockraft_driver::DriverConfig;
+use blockraft_types::{BootNonce, ClusterId, GroupId, Incarnation, Membership, NodeId};
+
+/// Who a node is, in this life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The cluster it belongs to.
+    pub cluster: ClusterId,
+    /// Its id.
+    pub node: NodeId,
+    /// Its data directory.
+    pub incarnation: Incarnation,
+    /// This start of the process: drawn at random, never reused.
+    pub boot: BootNonce,
+}
+
+/// The settings of a [`Node`](crate::Node).
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Who the node is.
+    pub identity: Identity,
+    /// Its group; every member of the group names the same one.
+    pub group: GroupId,
+    /// The members that the group was born with, the same on every node for ever.
+    pub genesis: Membership,
+    /// Seeds the election timeouts. Give every node and every start another one.
+    pub seed: u64,
+    /// Consensus and its loop.
+    pub driver: DriverConfig,
+    /// Bounds of the data plane; `None` takes the defaults for the driver's tick.
+    pub exchange: Option<blockraft_exchange::Config>,
+    /// Bounds of requests.
+    pub limits: NodeLimits,
+}
+
+/// Bounds of what clients may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeLimits {
+    /// The longest block that is taken in. Binds where a block comes in, never where members pass it on.
+    pub blocks: BlockLimits,
+    /// Blocks up to this many bytes ride inside the log entry: one sync instead of two. Default 4 KiB.
+    pub inline_bytes_max: u32,
+    /// Bytes of blocks being put through this node at once; further puts wait. Default 48 MiB.
+    pub put_bytes_max: u32,
+    /// Blocks being put or deleted through this node at once; further ones wait. Default 2,048.
+    pub puts_max: usize,
+    /// How long a request tries before it says so. Default 10 s.
+    pub request_timeout: Duration,
+}
+
+impl NodeConfig {
+    /// The defaults for a member of a group that was born with `genesis`.
+    #[must_use]
+    pub fn new(identity: Identity, genesis: Membership) -> Self {
+        Self {
+            identity,
+            group: GroupId(0),
+            genesis,
+            seed: identity.boot.0 ^ identity.node.0.rotate_left(32),
+            driver: DriverConfig::default(),
+            exchange: None,
+            limits: NodeLimits::default(),
+        }
+    }
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        Self {
+            blocks: BlockLimits::default(),
+            inline_bytes_max: 4 << 10,
+            put_bytes_max: 48 << 20,
+            puts_max: 2_048,
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! How up to date an answer must be.
+
+use blockraft_types::Position;
+
+/// What a read promises about *presence*. Which bytes is never in doubt: a block's name is their hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// What this replica has applied, however old: never waits for another node. The answer's position tells how old.
+    Local,
+    /// A present block may be stale only with respect to deletes, and is served at once by a replica that is up to date;
+    /// "absent" is said only after a read index taken for this question was applied here. The default.
+    Confirmed {
+        /// The answer is at least as new as this: give the position of the last answer you got, from any node.
+        at_least: Position,
+    },
+    /// As of a moment between the question and the answer: a read index first, always.
+    Linearizable,
+}
+
+impl Default for Consistency {
+    fn default() -> Self {
+        Self::Confirmed { at_least: Position::ZERO }
+    }
+}

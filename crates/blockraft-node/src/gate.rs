@@ -1,0 +1,218 @@
+//! The driver's gate: asks the data plane which entries may enter, and tells it what becomes of the log.
+//!
+//! It lives in the driver's loop, so that one owner serialises reserve, put and reclaim of each block with the steps of
+//! consensus. It does no I/O: what the data plane wants done leaves through a channel.
+
+use std::collections::VecDeque;
+
+use blockraft_blocks::{Block, Multihash};
+use blockraft_catalog::{Command, batch};
+use blockraft_core::ProposalTicket;
+use blockraft_driver::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
+use blockraft_exchange::effect::ProposalRefusal;
+use blockraft_exchange::payload::{EntryNames, Named};
+use blockraft_exchange::{Effect, Exchange, Input};
+use blockraft_types::{Entry, EntryKind, LogIndex, Position};
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tracing::error;
+
+use crate::payload::BlockPayload;
+
+/// The data plane behind the driver's hook.
+#[derive(Debug)]
+pub(crate) struct NodeGate {
+    exchange: Exchange<BlockPayload>,
+    effects: mpsc::UnboundedSender<Effect<BlockPayload>>,
+    status: watch::Sender<blockraft_exchange::Status>,
+    /// Entries in the log that aren't known to be durable: the data plane wants positions, the driver tells indexes.
+    unpersisted: VecDeque<Position>,
+    /// What came up while no changes could be returned; the next tick takes it along.
+    pending: GateChanges,
+}
+
+impl NodeGate {
+    pub(crate) fn new(
+        exchange: Exchange<BlockPayload>,
+        effects: mpsc::UnboundedSender<Effect<BlockPayload>>,
+        status: watch::Sender<blockraft_exchange::Status>,
+    ) -> Self {
+        Self { exchange, effects, status, unpersisted: VecDeque::new(), pending: GateChanges::default() }
+    }
+
+    /// Hands on what the data plane wants done, and keeps what concerns the driver.
+    fn drain(&mut self) {
+        for effect in self.exchange.take_effects() {
+            match effect {
+                Effect::GateMoved => self.pending.held = HeldChange::Recheck,
+                Effect::ProposalReady { ticket } => self.pending.released.push(ProposalTicket(ticket.0)),
+                Effect::ProposalRefused { ticket, reason } => {
+                    self.pending.refused.push((ProposalTicket(ticket.0), refusal(reason)));
+                }
+                // Nobody performs effects any more once the node has stopped; the loop is about to end too.
+                other => drop(self.effects.send(other)),
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input<BlockPayload>) {
+        self.exchange.step(input);
+        self.drain();
+    }
+
+    fn persisted(&mut self, through: LogIndex) {
+        let durable = self.unpersisted.partition_point(|position| position.index <= through);
+        if let Some(position) = self.unpersisted.drain(..durable).last() {
+            self.step(Input::Persisted { position });
+        }
+    }
+}
+
+impl AppendGate for NodeGate {
+    type Event = Input<BlockPayload>;
+
+    fn admit(&mut self, entries: &[Entry]) -> usize {
+        let readable: Vec<EntryNames> = entries.iter().map_while(needed).collect();
+        let admitted = self.exchange.reserve_append(&readable);
+        self.drain();
+        admitted
+    }
+
+    fn admit_proposal(&mut self, ticket: ProposalTicket, body: &Bytes) -> Admission {
+        let Ok(commands) = batch::decode(body) else {
+            return Admission::Refuse(GateRefusal::Never("the body is not a batch of commands"));
+        };
+        if !commands.iter().all(inlined_body_is_true) {
+            return Admission::Refuse(GateRefusal::Never("an inlined block doesn't hash to its name"));
+        }
+        let names: Vec<Named> = commands.iter().filter_map(beside_the_log).collect();
+        let admission = self.exchange.reserve_proposal(blockraft_exchange::ProposalTicket(ticket.0), &names, None);
+        self.drain();
+        match admission {
+            blockraft_exchange::Admission::Enter => Admission::Enter,
+            blockraft_exchange::Admission::Wait => Admission::Wait,
+            blockraft_exchange::Admission::Refuse(reason) => Admission::Refuse(refusal(reason)),
+        }
+    }
+
+    fn handle(&mut self, event: Self::Event) -> GateChanges {
+        self.step(event);
+        core::mem::take(&mut self.pending)
+    }
+
+    fn tick(&mut self) -> GateChanges {
+        self.step(Input::Tick);
+        self.status.send_replace(self.exchange.status());
+        core::mem::take(&mut self.pending)
+    }
+
+    fn observe(&mut self, event: LogEvent<'_>) {
+        match event {
+            LogEvent::Appended { entries } => {
+                for entry in entries {
+                    self.unpersisted.push_back(entry.head.position);
+                    self.step(Input::Appended { position: entry.head.position, names: named(entry) });
+                }
+            }
+            LogEvent::Persisted { through } => self.persisted(through),
+            LogEvent::Truncated { from } => {
+                let kept = self.unpersisted.partition_point(|position| position.index < from);
+                self.unpersisted.truncate(kept);
+                self.step(Input::Truncated { from });
+            }
+            LogEvent::Dropped { entries } => {
+                if let Some(first) = entries.first() {
+                    self.step(Input::AppendDropped { from: first.head.position.index });
+                }
+            }
+            LogEvent::Compacted { through } => self.step(Input::Compacted { through }),
+            LogEvent::ProposalAccepted { ticket, .. } | LogEvent::ProposalRefused { ticket } => {
+                self.step(Input::ProposalClosed { ticket: blockraft_exchange::ProposalTicket(ticket.0) });
+            }
+            LogEvent::Leader { term, leader } => self.step(Input::Leader { term, leader }),
+            LogEvent::Membership(membership) => self.step(Input::Membership { membership: membership.clone() }),
+            LogEvent::PeerConnected(peer) => self.step(Input::PeerConnected { peer }),
+            LogEvent::PeerDisconnected(peer) => self.step(Input::PeerDisconnected { peer }),
+            // The state machine tells the data plane itself, with the names; what is only held takes no lease.
+            LogEvent::Applied { .. } | LogEvent::Held { .. } => {}
+            // The driver may learn to tell more than a data plane needs.
+            _ => {}
+        }
+    }
+
+    fn compaction_floor(&self) -> LogIndex {
+        self.exchange.compaction_floor()
+    }
+}
+
+/// Every block that an entry's puts name, inlined or not. Nothing for a body that can't be read: applying it is what
+/// stops the node loudly.
+pub(crate) fn named(entry: &Entry) -> Vec<Named> {
+    commands(entry).iter().filter_map(put_of).map(|(named, _)| named).collect()
+}
+
+/// The blocks that an entry's puts name beside the log.
+pub(crate) fn beside(entry: &Entry) -> Vec<Named> {
+    commands(entry).iter().filter_map(beside_the_log).collect()
+}
+
+/// The blocks that ride inside an entry, verified. Those that don't hash to their names are left out.
+pub(crate) fn inlined(entry: &Entry) -> Vec<Block> {
+    commands(entry)
+        .into_iter()
+        .filter_map(|command| match command {
+            Command::Put { multihash, inline: Some(inline), .. } => Block::verify(multihash, inline).ok(),
+            Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop => None,
+        })
+        .collect()
+}
+
+/// What an entry needs in the block store, or `None` if it must not enter: an inlined block that isn't what it is called.
+fn needed(entry: &Entry) -> Option<EntryNames> {
+    let commands = commands(entry);
+    if !commands.iter().all(inlined_body_is_true) {
+        error!(position = %entry.head.position, "refused_false_inline");
+        return None;
+    }
+    let names = commands.iter().filter_map(beside_the_log).collect();
+    Some(EntryNames { position: entry.head.position, names })
+}
+
+fn commands(entry: &Entry) -> Vec<Command> {
+    match entry.head.kind {
+        EntryKind::Command => batch::decode(&entry.body).unwrap_or_default(),
+        EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
+    }
+}
+
+fn beside_the_log(command: &Command) -> Option<Named> {
+    put_of(command).and_then(|(named, inline)| inline.is_none().then_some(named))
+}
+
+fn put_of(command: &Command) -> Option<(Named, Option<&Bytes>)> {
+    match command {
+        Command::Put { multihash, length, inline } => {
+            Some((Named { name: *multihash, length: *length }, inline.as_ref()))
+        }
+        Command::Delete { .. } | Command::Noop => None,
+    }
+}
+
+fn inlined_body_is_true(command: &Command) -> bool {
+    match command {
+        Command::Put { multihash, inline: Some(inline), .. } => {
+            Multihash::of(multihash.hash_code(), inline) == *multihash
+        }
+        Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop => true,
+    }
+}
+
+fn refusal(reason: ProposalRefusal) -> GateRefusal {
+    match reason {
+        ProposalRefusal::Full => GateRefusal::Later("too many proposals wait for their payloads"),
+        ProposalRefusal::NotHeld => GateRefusal::Later("a payload could not be had in time"),
+        ProposalRefusal::Poisoned => GateRefusal::Later("the block store takes no more writes"),
+        ProposalRefusal::Length => GateRefusal::Never("a named length is not the length of the block"),
+        _ => GateRefusal::Later("the data plane refused it"),
+    }
+}

@@ -1,0 +1,81 @@
+//! A blockraft node from parts: any log, any transport, any block store, any catalog table, assembled into one member of
+//! a cluster that keeps content-addressed blocks strongly consistent and durable.
+//!
+//! It is the place where the seams meet their implementations. It knows neither RocksDB nor QUIC, and nothing of terms
+//! and votes beyond "accepted", "not the leader, try that one" and "outcome unknown".
+//!
+//! # Where it stands
+//!
+//! ```text
+//!             your program, blockraft-service, blockraft (the binary)
+//!                                   │ Node: put get has stat delete list
+//!   ┌───────────────────────────────▼──────────────────────────────────┐
+//!   │ writer ─► commands in batches ─► here if this node leads, else    │
+//!   │           forwarded once, naming the leader's term                │
+//!   │ reader ─► read index (one round for all that wait) ─► catalog ─►  │
+//!   │           block store, repaired from a peer where damaged         │
+//!   │ gate   ─► the data plane (`blockraft-exchange`) in the loop       │
+//!   │ plane  ─► performs what the data plane wants: store, push, fetch  │
+//!   │ inbox  ─► sorts what arrives, verifies payloads                   │
+//!   └──┬───────────────┬────────────────┬───────────────┬──────────────┘
+//!   LogStore       Transport       BlockStore      catalog Table
+//! ```
+//!
+//! # Threads and tasks
+//!
+//! The driver's own threads (`raft`, `apply`, `log`, `log-read`), and these tokio tasks: one that performs the data
+//! plane's wishes and starts a task for each, one that reads the control lane, four that read and verify bulk transfers,
+//! one that batches commands, one that confirms read indexes, one that carries what was applied to the data plane, and
+//! one at start-up that looks for blocks that the log names and the store lost. All end with [`Node::shutdown`].
+//!
+//! # The contract
+//!
+//! 1. Format data directories once; never start a member from an empty log that once had one.
+//! 2. Give every start a fresh [`BootNonce`](blockraft_types::BootNonce) and seed.
+//! 3. Set peers' addresses on the transport; the node only receives from it.
+//! 4. When [`Node::stopped`] resolves with anything but a shutdown, end the process: its storage can't be trusted.
+//!
+//! # Limits
+//!
+//! Blocks up to [`NodeLimits::blocks`] (2 MiB by default); beyond [`NodeLimits::put_bytes_max`] bytes under way, puts
+//! wait. Everything else is bounded by the configuration of the crates below.
+
+pub mod answer;
+pub mod config;
+pub mod consistency;
+pub mod node;
+pub mod parts;
+pub mod read_error;
+pub mod start;
+pub mod start_error;
+pub mod status;
+pub mod write_error;
+
+mod exchange_frame;
+mod gate;
+mod inbox;
+mod inline_pending;
+mod machine;
+mod payload;
+mod plane;
+mod reader;
+mod replay;
+mod requests;
+mod waiting;
+mod writer;
+
+pub use answer::{Answer, Count, ListPage, Written};
+pub use blockraft_catalog::{Outcome, Row};
+pub use blockraft_driver::StopReason;
+pub use config::{Identity, NodeConfig, NodeLimits};
+pub use consistency::Consistency;
+pub use node::Node;
+pub use parts::Parts;
+pub use read_error::ReadError;
+pub use start::start;
+pub use start_error::StartError;
+pub use status::Status;
+pub use write_error::{Obstacle, WriteError};
+
+/// The driver of a node: the catalog as its state machine, the data plane at its gate.
+type Driver = blockraft_driver::DriverHandle<machine::CatalogMachine, gate::NodeGate>;

@@ -1,0 +1,266 @@
+//! A running node: what its owner and its clients ask of it.
+
+use core::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use blockraft_blocks::{Block, BlockStore, Multihash};
+use blockraft_catalog::table::Table;
+use blockraft_catalog::{CatalogReader, Outcome, Row};
+use blockraft_driver::StopReason;
+use blockraft_driver::status::RoleStatus;
+use blockraft_transport::Transport;
+use blockraft_types::{NodeId, Term};
+use futures::StreamExt;
+use futures::stream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::Driver;
+use crate::answer::{Answer, Count, ListPage, Written};
+use crate::config::Identity;
+use crate::consistency::Consistency;
+use crate::inline_pending::InlinePending;
+use crate::read_error::ReadError;
+use crate::reader::Reader;
+use crate::status::Status;
+use crate::write_error::WriteError;
+use crate::writer::Writer;
+
+/// A handle to a running node. Clone it freely and use it from any task; any node takes any request.
+///
+/// Dropping handles doesn't stop the node: [`shutdown`](Self::shutdown) does.
+#[derive(Clone)]
+pub struct Node {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) driver: Driver,
+    pub(crate) writer: Writer,
+    pub(crate) reader: Reader,
+    pub(crate) rows: CatalogReader<Arc<dyn Table>>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) blocks: Arc<dyn BlockStore>,
+    pub(crate) inline: Arc<InlinePending>,
+    pub(crate) exchange: watch::Receiver<blockraft_exchange::Status>,
+    pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Node {
+    /// Puts a block: resolves when its bytes and its entry are durable on a quorum and it is visible here or at the
+    /// leader. A block that is visible already costs a read index and nothing else.
+    ///
+    /// Waits while too much is being put. Repeats by itself only what surely wasn't proposed. Dropping the future leaves
+    /// the outcome open: the put may happen or not, and bytes that it staged are reclaimed.
+    ///
+    /// # Errors
+    /// See [`WriteError`], which says whether it may be repeated.
+    pub async fn put(&self, block: Block) -> Result<Written, WriteError> {
+        if let Some(position) = self.shared.reader.confirmed_present(*block.multihash()).await {
+            return Ok(Written { outcome: Outcome::AlreadyPresent, position });
+        }
+        let written = self.shared.writer.put(block).await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok(written)
+    }
+
+    /// Puts blocks side by side, each on its own: some may succeed and others fail. Answers in the order given.
+    pub async fn put_many(&self, blocks: Vec<Block>) -> Vec<Result<Written, WriteError>> {
+        stream::iter(blocks).map(|block| self.put(block)).buffered(SIDE_BY_SIDE_MAX).collect().await
+    }
+
+    /// The block, or `None` when it is absent at the consistency asked for. The bytes hash to the multihash, always.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; no error ever means that the block is absent.
+    pub async fn get(
+        &self,
+        multihash: Multihash,
+        consistency: Consistency,
+    ) -> Result<Answer<Option<Block>>, ReadError> {
+        self.shared.reader.get(multihash, consistency).await
+    }
+
+    /// Gets blocks side by side, each on its own. Answers in the order asked.
+    pub async fn get_many(
+        &self,
+        multihashes: Vec<Multihash>,
+        consistency: Consistency,
+    ) -> Vec<Result<Answer<Option<Block>>, ReadError>> {
+        let get = |multihash| self.get(multihash, consistency);
+        stream::iter(multihashes).map(get).buffered(SIDE_BY_SIDE_MAX).collect().await
+    }
+
+    /// Whether the block is present.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), without reading the bytes.
+    pub async fn has(&self, multihash: Multihash, consistency: Consistency) -> Result<Answer<bool>, ReadError> {
+        let Answer { value, position } = self.stat(multihash, consistency).await?;
+        Ok(Answer { value: value.is_some(), position })
+    }
+
+    /// Whether each block is present, all as of one moment.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn has_many(
+        &self,
+        multihashes: &[Multihash],
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<bool>>, ReadError> {
+        let Answer { value, position } = self.stat_many(multihashes, consistency).await?;
+        Ok(Answer { value: value.iter().map(Option::is_some).collect(), position })
+    }
+
+    /// Length and origin of a block, or `None` when it is absent.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), without reading the bytes.
+    pub async fn stat(&self, multihash: Multihash, consistency: Consistency) -> Result<Answer<Option<Row>>, ReadError> {
+        self.shared.reader.stat(multihash, consistency).await
+    }
+
+    /// Length and origin of each block, all as of one moment, with one read index.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn stat_many(
+        &self,
+        multihashes: &[Multihash],
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<Option<Row>>>, ReadError> {
+        self.shared.reader.stat_many(multihashes, consistency).await
+    }
+
+    /// Deletes a block: once it resolves, no read that isn't `Local` finds it, except as [`Consistency::Confirmed`]
+    /// allows. Its bytes are reclaimed when the log no longer needs them.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put). Dropping the future leaves the outcome open.
+    pub async fn delete(&self, multihash: Multihash) -> Result<Written, WriteError> {
+        let written = self.shared.writer.delete(multihash).await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok(written)
+    }
+
+    /// Deletes blocks side by side, each on its own. Answers in the order given.
+    pub async fn delete_many(&self, multihashes: Vec<Multihash>) -> Vec<Result<Written, WriteError>> {
+        let delete = |multihash| self.delete(multihash);
+        stream::iter(multihashes).map(delete).buffered(SIDE_BY_SIDE_MAX).collect().await
+    }
+
+    /// A page of at most `limit` (1 to 1,000) visible blocks after `after`, in the order of multihashes.
+    ///
+    /// A listing in pages returns every block that is present throughout exactly once; it is not a snapshot. Carry each
+    /// page's position into the next call.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn list(
+        &self,
+        after: Option<Multihash>,
+        limit: usize,
+        consistency: Consistency,
+    ) -> Result<Answer<ListPage>, ReadError> {
+        self.shared.reader.list(after, limit, consistency).await
+    }
+
+    /// How many blocks are visible, and their bytes, as of the answer's position.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn count(&self, consistency: Consistency) -> Result<Answer<Count>, ReadError> {
+        self.shared.reader.count(consistency).await
+    }
+
+    /// The node's state, at most a few ticks old.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status {
+            identity: self.shared.identity,
+            driver: self.shared.driver.status(),
+            catalog: self.shared.rows.state(),
+            exchange: self.shared.exchange.borrow().clone(),
+            peers: self.shared.transport.peers(),
+        }
+    }
+
+    /// Who leads, as far as this node knows.
+    #[must_use]
+    pub fn current_leader(&self) -> Option<NodeId> {
+        self.shared.driver.roles().borrow().leader
+    }
+
+    /// Whether this node leads. It may have been deposed without knowing yet: writes and confirmed reads find out.
+    #[must_use]
+    pub fn is_leader(&self) -> bool {
+        self.current_leader() == Some(self.shared.identity.node)
+    }
+
+    /// This node's term.
+    #[must_use]
+    pub fn current_term(&self) -> Term {
+        self.shared.driver.roles().borrow().term
+    }
+
+    /// Role, term and leader, to be watched.
+    #[must_use]
+    pub fn roles(&self) -> watch::Receiver<RoleStatus> {
+        self.shared.driver.roles()
+    }
+
+    /// Makes everything that the block store has taken durable. Nothing acknowledged ever depends on it.
+    ///
+    /// # Errors
+    /// The block store failed.
+    pub async fn flush(&self) -> Result<(), blockraft_blocks::WriteError> {
+        self.shared.blocks.flush().await
+    }
+
+    /// Asks this node, if it leads, to hand leadership to `to`. Watch [`roles`](Self::roles) for the result.
+    pub fn transfer_leadership(&self, to: NodeId) {
+        // A node that has stopped leads nobody.
+        let _ = self.shared.driver.transfer_leadership(to);
+    }
+
+    /// Stops the node: refuses new writes, hands leadership over, flushes, closes transport and block store. Resolves
+    /// when all of it is done, in bounded time.
+    pub async fn shutdown(&self) -> StopReason {
+        let shared = &self.shared;
+        shared.writer.close();
+        let reason = shared.driver.shutdown().await;
+        self.close().await;
+        reason
+    }
+
+    /// Resolves when the node has stopped, with the reason. Anything but a shutdown should end the process.
+    pub async fn stopped(&self) -> StopReason {
+        let reason = self.shared.driver.stopped().await;
+        self.shared.writer.close();
+        self.close().await;
+        reason
+    }
+
+    async fn close(&self) {
+        let shared = &self.shared;
+        shared.inline.close();
+        shared.transport.close().await;
+        if let Err(error) = shared.blocks.close().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "block_store_close_failed");
+        }
+        for task in shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("identity", &self.shared.identity).finish_non_exhaustive()
+    }
+}
+
+/// Blocks of one call that are under way at once.
+const SIDE_BY_SIDE_MAX: usize = 64;

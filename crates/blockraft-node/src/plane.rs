@@ -1,0 +1,216 @@
+//! The hands of the data plane: performs what the exchange wants done, and reports back.
+//!
+//! One task takes the wishes in order and starts each on its own; the exchange bounds how many there are. Payload bytes
+//! are shared, never copied.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use blockraft_blocks::store::Lookup;
+use blockraft_blocks::{Block, BlockStore, Multihash, ReadError, WriteError};
+use blockraft_catalog::CatalogReader;
+use blockraft_catalog::table::Table;
+use blockraft_exchange::input::{PushOutcome, ServeOutcome, StoreFailure};
+use blockraft_exchange::message::{BulkHeader, Message, Missing, MissingReason};
+use blockraft_exchange::payload::Named;
+use blockraft_exchange::ticket::ServeTicket;
+use blockraft_exchange::{Effect, Input};
+use blockraft_transport::{Bulk, Transport};
+use blockraft_types::{NodeId, RemoteTicket};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tracing::{debug, error, warn};
+
+use crate::Driver;
+use crate::exchange_frame;
+use crate::inline_pending::InlinePending;
+use crate::payload::BlockPayload;
+use crate::waiting::Waiting;
+
+/// What the hands hold. Cheap to clone: every wish gets one.
+#[derive(Clone, Debug)]
+pub(crate) struct Plane {
+    pub(crate) driver: Driver,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) blocks: Arc<dyn BlockStore>,
+    pub(crate) rows: CatalogReader<Arc<dyn Table>>,
+    pub(crate) inline: Arc<InlinePending>,
+    pub(crate) waiting: Arc<Waiting>,
+}
+
+impl Plane {
+    /// Performs wishes until the exchange is gone.
+    pub(crate) async fn run(self, mut wishes: mpsc::UnboundedReceiver<Effect<BlockPayload>>) {
+        while let Some(wish) = wishes.recv().await {
+            self.perform(wish);
+        }
+    }
+
+    fn perform(&self, wish: Effect<BlockPayload>) {
+        let plane = self.clone();
+        match wish {
+            Effect::Store { payload, .. } => drop(tokio::spawn(async move { plane.store(payload.0).await })),
+            Effect::Stat { name } => drop(tokio::spawn(async move { plane.stat(name).await })),
+            Effect::Delete { name } => drop(tokio::spawn(async move { plane.delete(name).await })),
+            Effect::ListStore { after, limit } => drop(tokio::spawn(async move { plane.list(after, limit).await })),
+            Effect::CheckRows { ticket, names } => {
+                drop(tokio::task::spawn_blocking(move || plane.check_rows(ticket, names)));
+            }
+            Effect::Send { to, message } => self.send(to, &message),
+            Effect::Push { to, ticket, payload } => {
+                drop(tokio::spawn(async move { plane.push(to, ticket, payload.0).await }));
+            }
+            Effect::Serve { to, serve, ticket, name } => {
+                drop(tokio::spawn(async move { plane.serve(to, serve, ticket, name).await }));
+            }
+            Effect::PutReady { op, .. } => self.waiting.puts.settle(&op, Ok(())),
+            Effect::PutFailed { op, reason } => self.waiting.puts.settle(&op, Err(reason)),
+            Effect::Repaired { name } => self.waiting.repairs.settle_all(&name, Repair::Done),
+            Effect::RepairFailed { name } => self.waiting.repairs.settle_all(&name, Repair::Failed),
+            // The gate keeps these for the driver.
+            Effect::GateMoved | Effect::ProposalReady { .. } | Effect::ProposalRefused { .. } => {}
+        }
+    }
+
+    fn tell(&self, input: Input<BlockPayload>) {
+        // A driver that has stopped has no data plane to tell.
+        let _ = self.driver.gate(input);
+    }
+
+    async fn store(&self, block: Block) {
+        let name = *block.multihash();
+        let result = self.blocks.put(block).await.map(|_| ());
+        if result.is_ok() {
+            self.inline.stored(&name);
+        }
+        let result = result.map_err(|error| store_failure("put", name, &error));
+        self.tell(Input::Stored { name, result });
+    }
+
+    async fn stat(&self, name: Multihash) {
+        let length = match self.blocks.stat(name).await {
+            Ok(length) => length,
+            Err(error) => {
+                unreadable("stat", &error);
+                None
+            }
+        };
+        self.tell(Input::Statted { name, length });
+    }
+
+    async fn delete(&self, name: Multihash) {
+        let result = self.blocks.delete(name).await.map(|_| ());
+        let result = result.map_err(|error| store_failure("delete", name, &error));
+        self.tell(Input::Removed { name, result });
+    }
+
+    async fn list(&self, after: Option<Multihash>, limit: usize) {
+        match self.blocks.list(after, limit).await {
+            Ok(page) => {
+                let entries =
+                    page.entries.iter().map(|listed| Named { name: listed.multihash, length: listed.length }).collect();
+                self.tell(Input::StoreListed { entries, next: page.next });
+            }
+            Err(error) => {
+                // The sweep is a courtesy: orphans of an earlier life stay until the next start.
+                warn!(error = &error as &dyn std::error::Error, "store_listing_failed");
+                self.tell(Input::StoreListed { entries: Vec::new(), next: None });
+            }
+        }
+    }
+
+    fn check_rows(&self, ticket: blockraft_exchange::ticket::CheckTicket, names: Vec<Multihash>) {
+        let absent = match self.rows.visible_many(&names) {
+            Ok(rows) => {
+                names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none()).map(|(name, _)| name).collect()
+            }
+            Err(error) => {
+                // Nothing is called absent on the word of a table that can't be read.
+                error!(error = &error as &dyn std::error::Error, "catalog_unreadable");
+                Vec::new()
+            }
+        };
+        self.tell(Input::RowsChecked { ticket, absent });
+    }
+
+    fn send(&self, to: NodeId, message: &Message) {
+        let sent = exchange_frame::encode_message(message).map(|frame| self.transport.send(to, frame));
+        if !matches!(sent, Ok(Ok(()))) {
+            debug!(peer = to.0, "data_plane_message_dropped");
+        }
+    }
+
+    async fn push(&self, to: NodeId, ticket: RemoteTicket, block: Block) {
+        let header = BulkHeader::Push { ticket, name: *block.multihash() };
+        let outcome = self.bulk(to, &header, block.into_bytes()).await;
+        self.tell(Input::PushEnded { to, ticket, outcome });
+    }
+
+    async fn serve(&self, to: NodeId, serve: ServeTicket, ticket: RemoteTicket, name: Multihash) {
+        let found = match self.inline.get(&name) {
+            Some(block) => Ok(Lookup::Present(block)),
+            None => self.blocks.get(name).await,
+        };
+        let (outcome, missing) = match found {
+            Ok(Lookup::Present(block)) => {
+                self.bulk(to, &BulkHeader::Fetched { ticket, name }, block.into_bytes()).await;
+                (ServeOutcome::Sent, None)
+            }
+            Ok(Lookup::Absent) => (ServeOutcome::Absent, Some(MissingReason::Absent)),
+            Ok(Lookup::Damaged) => (ServeOutcome::Damaged, Some(MissingReason::Damaged)),
+            Err(error) => {
+                unreadable("get", &error);
+                (ServeOutcome::Damaged, Some(MissingReason::Damaged))
+            }
+        };
+        if let Some(reason) = missing {
+            self.send(to, &Message::Missing(Missing { ticket, name, reason }));
+        }
+        self.tell(Input::Served { ticket: serve, outcome });
+    }
+
+    async fn bulk(&self, to: NodeId, header: &BulkHeader, body: Bytes) -> PushOutcome {
+        let Ok(header) = exchange_frame::encode_bulk_header(header) else {
+            return PushOutcome::Failed;
+        };
+        match timeout(BULK_TIMEOUT, self.transport.bulk(to, Bulk { header, body })).await {
+            Ok(Ok(())) => PushOutcome::Sent,
+            Ok(Err(error)) => {
+                debug!(peer = to.0, error = &error as &dyn std::error::Error, "bulk_transfer_failed");
+                PushOutcome::Failed
+            }
+            Err(_) => {
+                debug!(peer = to.0, "bulk_transfer_timed_out");
+                PushOutcome::Failed
+            }
+        }
+    }
+}
+
+/// How a repair ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repair {
+    Done,
+    Failed,
+}
+
+fn store_failure(attempt: &'static str, name: Multihash, error: &WriteError) -> StoreFailure {
+    match error {
+        WriteError::Full { .. } => {
+            warn!(%name, attempt, error = error as &dyn std::error::Error, "block_store_full");
+            StoreFailure::Full
+        }
+        error => {
+            error!(%name, attempt, error = error as &dyn std::error::Error, "block_store_failed");
+            StoreFailure::Poisoned
+        }
+    }
+}
+
+fn unreadable(attempt: &'static str, error: &ReadError) {
+    error!(attempt, error = error as &dyn std::error::Error, "block_store_unreadable");
+}
+
+/// How long a transfer may wait for its peer. A peer that takes longer is slower than a fetch from another one.
+const BULK_TIMEOUT: Duration = Duration::from_secs(20);

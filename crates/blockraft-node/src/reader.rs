@@ -1,0 +1,298 @@
+//! The way of a read: presence from the catalog as up to date as was asked, bytes from the store, repaired from a peer
+//! where the copy here is damaged or still on its way.
+
+use core::future::Future;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use blockraft_blocks::store::Lookup;
+use blockraft_blocks::{Block, BlockStore, Multihash};
+use blockraft_catalog::reader::{AsOf, RowError};
+use blockraft_catalog::table::Table;
+use blockraft_catalog::{CatalogReader, Row};
+use blockraft_exchange::Input;
+use blockraft_types::{LogIndex, Position};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Driver;
+use crate::answer::{Answer, Count, ListPage};
+use crate::config::NodeLimits;
+use crate::consistency::Consistency;
+use crate::inline_pending::InlinePending;
+use crate::plane::Repair;
+use crate::read_error::ReadError;
+use crate::requests::{ReadIndexFailure, Requests};
+use crate::waiting::Waiting;
+
+/// Answers reads of this node's clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    pub(crate) limits: NodeLimits,
+    pub(crate) driver: Driver,
+    pub(crate) rows: CatalogReader<Arc<dyn Table>>,
+    pub(crate) blocks: Arc<dyn BlockStore>,
+    pub(crate) inline: Arc<InlinePending>,
+    pub(crate) waiting: Arc<Waiting>,
+    pub(crate) rounds: mpsc::Sender<oneshot::Sender<Result<LogIndex, ReadIndexFailure>>>,
+    pub(crate) freshness: Arc<Freshness>,
+}
+
+/// How up to date this node knows itself to be.
+#[derive(Debug, Default)]
+pub(crate) struct Freshness {
+    /// Whether a read index taken since boot was applied here. Until then nothing but `Local` is served: a restart must
+    /// not take a node back in time.
+    caught_up: AtomicBool,
+    /// The highest index of any answer that this node gave, also of writes that the leader applied before this node did.
+    returned: AtomicU64,
+}
+
+impl Freshness {
+    /// Remembers the position of an answer that is about to be given.
+    pub(crate) fn returned(&self, position: Position) {
+        self.returned.fetch_max(position.index.0, Ordering::AcqRel);
+    }
+}
+
+impl Reader {
+    /// Blocks with their rows. See [`Node::get`](crate::Node::get).
+    pub(crate) async fn get(
+        &self,
+        multihash: Multihash,
+        consistency: Consistency,
+    ) -> Result<Answer<Option<Block>>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        loop {
+            let seen = self.row(multihash, consistency, deadline).await?;
+            let Some(row) = seen.value else {
+                return Ok(self.answer(seen.position, None));
+            };
+            if let Some(block) = self.copy(multihash).await? {
+                return Ok(self.answer(seen.position, Some(block)));
+            }
+            // Look at the row again before calling it damage: a delete may have been applied in between.
+            let again = self.look(multihash)?;
+            if again.value.is_none() {
+                continue;
+            }
+            self.repair(multihash, row, deadline).await?;
+        }
+    }
+
+    /// The row of a block. See [`Node::stat`](crate::Node::stat).
+    pub(crate) async fn stat(
+        &self,
+        multihash: Multihash,
+        consistency: Consistency,
+    ) -> Result<Answer<Option<Row>>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let seen = self.row(multihash, consistency, deadline).await?;
+        Ok(self.answer(seen.position, seen.value))
+    }
+
+    /// Rows of many blocks as of one moment. See [`Node::stat_many`](crate::Node::stat_many).
+    pub(crate) async fn stat_many(
+        &self,
+        multihashes: &[Multihash],
+        consistency: Consistency,
+    ) -> Result<Answer<Vec<Option<Row>>>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        self.come_up_to(consistency, deadline).await?;
+        let seen = self.rows.visible_many(multihashes).map_err(storage)?;
+        Ok(self.answer(seen.position, seen.value))
+    }
+
+    /// A page of the listing. See [`Node::list`](crate::Node::list).
+    pub(crate) async fn list(
+        &self,
+        after: Option<Multihash>,
+        limit: usize,
+        consistency: Consistency,
+    ) -> Result<Answer<ListPage>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        self.come_up_to(consistency, deadline).await?;
+        let page = self.rows.list(after, limit).map_err(storage)?;
+        let entries = page.value.rows;
+        Ok(self.answer(page.position, ListPage { entries, next: page.value.next }))
+    }
+
+    /// How many blocks there are. See [`Node::count`](crate::Node::count).
+    pub(crate) async fn count(&self, consistency: Consistency) -> Result<Answer<Count>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        self.come_up_to(consistency, deadline).await?;
+        let state = self.rows.state();
+        Ok(self.answer(state.position, Count { blocks: state.blocks, bytes: state.bytes }))
+    }
+
+    /// Whether the block is visible, confirmed through the leader; `None` when a quick look says that it isn't.
+    pub(crate) async fn confirmed_present(&self, multihash: Multihash) -> Option<Position> {
+        self.look(multihash).ok()?.value?;
+        let deadline = Instant::now() + self.limits.request_timeout;
+        self.apply_read_index(deadline).await.ok()?;
+        let seen = self.look(multihash).ok()?;
+        seen.value.map(|_| {
+            self.freshness.returned(seen.position);
+            seen.position
+        })
+    }
+
+    async fn row(
+        &self,
+        multihash: Multihash,
+        consistency: Consistency,
+        deadline: Instant,
+    ) -> Result<AsOf<Option<Row>>, ReadError> {
+        match consistency {
+            Consistency::Local => self.look(multihash),
+            Consistency::Linearizable => {
+                self.apply_read_index(deadline).await?;
+                self.look(multihash)
+            }
+            Consistency::Confirmed { at_least } => {
+                if self.is_fresh(at_least) {
+                    let seen = self.look(multihash)?;
+                    if seen.value.is_some() {
+                        return Ok(seen);
+                    }
+                }
+                // Absence is said only on the strength of a read index that is younger than the question.
+                self.apply_read_index(deadline).await?;
+                self.apply_through(at_least.index, deadline).await?;
+                self.look(multihash)
+            }
+        }
+    }
+
+    /// For answers that speak of many blocks at once, some of them absent.
+    async fn come_up_to(&self, consistency: Consistency, deadline: Instant) -> Result<(), ReadError> {
+        match consistency {
+            Consistency::Local => Ok(()),
+            Consistency::Linearizable => self.apply_read_index(deadline).await,
+            Consistency::Confirmed { at_least } => {
+                self.apply_read_index(deadline).await?;
+                self.apply_through(at_least.index, deadline).await
+            }
+        }
+    }
+
+    /// Whether a present block may be served without asking anybody.
+    fn is_fresh(&self, at_least: Position) -> bool {
+        let applied = self.rows.state().position.index;
+        let returned = LogIndex(self.freshness.returned.load(Ordering::Acquire));
+        let hears_leader = self.driver.roles().borrow().leader.is_some();
+        self.freshness.caught_up.load(Ordering::Acquire)
+            && hears_leader
+            && at_least.index <= applied
+            && returned <= applied
+    }
+
+    /// Takes a read index that is younger than this call, and waits until it is applied here.
+    async fn apply_read_index(&self, deadline: Instant) -> Result<(), ReadError> {
+        loop {
+            let (asker, answer) = oneshot::channel();
+            self.rounds.send(asker).await.map_err(|_| ReadError::Stopping)?;
+            let failure = match timeout_at(deadline, answer).await {
+                Ok(Ok(Ok(index))) => {
+                    self.apply_through(index, deadline).await?;
+                    self.freshness.caught_up.store(true, Ordering::Release);
+                    return Ok(());
+                }
+                Ok(Ok(Err(ReadIndexFailure::Stopped)) | Err(_)) => return Err(ReadError::Stopping),
+                Ok(Ok(Err(failure))) => failure,
+                Err(_) => return Err(self.not_confirmed("no quorum confirmed it")),
+            };
+            let next_try = Instant::now() + READ_INDEX_PAUSE;
+            if deadline <= next_try {
+                return Err(self.not_confirmed(match failure {
+                    ReadIndexFailure::NoLeader => "no leader is known",
+                    ReadIndexFailure::NotConfirmed | ReadIndexFailure::Stopped => "no quorum confirmed it",
+                }));
+            }
+            let mut roles = self.driver.roles();
+            // Another role, term or leader, or the pause is over: either way it is time to ask again.
+            drop(timeout_at(next_try, roles.changed()).await);
+        }
+    }
+
+    async fn apply_through(&self, index: LogIndex, deadline: Instant) -> Result<(), ReadError> {
+        match timeout_at(deadline, self.driver.wait_applied(index)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) => Err(ReadError::Stopping),
+            Err(_) => Err(self.not_confirmed("this node is too far behind")),
+        }
+    }
+
+    fn look(&self, multihash: Multihash) -> Result<AsOf<Option<Row>>, ReadError> {
+        self.rows.visible(&multihash).map_err(storage)
+    }
+
+    /// The good copy that is here, if there is one.
+    async fn copy(&self, multihash: Multihash) -> Result<Option<Block>, ReadError> {
+        if let Some(block) = self.inline.get(&multihash) {
+            return Ok(Some(block));
+        }
+        match self.blocks.get(multihash).await {
+            Ok(Lookup::Present(block)) => Ok(Some(block)),
+            // Between the two looks the block may have gone from the log's memory into the store.
+            Ok(Lookup::Absent | Lookup::Damaged) => Ok(self.inline.get(&multihash)),
+            Err(error) => Err(ReadError::Storage { what: error.to_string() }),
+        }
+    }
+
+    async fn repair(&self, multihash: Multihash, row: Row, deadline: Instant) -> Result<(), ReadError> {
+        let mut place = self.waiting.repairs.wait(multihash);
+        let question = Input::Repair { name: multihash, length: row.length };
+        self.driver.gate(question).map_err(|_| ReadError::Stopping)?;
+        match timeout_at(deadline, place.answer()).await {
+            Ok(Some(Repair::Done)) => Ok(()),
+            Ok(Some(Repair::Failed)) | Err(_) => Err(ReadError::NoCopy { multihash }),
+            Ok(None) => Err(ReadError::Stopping),
+        }
+    }
+
+    fn answer<T>(&self, position: Position, value: T) -> Answer<T> {
+        self.freshness.returned(position);
+        Answer { value, position }
+    }
+
+    fn not_confirmed(&self, reason: &'static str) -> ReadError {
+        let leader = self.driver.roles().borrow().leader;
+        ReadError::NotConfirmed { within: self.limits.request_timeout, reason, leader }
+    }
+}
+
+/// Serves questions for a read index: all that wait share the next round, which begins after each of them asked.
+pub(crate) async fn confirm_rounds(
+    mut askers: mpsc::Receiver<oneshot::Sender<Result<LogIndex, ReadIndexFailure>>>,
+    requests: Requests,
+) {
+    let mut round = Vec::new();
+    while askers.recv_many(&mut round, ROUND_ASKERS_MAX).await != 0 {
+        let confirmed = requests.read_index();
+        let gathered = core::mem::take(&mut round);
+        answer_round(gathered, confirmed).await;
+    }
+}
+
+async fn answer_round(
+    askers: Vec<oneshot::Sender<Result<LogIndex, ReadIndexFailure>>>,
+    confirmed: impl Future<Output = Result<LogIndex, ReadIndexFailure>>,
+) {
+    let confirmed = confirmed.await;
+    for asker in askers {
+        // A client that went away needs no answer.
+        let _ = asker.send(confirmed);
+    }
+}
+
+fn storage(error: RowError) -> ReadError {
+    ReadError::Storage { what: error.to_string() }
+}
+
+/// Questions that share one round at most.
+const ROUND_ASKERS_MAX: usize = 1_024;
+
+/// How long to wait before the leader is asked again, unless there is news.
+const READ_INDEX_PAUSE: Duration = Duration::from_millis(50);

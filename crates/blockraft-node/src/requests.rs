@@ -1,0 +1,262 @@
+//! Questions between nodes: commands forwarded to the leader and read indexes, both sides of each.
+//!
+//! A forward is sent once, names the leader's term and is refused in another. Every ticket carries this node's
+//! incarnation and boot, so that an answer to an earlier life finds nobody.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use blockraft_catalog::Outcome;
+use blockraft_driver::proposal::{NotProposed as DriverNotProposed, ProposeError, Unknown};
+use blockraft_driver::read::ReadError as DriverReadError;
+use blockraft_driver::status::RoleStatus;
+use blockraft_transport::{Peer, Transport};
+use blockraft_types::{GroupId, LogIndex, NodeId, Position, RemoteTicket, Role};
+use blockraft_wire::node::{
+    self, Forward, ForwardReply, ForwardResult, NodeMessage, NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
+};
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::debug;
+
+use crate::Driver;
+use crate::config::Identity;
+use crate::waiting::Waiting;
+
+/// Asks the leader, wherever it is, and answers those who ask this node.
+#[derive(Clone, Debug)]
+pub(crate) struct Requests {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    identity: Identity,
+    group: GroupId,
+    driver: Driver,
+    transport: Arc<dyn Transport>,
+    waiting: Arc<Waiting>,
+    counter: AtomicU64,
+    /// Forwards and read-index questions of peers that are being answered.
+    serving: Arc<Semaphore>,
+}
+
+/// What became of a batch of commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BatchFate {
+    /// Committed and applied at the leader.
+    Committed { position: Position, outcomes: Vec<Outcome> },
+    /// Never happened and never will.
+    NotProposed { reason: NotProposed, leader: Option<NodeId> },
+    /// Nobody knows.
+    Unknown { reason: &'static str },
+}
+
+impl Requests {
+    pub(crate) fn new(
+        identity: Identity,
+        group: GroupId,
+        driver: Driver,
+        transport: Arc<dyn Transport>,
+        waiting: Arc<Waiting>,
+    ) -> Self {
+        let serving = Arc::new(Semaphore::new(SERVING_MAX));
+        let counter = AtomicU64::new(1);
+        Self { shared: Arc::new(Shared { identity, group, driver, transport, waiting, counter, serving }) }
+    }
+
+    /// Whether this node, in this life, drew the ticket.
+    pub(crate) fn asked(&self, ticket: RemoteTicket) -> bool {
+        let Identity { incarnation, boot, .. } = self.shared.identity;
+        ticket.incarnation == incarnation && ticket.boot == boot
+    }
+
+    /// Proposes a batch here if this node leads, or else at the leader. Tries once.
+    pub(crate) async fn commit(&self, body: Bytes) -> BatchFate {
+        let shared = &self.shared;
+        let role = *shared.driver.roles().borrow();
+        match role {
+            RoleStatus { role: Role::Leader, .. } => propose(&shared.driver, body).await,
+            RoleStatus { leader: Some(leader), .. } if leader != shared.identity.node => {
+                self.forward(leader, role, body).await
+            }
+            RoleStatus { .. } => BatchFate::NotProposed { reason: NotProposed::NotLeader, leader: None },
+        }
+    }
+
+    async fn forward(&self, leader: NodeId, role: RoleStatus, commands: Bytes) -> BatchFate {
+        let shared = &self.shared;
+        let ticket = self.ticket();
+        let mut place = shared.waiting.forwards.wait((ticket.counter, leader));
+        let question = NodeMessage::Forward(Forward { group: shared.group, ticket, term: role.term, commands });
+        if !self.send(leader, &question) {
+            return BatchFate::NotProposed { reason: NotProposed::NotLeader, leader: Some(leader) };
+        }
+        match timeout(FORWARD_TIMEOUT, place.answer()).await {
+            Ok(Some(ForwardResult::Committed { position, outcomes })) => match Outcome::decode_list(&outcomes) {
+                Ok(outcomes) => BatchFate::Committed { position, outcomes },
+                Err(_) => BatchFate::Unknown { reason: "the leader's answer could not be read" },
+            },
+            Ok(Some(ForwardResult::NotProposed { reason, leader })) => BatchFate::NotProposed { reason, leader },
+            Ok(Some(ForwardResult::Unknown) | None) => BatchFate::Unknown { reason: "the leader was lost on the way" },
+            Err(_) => BatchFate::Unknown { reason: "the leader did not answer in time" },
+        }
+    }
+
+    /// A read index, taken here or at the leader after this call.
+    pub(crate) async fn read_index(&self) -> Result<LogIndex, ReadIndexFailure> {
+        let shared = &self.shared;
+        let RoleStatus { role, leader, .. } = *shared.driver.roles().borrow();
+        let leader = match (role, leader) {
+            (Role::Leader, _) => return shared.driver.read_index().await.map_err(ReadIndexFailure::from),
+            (_, Some(leader)) if leader != shared.identity.node => leader,
+            _ => return Err(ReadIndexFailure::NoLeader),
+        };
+        let ticket = self.ticket();
+        let mut place = shared.waiting.read_indexes.wait((ticket.counter, leader));
+        if !self.send(leader, &NodeMessage::ReadIndex(ReadIndex { group: shared.group, ticket })) {
+            return Err(ReadIndexFailure::NoLeader);
+        }
+        match timeout(READ_INDEX_TIMEOUT, place.answer()).await {
+            Ok(Some(ReadIndexResult::Index { position })) => Ok(position.index),
+            Ok(Some(ReadIndexResult::NotLeader { .. })) => Err(ReadIndexFailure::NoLeader),
+            Ok(Some(ReadIndexResult::NoQuorum | ReadIndexResult::Overloaded) | None) | Err(_) => {
+                Err(ReadIndexFailure::NotConfirmed)
+            }
+        }
+    }
+
+    /// Answers a forward. Beyond the bound it is refused, which is safe to retry.
+    pub(crate) fn serve_forward(&self, from: Peer, forward: Forward) {
+        let requests = self.clone();
+        let Forward { ticket, term, commands, .. } = forward;
+        let Ok(permit) = Arc::clone(&self.shared.serving).try_acquire_owned() else {
+            let refused = ForwardResult::NotProposed { reason: NotProposed::Overloaded, leader: None };
+            return self.reply_forward(from.node, ticket, refused);
+        };
+        tokio::spawn(async move {
+            let role = *requests.shared.driver.roles().borrow();
+            let result = if role.role != Role::Leader {
+                ForwardResult::NotProposed { reason: NotProposed::NotLeader, leader: role.leader }
+            } else if role.term != term {
+                let reason = NotProposed::OtherTerm { term: role.term };
+                ForwardResult::NotProposed { reason, leader: role.leader }
+            } else {
+                match propose(&requests.shared.driver, commands).await {
+                    BatchFate::Committed { position, outcomes } => {
+                        ForwardResult::Committed { position, outcomes: Outcome::encode_list(&outcomes) }
+                    }
+                    BatchFate::NotProposed { reason, leader } => ForwardResult::NotProposed { reason, leader },
+                    BatchFate::Unknown { .. } => ForwardResult::Unknown,
+                }
+            };
+            requests.reply_forward(from.node, ticket, result);
+            drop(permit);
+        });
+    }
+
+    /// Answers a question for a read index.
+    pub(crate) fn serve_read_index(&self, from: Peer, question: ReadIndex) {
+        let requests = self.clone();
+        let Ok(permit) = Arc::clone(&self.shared.serving).try_acquire_owned() else {
+            return self.reply_read_index(from.node, question.ticket, ReadIndexResult::Overloaded);
+        };
+        tokio::spawn(async move {
+            let shared = &requests.shared;
+            let result = match timeout(READ_INDEX_TIMEOUT, shared.driver.read_index()).await {
+                Ok(Ok(index)) => {
+                    let term = shared.driver.roles().borrow().term;
+                    ReadIndexResult::Index { position: Position { term, index } }
+                }
+                Ok(Err(DriverReadError::NotLeader { leader })) => ReadIndexResult::NotLeader { leader },
+                Ok(Err(DriverReadError::Full)) => ReadIndexResult::Overloaded,
+                Ok(Err(DriverReadError::Stopped)) | Err(_) => ReadIndexResult::NoQuorum,
+            };
+            requests.reply_read_index(from.node, question.ticket, result);
+            drop(permit);
+        });
+    }
+
+    fn reply_forward(&self, to: NodeId, ticket: RemoteTicket, result: ForwardResult) {
+        let reply = NodeMessage::ForwardReply(ForwardReply { group: self.shared.group, ticket, result });
+        self.send(to, &reply);
+    }
+
+    fn reply_read_index(&self, to: NodeId, ticket: RemoteTicket, result: ReadIndexResult) {
+        self.send(to, &NodeMessage::ReadIndexReply(ReadIndexReply { group: self.shared.group, ticket, result }));
+    }
+
+    fn send(&self, to: NodeId, message: &NodeMessage) -> bool {
+        let sent = node::encode(message).map(|frame| self.shared.transport.send(to, frame));
+        let sent = matches!(sent, Ok(Ok(())));
+        if !sent {
+            debug!(peer = to.0, "node_message_dropped");
+        }
+        sent
+    }
+
+    fn ticket(&self) -> RemoteTicket {
+        let Identity { incarnation, boot, .. } = self.shared.identity;
+        RemoteTicket { incarnation, boot, counter: self.shared.counter.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+/// Why there is no read index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadIndexFailure {
+    /// Nobody who leads could be asked. Ask again once the leader is known.
+    NoLeader,
+    /// No quorum confirmed it in time.
+    NotConfirmed,
+    /// This node has stopped.
+    Stopped,
+}
+
+impl From<DriverReadError> for ReadIndexFailure {
+    fn from(error: DriverReadError) -> Self {
+        match error {
+            DriverReadError::NotLeader { .. } => Self::NoLeader,
+            DriverReadError::Full => Self::NotConfirmed,
+            DriverReadError::Stopped => Self::Stopped,
+        }
+    }
+}
+
+async fn propose(driver: &Driver, body: Bytes) -> BatchFate {
+    match driver.propose(body).await {
+        Ok(committed) => BatchFate::Committed { position: committed.position, outcomes: committed.output },
+        Err(ProposeError::NotProposed { reason, leader }) => {
+            BatchFate::NotProposed { reason: wire_reason(reason), leader }
+        }
+        Err(ProposeError::Unknown { reason: Unknown::LeadershipLost }) => {
+            BatchFate::Unknown { reason: "leadership was lost while the entry's fate was open" }
+        }
+        Err(ProposeError::Unknown { .. }) => {
+            BatchFate::Unknown { reason: "the node stopped while the entry's fate was open" }
+        }
+        Err(ProposeError::Stopped) => BatchFate::NotProposed { reason: NotProposed::Stopping, leader: None },
+    }
+}
+
+const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
+    use blockraft_driver::gate::GateRefusal;
+    match reason {
+        DriverNotProposed::Transferring { .. } => NotProposed::Transferring,
+        DriverNotProposed::TooLarge { .. } | DriverNotProposed::Gate(GateRefusal::Never(_)) => NotProposed::Invalid,
+        DriverNotProposed::Full | DriverNotProposed::Gate(GateRefusal::Later(_)) => NotProposed::Overloaded,
+        DriverNotProposed::ShuttingDown => NotProposed::Stopping,
+        // An overwritten entry will never commit: its commands are free again, at whoever leads now.
+        _ => NotProposed::NotLeader,
+    }
+}
+
+/// How long a forwarded batch may take. Longer than an election, so that a leader that is busy isn't given up.
+const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long one confirmation may take before the leader is doubted.
+const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Peers' questions answered at once; more are refused as overloaded.
+const SERVING_MAX: usize = 4_096;

@@ -1,0 +1,256 @@
+//! The way of a write: payload to a quorum first, then a command into the log, batched with those of its neighbours.
+
+use core::num::NonZeroU64;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::Arc;
+
+use blockraft_blocks::{Block, Multihash};
+use blockraft_catalog::batch::{BatchBuilder, BatchLimits, PushError};
+use blockraft_catalog::{Command, Outcome};
+use blockraft_exchange::Input;
+use blockraft_exchange::effect::PutFailure;
+use blockraft_exchange::ticket::PutId;
+use blockraft_types::NodeId;
+use blockraft_wire::node::NotProposed;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use crate::Driver;
+use crate::answer::Written;
+use crate::config::NodeLimits;
+use crate::payload::BlockPayload;
+use crate::requests::{BatchFate, Requests};
+use crate::waiting::Waiting;
+use crate::write_error::{Obstacle, WriteError};
+
+/// Takes writes of this node's clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer {
+    limits: NodeLimits,
+    driver: Driver,
+    waiting: Arc<Waiting>,
+    commands: mpsc::Sender<Submission>,
+    next_put: Arc<AtomicU64>,
+    put_bytes: Arc<Semaphore>,
+    puts: Arc<Semaphore>,
+}
+
+/// A command on its way into the next batch.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    command: Command,
+    fate: oneshot::Sender<CommandFate>,
+}
+
+/// What became of one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CommandFate {
+    Written(Written),
+    NotProposed { reason: NotProposed, leader: Option<NodeId> },
+    Unknown { reason: &'static str },
+}
+
+impl Writer {
+    /// A writer, and the queue whose other end [`batch_commands`] must serve.
+    pub(crate) fn new(limits: NodeLimits, driver: Driver, waiting: Arc<Waiting>) -> (Self, mpsc::Receiver<Submission>) {
+        let (commands, queue) = mpsc::channel(limits.puts_max.max(1));
+        let writer = Self {
+            limits,
+            driver,
+            waiting,
+            commands,
+            next_put: Arc::new(AtomicU64::new(NonZeroU64::MIN.get())),
+            put_bytes: Arc::new(Semaphore::new(limits.put_bytes_max as usize)),
+            puts: Arc::new(Semaphore::new(limits.puts_max)),
+        };
+        (writer, queue)
+    }
+
+    /// Puts a block. See [`Node::put`](crate::Node::put).
+    pub(crate) async fn put(&self, block: Block) -> Result<Written, WriteError> {
+        self.limits.blocks.check(block.bytes().len() as u64)?;
+        let length = block.bytes().len() as u32; // within the limit, which is at most 64 MiB
+        let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
+        // A block longer than the whole budget takes all of it.
+        let charge = length.clamp(1, self.limits.put_bytes_max);
+        let _room = self.put_bytes.acquire_many(charge).await.map_err(|_| WriteError::Stopping)?;
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let multihash = *block.multihash();
+        if length <= self.limits.inline_bytes_max {
+            let command = Command::Put { multihash, length, inline: Some(block.into_bytes()) };
+            return self.submit(command, deadline).await;
+        }
+        let put = self.disseminate(block, deadline).await?;
+        let written = self.submit(Command::Put { multihash, length, inline: None }, deadline).await;
+        drop(put);
+        written
+    }
+
+    /// Deletes a block. See [`Node::delete`](crate::Node::delete).
+    pub(crate) async fn delete(&self, multihash: Multihash) -> Result<Written, WriteError> {
+        let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
+        let deadline = Instant::now() + self.limits.request_timeout;
+        self.submit(Command::Delete { multihash }, deadline).await
+    }
+
+    /// Refuses writes from now on, and those that wait.
+    pub(crate) fn close(&self) {
+        self.puts.close();
+        self.put_bytes.close();
+    }
+
+    /// Gets the payload durable on a commit quorum, the leader among it.
+    async fn disseminate(&self, block: Block, deadline: Instant) -> Result<OpenPut<'_>, WriteError> {
+        let op = PutId(self.next_put.fetch_add(1, Ordering::Relaxed));
+        let put = OpenPut { writer: self, op };
+        let mut place = self.waiting.puts.wait(op);
+        self.driver.gate(Input::Put { op, payload: BlockPayload(block) }).map_err(|_| WriteError::Stopping)?;
+        let obstacle = match timeout_at(deadline, place.answer()).await {
+            Ok(Some(Ok(()))) => return Ok(put),
+            Ok(Some(Err(PutFailure::Full))) => Obstacle::DiskFull,
+            Ok(Some(Err(PutFailure::Poisoned))) => Obstacle::StoreFailed,
+            Ok(Some(Err(_))) | Err(_) => self.no_quorum(),
+            Ok(None) => return Err(WriteError::Stopping),
+        };
+        Err(self.not_proposed(obstacle, None))
+    }
+
+    /// Gets a command committed. Repeats it only after it surely wasn't proposed.
+    async fn submit(&self, command: Command, deadline: Instant) -> Result<Written, WriteError> {
+        let mut pause = RETRY_PAUSE_MIN;
+        loop {
+            let (fate, answer) = oneshot::channel();
+            let submission = Submission { command: command.clone(), fate };
+            self.commands.send(submission).await.map_err(|_| WriteError::Stopping)?;
+            let (reason, leader) = match timeout_at(deadline, answer).await {
+                Ok(Ok(CommandFate::Written(written))) => return Ok(written),
+                Ok(Ok(CommandFate::NotProposed { reason, leader })) => (reason, leader),
+                Ok(Ok(CommandFate::Unknown { reason })) => return Err(WriteError::Unknown { reason }),
+                Ok(Err(_)) => return Err(WriteError::Unknown { reason: "the node stopped while it was under way" }),
+                Err(_) => return Err(WriteError::Unknown { reason: "it is still under way" }),
+            };
+            let obstacle = match reason {
+                NotProposed::Overloaded => Obstacle::Overloaded,
+                NotProposed::DiskFull => Obstacle::DiskFull,
+                NotProposed::NotLeader if leader.is_none() => Obstacle::NoLeader,
+                NotProposed::Stopping if self.puts.is_closed() => return Err(WriteError::Stopping),
+                NotProposed::Invalid => return Err(self.not_proposed(Obstacle::Overloaded, leader)),
+                NotProposed::NotLeader
+                | NotProposed::OtherTerm { .. }
+                | NotProposed::Transferring
+                | NotProposed::Stopping => Obstacle::LeaderChanging,
+            };
+            let next_try = Instant::now() + pause;
+            if deadline <= next_try {
+                return Err(self.not_proposed(obstacle, leader));
+            }
+            self.wait_for_news(next_try).await;
+            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+        }
+    }
+
+    /// Waits for another role, term or leader, or until the time of the next try.
+    async fn wait_for_news(&self, next_try: Instant) {
+        let mut roles = self.driver.roles();
+        // Either way it is time to try again.
+        drop(timeout_at(next_try, roles.changed()).await);
+    }
+
+    fn no_quorum(&self) -> Obstacle {
+        let leader = self.driver.roles().borrow().leader;
+        if leader.is_none() { Obstacle::NoLeader } else { Obstacle::NoQuorum }
+    }
+
+    fn not_proposed(&self, reason: Obstacle, leader: Option<NodeId>) -> WriteError {
+        let leader = leader.or_else(|| self.driver.roles().borrow().leader);
+        WriteError::NotProposed { within: self.limits.request_timeout, reason, leader }
+    }
+}
+
+/// A put whose payload the data plane holds. Dropping it, also by cancellation, closes the put: what no entry names is
+/// reclaimed after the grace.
+#[derive(Debug)]
+struct OpenPut<'a> {
+    writer: &'a Writer,
+    op: PutId,
+}
+
+impl Drop for OpenPut<'_> {
+    fn drop(&mut self) {
+        // A driver that has stopped holds nothing.
+        let _ = self.writer.driver.gate(Input::PutClosed { op: self.op });
+    }
+}
+
+/// Serves a writer's queue: all commands that wait go into one entry, and the next ones gather while it is under way.
+pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, requests: Requests) {
+    let batches = Arc::new(Semaphore::new(BATCHES_MAX));
+    let mut gathered: Vec<Submission> = Vec::new();
+    while let Ok(place) = Arc::clone(&batches).acquire_owned().await {
+        if gathered.is_empty() && queue.recv_many(&mut gathered, COMMANDS_MAX).await == 0 {
+            return;
+        }
+        let (body, fates) = fill_batch(&mut gathered);
+        if fates.is_empty() {
+            continue;
+        }
+        let requests = requests.clone();
+        tokio::spawn(async move {
+            let fate = requests.commit(body).await;
+            tell(fates, &fate);
+            drop(place);
+        });
+    }
+}
+
+/// Takes as many commands from the front as one batch holds.
+fn fill_batch(gathered: &mut Vec<Submission>) -> (bytes::Bytes, Vec<oneshot::Sender<CommandFate>>) {
+    let mut batch = BatchBuilder::new(BatchLimits::default());
+    let mut fates = Vec::new();
+    let mut taken = 0;
+    for submission in gathered.iter_mut() {
+        match batch.push(submission.command.clone()) {
+            Ok(()) => {}
+            Err(PushError::Full) => break,
+            // The limits of a block and of inlining were checked where the block came in.
+            Err(_) => {
+                taken += 1;
+                continue;
+            }
+        }
+        let (unused, _) = oneshot::channel();
+        fates.push(core::mem::replace(&mut submission.fate, unused));
+        taken += 1;
+    }
+    gathered.drain(..taken);
+    (batch.finish(), fates)
+}
+
+fn tell(fates: Vec<oneshot::Sender<CommandFate>>, fate: &BatchFate) {
+    for (place, asker) in fates.into_iter().enumerate() {
+        let fate = match fate {
+            BatchFate::Committed { position, outcomes } => outcome_at(outcomes, place)
+                .map_or(CommandFate::Unknown { reason: "the leader's answer was too short" }, |outcome| {
+                    CommandFate::Written(Written { outcome, position: *position })
+                }),
+            BatchFate::NotProposed { reason, leader } => CommandFate::NotProposed { reason: *reason, leader: *leader },
+            BatchFate::Unknown { reason } => CommandFate::Unknown { reason },
+        };
+        // A client that went away needs no answer.
+        let _ = asker.send(fate);
+    }
+}
+
+fn outcome_at(outcomes: &[Outcome], place: usize) -> Option<Outcome> {
+    outcomes.get(place).copied()
+}
+
+/// Entries of this node under way at once. While all are, commands gather into larger batches.
+const BATCHES_MAX: usize = 16;
+
+/// Commands gathered at once.
+const COMMANDS_MAX: usize = 1_024;
+
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(10);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(200);

@@ -1,0 +1,200 @@
+//! The cluster: members, what they keep, and the network between them.
+
+use core::time::Duration;
+use std::sync::Arc;
+
+use blockraft_blocks::memory::MemoryStore;
+use blockraft_catalog::memory::MemoryTable;
+use blockraft_log::memory::MemoryDisk;
+use blockraft_node::{Identity, Node, NodeConfig, Parts};
+use blockraft_transport::{Network, Peer, Transport};
+use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
+
+use crate::settle::eventually;
+
+/// A cluster of nodes with ids from 1.
+#[derive(Debug)]
+pub struct Cluster {
+    network: Network,
+    genesis: Membership,
+    tune: fn(&mut NodeConfig),
+    members: Vec<Member>,
+}
+
+/// A member and what outlives its crashes.
+#[derive(Debug)]
+pub struct Member {
+    id: NodeId,
+    boots: u64,
+    /// Its log's disk.
+    pub disk: MemoryDisk,
+    /// Its blocks.
+    pub blocks: Arc<MemoryStore>,
+    /// Its catalog.
+    pub table: Arc<MemoryTable>,
+    node: Option<Node>,
+}
+
+impl Cluster {
+    /// Starts `size` members with default settings, and waits for a leader.
+    ///
+    /// # Panics
+    /// No leader stands in time.
+    pub async fn start(size: u64) -> Self {
+        Self::start_tuned(size, |_| ()).await
+    }
+
+    /// Starts `size` members whose settings `tune` has changed, and waits for a leader.
+    ///
+    /// # Panics
+    /// No leader stands in time.
+    pub async fn start_tuned(size: u64, tune: fn(&mut NodeConfig)) -> Self {
+        let genesis = Membership::of_voters((1..=size).map(|id| (NodeId(id), incarnation(NodeId(id)))));
+        let member = |id| Member {
+            id: NodeId(id),
+            boots: 0,
+            disk: MemoryDisk::new(),
+            blocks: Arc::new(MemoryStore::new()),
+            table: Arc::new(MemoryTable::new()),
+            node: None,
+        };
+        let members = (1..=size).map(member).collect();
+        let mut cluster = Self { network: Network::new(), genesis, tune, members };
+        for id in 1..=size {
+            cluster.restart(NodeId(id)).await;
+        }
+        cluster.leader().await;
+        cluster
+    }
+
+    /// A member.
+    ///
+    /// # Panics
+    /// There is no such member.
+    #[must_use]
+    pub fn member(&self, id: NodeId) -> &Member {
+        self.members.iter().find(|member| member.id == id).expect("ids of members are 1 to the cluster's size")
+    }
+
+    /// A running node.
+    ///
+    /// # Panics
+    /// It isn't running.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> &Node {
+        self.member(id).node.as_ref().expect("the member runs")
+    }
+
+    /// Every running node.
+    pub fn running(&self) -> impl Iterator<Item = &Node> {
+        self.members.iter().filter_map(|member| member.node.as_ref())
+    }
+
+    /// The ids of all members.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        self.members.iter().map(|member| member.id).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Waits until a majority of the running nodes agrees on a leader that runs and leads, and returns it.
+    ///
+    /// # Panics
+    /// It takes too long.
+    pub async fn leader(&self) -> NodeId {
+        eventually("a leader stands", PATIENCE, || {
+            let leaders = self.running().filter(|node| node.is_leader());
+            let newest = leaders.max_by_key(|node| node.current_term())?;
+            let leader = newest.status().node();
+            let followed = self.running().filter(|node| node.current_leader() == Some(leader)).count();
+            (self.members.len() / 2 < followed).then_some(leader)
+        })
+        .await
+    }
+
+    /// Some running member that doesn't lead.
+    ///
+    /// # Panics
+    /// There is none in time.
+    pub async fn follower(&self) -> NodeId {
+        let leader = self.leader().await;
+        let mut others = self.members.iter().filter(|member| member.node.is_some() && member.id != leader);
+        others.next().expect("a cluster with a leader has a follower that runs").id
+    }
+
+    /// Crashes a member: cuts it off, stops it without a word, and cuts the power of its disks.
+    pub async fn crash(&mut self, id: NodeId) {
+        self.isolate(id);
+        let member = self.members.iter_mut().find(|member| member.id == id).expect("the member exists");
+        let Some(node) = member.node.take() else {
+            return;
+        };
+        // What it still wants to say reaches nobody, and what it still writes is on disks that lose it.
+        member.disk.cut_power();
+        node.shutdown().await;
+        member.table.cut_power(0);
+    }
+
+    /// Starts a member, from what its disks kept, and connects it to the others.
+    ///
+    /// # Panics
+    /// It runs already, or doesn't start.
+    pub async fn restart(&mut self, id: NodeId) {
+        let (network, genesis, tune) = (self.network.clone(), self.genesis.clone(), self.tune);
+        let others: Vec<NodeId> = self.ids().filter(|other| *other != id).collect();
+        let member = self.members.iter_mut().find(|member| member.id == id).expect("the member exists");
+        assert!(member.node.is_none(), "member {id} runs already");
+        member.boots += 1;
+        member.blocks.reopen();
+        let boot = BootNonce(id.0 << 32 | member.boots);
+        let identity = Identity { cluster: cluster_id(), node: id, incarnation: incarnation(id), boot };
+        let transport = Arc::new(network.endpoint(Peer { node: id, incarnation: incarnation(id), boot }));
+        for other in others {
+            network.reconnect(id, other);
+            transport.set_peer(other, Some(network.address()));
+        }
+        let mut config = NodeConfig::new(identity, genesis);
+        tune(&mut config);
+        let parts = Parts {
+            log: Box::new(member.disk.open()),
+            transport,
+            blocks: Arc::clone(&member.blocks) as _,
+            table: Arc::clone(&member.table) as _,
+        };
+        member.node = Some(blockraft_node::start(config, parts).await.expect("a member starts from what it kept"));
+    }
+
+    /// Ends all connections of a member, so that it and the others see it.
+    pub fn isolate(&self, id: NodeId) {
+        self.ids().filter(|other| *other != id).for_each(|other| self.network.disconnect(id, other));
+    }
+
+    /// Undoes [`isolate`](Self::isolate).
+    pub fn rejoin(&self, id: NodeId) {
+        self.ids().filter(|other| *other != id).for_each(|other| self.network.reconnect(id, other));
+    }
+
+    /// The network, for cuts in one direction.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Stops every member.
+    pub async fn stop(mut self) {
+        for member in &mut self.members {
+            if let Some(node) = member.node.take() {
+                node.shutdown().await;
+            }
+        }
+    }
+}
+
+fn cluster_id() -> ClusterId {
+    ClusterId::from_bytes([0xc1; 16])
+}
+
+fn incarnation(id: NodeId) -> Incarnation {
+    Incarnation::from_bytes([id.0 as u8; 16])
+}
+
+/// How long a cluster may take to settle on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);

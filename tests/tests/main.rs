@@ -1,0 +1,6 @@
+//! What a whole cluster promises, over in-memory parts.
+
+mod deletes;
+mod puts;
+mod reads;
+mod restarts;
