@@ -253,7 +253,8 @@ impl Progress {
         self.inflight.free_through(self.match_index);
         if matches!(self.state, State::Probe(_)) {
             self.state = State::Replicate;
-            self.next_index = self.match_index.next();
+            // A gate may let in the first part of an append before the rest: what this stream sent is on its way.
+            self.next_index = self.sent_through.next();
         }
         assert!(self.match_index < self.next_index, "what matched is not sent again");
     }
