@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use blockraft_blocks::memory::MemoryStore;
-use blockraft_catalog::memory::MemoryTable;
+use blockraft_catalog::memory::{Fault, MemoryTable};
 use blockraft_log::memory::MemoryDisk;
 use blockraft_node::{Identity, Node, NodeConfig, Parts};
 use blockraft_transport::{Network, Peer, Transport};
@@ -129,8 +129,11 @@ impl Cluster {
         };
         // What it still wants to say reaches nobody, and what it still writes is on disks that lose it.
         member.disk.cut_power();
+        member.table.inject(Fault::Flush);
         node.shutdown().await;
         member.table.cut_power(0);
+        // Whether the flush came or not, the fault is used up.
+        let _ = blockraft_catalog::table::Table::flush(member.table.as_ref());
     }
 
     /// Starts a member, from what its disks kept, and connects it to the others.

@@ -62,7 +62,7 @@ impl NodeGate {
 
     fn persisted(&mut self, through: LogIndex) {
         let durable = self.unpersisted.partition_point(|position| position.index <= through);
-        if let Some(position) = self.unpersisted.drain(..durable).last() {
+        if let Some(position) = self.unpersisted.drain(..durable).next_back() {
             self.step(Input::Persisted { position });
         }
     }
