@@ -62,7 +62,8 @@ impl NodeGate {
 
     fn persisted(&mut self, through: LogIndex) {
         let durable = self.unpersisted.partition_point(|position| position.index <= through);
-        if let Some(position) = self.unpersisted.drain(..durable).next_back() {
+        let last = self.unpersisted.drain(..durable).next_back();
+        if let Some(position) = last {
             self.step(Input::Persisted { position });
         }
     }
