@@ -23,9 +23,10 @@ pub struct Config {
     /// Payload bytes pushed by peers that are being written at once; more are refused.
     pub arriving_bytes_max: u64,
     /// Staged payload bytes: durable here, but named by no entry and no row. Beyond it pushes are refused and the oldest
-    /// staged blocks make room.
+    /// staged blocks make room; the puts of this node may go beyond it by `put_bytes_max`, fetches for entries at the gate
+    /// by what they name.
     pub staged_bytes_max: u64,
-    /// Staged blocks, likewise.
+    /// Staged blocks, likewise (beyond it by `puts_max`).
     pub staged_blocks_max: usize,
     /// A staged block younger than this isn't evicted, so that a receipt is worth something.
     pub evict_ticks_min: u64,

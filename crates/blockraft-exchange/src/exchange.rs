@@ -173,7 +173,10 @@ impl<P: Payload> Exchange<P> {
                 }
                 self.ledger.compacted(through);
             }
-            Input::ReplayFinished => self.reclamation.replay_finished(),
+            Input::ReplayFinished => {
+                self.reclamation.replay_finished();
+                self.inlines.replay_finished();
+            }
             Input::Leader { term, leader } => {
                 self.view.observe_leader(term, leader);
                 self.disseminate(|puts, round| puts.advance_all(round));
@@ -243,7 +246,10 @@ impl<P: Payload> Exchange<P> {
     /// needs no more memory than the bounds say.
     #[must_use]
     pub fn has_room_for_put(&self, length: u32) -> bool {
-        !self.ledger.is_poisoned() && self.dissemination.has_room(length, &self.config)
+        let (blocks, bytes) = self.ledger.staged();
+        let may_stage = blocks < self.config.staged_blocks_max.saturating_add(self.config.puts_max)
+            && bytes + u64::from(length) <= self.config.staged_bytes_max.saturating_add(self.config.put_bytes_max);
+        may_stage && !self.ledger.is_poisoned() && self.dissemination.has_room(length, &self.config)
     }
 
     /// Whether the node should go on applying entries with inlined bodies.
@@ -252,8 +258,8 @@ impl<P: Payload> Exchange<P> {
         self.inlines.bytes() < self.config.inline_bytes_max
     }
 
-    /// The highest index up to which every *applied* inlined body is durable in the store. The log must not be compacted
-    /// beyond the least of this, the applied index and what the catalog has flushed.
+    /// The highest index up to which every *applied* inlined body is durable in the store; zero before `ReplayFinished`.
+    /// The log must not be compacted beyond the least of this, the applied index and what the catalog has flushed.
     #[must_use]
     pub fn compaction_floor(&self) -> LogIndex {
         self.inlines.floor()
@@ -346,9 +352,13 @@ impl<P: Payload> Exchange<P> {
     }
 
     fn put(&mut self, op: PutId, payload: P) {
+        let length = payload.length();
+        if self.ledger.staged().1 + u64::from(length) > self.config.staged_bytes_max {
+            self.ledger.evict(u64::from(length));
+        }
         let refusal = if self.ledger.is_poisoned() {
             Some(PutFailure::Poisoned)
-        } else if self.dissemination.is_open(op) || !self.dissemination.has_room(payload.length(), &self.config) {
+        } else if self.dissemination.is_open(op) || !self.has_room_for_put(length) {
             Some(PutFailure::Full)
         } else {
             None

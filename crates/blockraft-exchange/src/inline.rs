@@ -14,11 +14,19 @@ pub(crate) struct Inlines<P> {
     /// Bodies whose write failed for lack of space.
     failed: BTreeSet<(LogIndex, Multihash)>,
     bytes: u64,
+    replay: Replay,
+}
+
+/// Before replay has told all bodies, nothing is known about the ones that weren't told yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Replay {
+    Running,
+    Finished,
 }
 
 impl<P: Payload> Inlines<P> {
     pub(crate) const fn new() -> Self {
-        Self { pending: BTreeMap::new(), failed: BTreeSet::new(), bytes: 0 }
+        Self { pending: BTreeMap::new(), failed: BTreeSet::new(), bytes: 0, replay: Replay::Running }
     }
 
     pub(crate) fn add(&mut self, index: LogIndex, payload: P) {
@@ -55,7 +63,16 @@ impl<P: Payload> Inlines<P> {
 
     /// The log may be compacted up to here as far as bodies go.
     pub(crate) fn floor(&self) -> LogIndex {
-        self.pending.first_key_value().map_or(LogIndex(u64::MAX), |(index, _)| index.previous())
+        match self.replay {
+            Replay::Running => LogIndex::ZERO,
+            Replay::Finished => {
+                self.pending.first_key_value().map_or(LogIndex(u64::MAX), |(index, _)| index.previous())
+            }
+        }
+    }
+
+    pub(crate) const fn replay_finished(&mut self) {
+        self.replay = Replay::Finished;
     }
 
     pub(crate) const fn bytes(&self) -> u64 {

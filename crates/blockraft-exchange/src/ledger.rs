@@ -96,6 +96,8 @@ struct Record<P> {
     held_until: LogIndex,
     staged_since: Option<u64>,
     grace: Grace,
+    /// The store wasn't asked, but an entry named the block or a write of it failed half-way: bytes may be there.
+    is_suspected: bool,
     /// A payload to write when the operation under way has ended.
     again: Option<(P, StoreIntent)>,
     waiters: Vec<Waiter>,
@@ -257,6 +259,7 @@ impl<P: Payload> Ledger<P> {
         };
         self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(record.length));
         record.state = if result.is_ok() { State::Durable } else { State::Unknown };
+        record.is_suspected = result.is_err();
         let named = Named { name, length: record.length };
         for waiter in core::mem::take(&mut record.waiters) {
             self.completed.push_back(Completed { named, waiter, result });
@@ -310,6 +313,7 @@ impl<P: Payload> Ledger<P> {
         let record = self.records.entry(named.name).or_insert_with(Record::new);
         if record.state == State::Unknown {
             record.length = named.length;
+            record.is_suspected = true;
         }
         record.log_entries += 1;
         self.settle(named.name);
@@ -352,11 +356,12 @@ impl<P: Payload> Ledger<P> {
         }
     }
 
-    /// A listing found a block that nothing here knows and no row names: an orphan of an earlier life.
+    /// A listing found a block that no row names: an orphan of an earlier life, unless it is worked on by now. The listing
+    /// may be old news, so it is no proof that the block is there.
     pub(crate) fn found_orphan(&mut self, named: Named) {
-        if !self.records.contains_key(&named.name) {
+        if !self.listed(named.name) {
             let mut record = Record::new();
-            record.state = State::Durable;
+            record.is_suspected = true;
             record.length = named.length;
             record.staged_since = Some(self.now);
             self.records.insert(named.name, record);
@@ -364,8 +369,11 @@ impl<P: Payload> Ledger<P> {
         }
     }
 
-    pub(crate) fn knows(&self, name: Multihash) -> bool {
-        self.records.contains_key(&name)
+    /// A listing found the block: whether it is worked on here already, so that its reclaim will be thought of.
+    pub(crate) fn listed(&mut self, name: Multihash) -> bool {
+        let Some(record) = self.records.get_mut(&name) else { return false };
+        record.is_suspected |= record.state == State::Unknown;
+        true
     }
 
     /// Takes up to `limit` blocks that are due and asks about their rows under `ticket`.
@@ -489,7 +497,9 @@ impl<P: Payload> Ledger<P> {
         let Some(record) = self.records.get_mut(&name) else { return };
 
         let logged = record.log_entries > 0 && !(ignore_log && record.row == Row::Absent);
-        let staged = matches!(record.state, State::Durable | State::Storing) && !logged && record.row != Row::Visible;
+        let takes_room = matches!(record.state, State::Durable | State::Storing)
+            || (record.state == State::Unknown && record.is_suspected);
+        let staged = takes_room && !logged && record.row != Row::Visible;
         if record.is_counted {
             self.staged_blocks -= 1;
             self.staged_bytes -= record.counted_as_staged;
@@ -503,7 +513,11 @@ impl<P: Payload> Ledger<P> {
 
         let busy = matches!(record.state, State::Statting | State::Storing | State::Reclaiming);
         let used = logged || (record.leases.total() > 0 && !ignore_leases);
-        let there = record.state == State::Durable || (record.state == State::Unknown && record.row == Row::Absent);
+        let there = match record.state {
+            State::Durable => true,
+            State::Unknown => record.is_suspected || record.row == Row::Absent,
+            State::Statting | State::Storing | State::Absent | State::Damaged | State::Reclaiming => false,
+        };
         let forget = !busy && !used && (!there || record.row == Row::Visible) && record.leases.total() == 0;
         let candidate = !busy && !used && there && record.row != Row::Visible;
         let held_back = record.held_until > self.compacted && record.row == Row::Absent && !ignore_log;
@@ -551,6 +565,7 @@ impl<P> Record<P> {
             held_until: LogIndex::ZERO,
             staged_since: None,
             grace: Grace::Granted,
+            is_suspected: false,
             again: None,
             waiters: Vec::new(),
             check: None,

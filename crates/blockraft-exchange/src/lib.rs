@@ -66,8 +66,9 @@
 //! 6. **Tell the log's life**: `Appended` and `Truncated` right after the core's step, `Persisted` with each receipt,
 //!    `Applied` in order, `Compacted` only when the compaction is synced and the catalog is flushed up to it. Never compact
 //!    beyond [`Exchange::compaction_floor`].
-//! 7. **At start-up** tell the membership, every entry of the un-compacted log as `Replayed`, inlined bodies that were
-//!    applied as `InlineApplied`, then `ReplayFinished`.
+//! 7. **At start-up** tell the membership, every entry of the un-compacted log as `Replayed`, then inlined bodies that were
+//!    applied as `InlineApplied` (as fast as [`Exchange::has_room_for_inline`] allows), then `ReplayFinished`. The loop may
+//!    run meanwhile; only compaction and reclaim wait.
 //! 8. **Answer row questions in the loop**, so that an answer is as of all that was told as `Applied` and nothing later.
 //!
 //! # Errors
@@ -116,3 +117,6 @@ pub use mistake::Mistake;
 pub use payload::{EntryNames, Named, Payload};
 pub use status::Status;
 pub use ticket::{ProposalTicket, PutId};
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,8 @@ use crate::payload::Named;
 #[derive(Debug, Default)]
 pub(crate) struct LogNames {
     entries: BTreeMap<LogIndex, LoggedEntry>,
-    /// Entries that the core cut; the disk may still have them until an entry of a later term is durable.
-    condemned: Vec<LoggedEntry>,
+    /// What the core cut, by truncation; the disk may still have it until an entry of a later term is durable.
+    condemned: Vec<Truncation>,
     /// Payload bytes of everything that ever stood before the first entry here, so that totals stay comparable.
     bytes_before: u64,
     names: usize,
@@ -23,6 +23,13 @@ struct LoggedEntry {
     names: Vec<Named>,
     /// Payload bytes of the log up to and including this entry.
     bytes_total: u64,
+}
+
+#[derive(Debug)]
+struct Truncation {
+    /// The latest term that was cut.
+    term: Term,
+    names: Vec<Named>,
 }
 
 impl LogNames {
@@ -39,18 +46,18 @@ impl LogNames {
 
     pub(crate) fn truncate(&mut self, from: LogIndex) {
         let cut = self.entries.split_off(&from);
-        self.condemned.extend(cut.into_values());
+        if let Some((_, last)) = cut.last_key_value() {
+            let term = last.term;
+            self.condemned.push(Truncation { term, names: cut.into_values().flat_map(|entry| entry.names).collect() });
+        }
     }
 
-    /// Gives back the names of truncated entries that can't return: before the truncation no entry of a later term than
-    /// theirs stood behind them, so an entry of such a term that is durable proves that the truncation is.
+    /// Gives back the names of truncated entries that can't return: terms only grow along a log, so an entry of a later
+    /// term than the last one that was cut is durable only if the truncation is.
     pub(crate) fn persisted(&mut self, position: Position) -> Vec<Named> {
-        let latest = self.condemned.iter().map(|entry| entry.term).max();
-        if latest.is_none_or(|latest| position.term <= latest) {
-            return Vec::new();
-        }
-        let condemned = core::mem::take(&mut self.condemned);
-        let names: Vec<Named> = condemned.into_iter().flat_map(|entry| entry.names).collect();
+        let is_over = |truncation: &mut Truncation| truncation.term < position.term;
+        let names: Vec<Named> =
+            self.condemned.extract_if(.., is_over).flat_map(|truncation| truncation.names).collect();
         self.names = self.names.saturating_sub(names.len());
         names
     }

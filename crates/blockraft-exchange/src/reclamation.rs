@@ -94,7 +94,7 @@ impl Reclamation {
         if self.sweep != Sweep::Page {
             return;
         }
-        let unknown: Vec<Named> = entries.into_iter().filter(|named| !ledger.knows(named.name)).collect();
+        let unknown: Vec<Named> = entries.into_iter().filter(|named| !ledger.listed(named.name)).collect();
         if unknown.is_empty() {
             self.next_page(next, pause_until);
             return;
