@@ -60,6 +60,14 @@ pub enum EncodeError {
         /// How many are allowed.
         max: u64,
     },
+    /// No reader would take it: decoded it is more than 4 times its size and 64 KiB.
+    #[error("decoding {frame_bytes} bytes of a {kind} frame would take more than 4 times their memory and 64 KiB")]
+    Memory {
+        /// The kind of the frame.
+        kind: Kind,
+        /// How large the frame would be.
+        frame_bytes: u64,
+    },
     /// The bodies given are not those that the header describes.
     #[error("the bodies do not match the header of the {kind} frame")]
     Bodies {

@@ -42,8 +42,9 @@ impl RaftMessage {
 /// Writes one frame.
 ///
 /// # Errors
-/// Bodies that don't fit their heads, more than [`MESSAGES_MAX`] messages or [`HEADS_MAX`] heads, or a frame beyond
-/// [`CONTROL_FRAME_BYTES_MAX`](crate::kind::CONTROL_FRAME_BYTES_MAX).
+/// Bodies that don't fit their heads, more than [`MESSAGES_MAX`] messages or [`HEADS_MAX`] heads, a frame beyond
+/// [`CONTROL_FRAME_BYTES_MAX`](crate::kind::CONTROL_FRAME_BYTES_MAX), or one that no reader would take: about 90 small
+/// memberships behind each other are. Whatever was written can be read.
 pub fn encode(messages: &[RaftMessage]) -> Result<Bytes, EncodeError> {
     let serialise = |source| EncodeError::Header { kind: Kind::Raft, source };
     frame::at_most("messages", messages.len(), MESSAGES_MAX)?;
@@ -63,7 +64,18 @@ pub fn encode(messages: &[RaftMessage]) -> Result<Bytes, EncodeError> {
         }
         bodies.extend(own.iter().cloned());
     }
-    frame::seal(Kind::Raft, header, bodies).map(frame::Frame::into_contiguous)
+    let frame = frame::seal(Kind::Raft, header, bodies)?.into_contiguous();
+    let mut budget = Budget::of_frame(Kind::Raft, frame.len());
+    budget
+        .charge_vec::<RaftMessage>(messages.len())
+        .and_then(|()| {
+            messages.iter().map(|message| heads_of(&message.message)).try_for_each(|heads| {
+                charge_entries(heads.len(), &mut budget)?;
+                heads.iter().try_for_each(|head| charge_head(head, &mut budget))
+            })
+        })
+        .map_err(|_| EncodeError::Memory { kind: Kind::Raft, frame_bytes: frame.len() as u64 })?;
+    Ok(frame)
 }
 
 /// Reads one frame. The bodies are slices of it: a body that is kept keeps the whole frame.
@@ -111,19 +123,28 @@ fn take_entries(
     tail: &mut BodyReader,
     budget: &mut Budget,
 ) -> Result<(Vec<EntryHead>, Vec<Bytes>), DecodeError> {
-    budget.charge_vec::<EntryHead>(count)?;
-    budget.charge_vec::<Bytes>(count)?;
+    charge_entries(count, budget)?;
     let mut heads = Vec::with_capacity(count);
     let mut bodies = Vec::with_capacity(count);
     for _ in 0..count {
         let head: EntryHead = take(reader)?;
-        if let EntryKind::Membership(membership) = &head.kind {
-            budget.charge(membership_bytes(membership))?;
-        }
+        charge_head(&head, budget)?;
         bodies.push(tail.take(head.body_bytes.into()).ok_or(DecodeError::Bodies { kind: Kind::Raft })?);
         heads.push(head);
     }
     Ok((heads, bodies))
+}
+
+fn charge_entries(count: usize, budget: &mut Budget) -> Result<(), DecodeError> {
+    budget.charge_vec::<EntryHead>(count)?;
+    budget.charge_vec::<Bytes>(count)
+}
+
+fn charge_head(head: &EntryHead, budget: &mut Budget) -> Result<(), DecodeError> {
+    match &head.kind {
+        EntryKind::Membership(membership) => budget.charge(membership_bytes(membership)),
+        EntryKind::Blank | EntryKind::Command => Ok(()),
+    }
 }
 
 /// A message as it stands in the header: AppendEntries with the number of its heads, which follow it.
@@ -222,4 +243,4 @@ pub const MESSAGES_MAX: usize = 512;
 pub const HEADS_MAX: usize = 8_192;
 
 /// 11 pairs of 24 bytes, a parent, two lengths; inner nodes and rounding are covered by the half-full count.
-const BTREE_NODE_BYTES: usize = 320;
+const BTREE_NODE_BYTES: usize = 288;
