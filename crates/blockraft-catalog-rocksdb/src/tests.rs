@@ -1,4 +1,4 @@
-//! What a place may hold, and what is said of one that holds something else.
+//! What a place may hold, what is said of one that holds something else, and the suite.
 
 use std::fs;
 use std::path::Path;

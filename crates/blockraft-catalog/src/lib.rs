@@ -78,3 +78,6 @@ pub use outcome::Outcome;
 pub use reader::{AsOf, CatalogReader, RowError, RowPage};
 pub use row::{CatalogState, Row};
 pub use table::{Change, KeyRange, Table, View, WriteBatch};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The claims of the catalog, one file for each part.
+
+mod apply;
+mod batch;
+mod durability;
+mod golden;
+mod history;
+mod readers;
+mod suite;

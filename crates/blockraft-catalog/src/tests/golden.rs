@@ -1,0 +1,47 @@
+//! The bytes that are in logs and tables of the first release, for ever.
+
+use blockraft_types::{LogIndex, Position, Term};
+
+use super::history::{GENESIS, Log, delete, open, put, put_inline};
+use crate::batch::{self, BatchLimits};
+use crate::command::Command;
+use crate::memory::MemoryTable;
+use crate::row::{Row, StateRecord};
+use crate::table::{KeyRange, Table};
+
+#[test]
+fn a_batch_of_version_1_is_read_and_written_as_ever() {
+    let commands = [put(1), put_inline(b"one"), Command::Noop, delete(1), put_inline(b"three")];
+    let golden = include_str!("golden/batch.v1.hex");
+    let body = batch::encode(commands.clone(), BatchLimits::default()).unwrap();
+    assert_eq!(hex(&body), golden.trim_end());
+    assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), commands);
+}
+
+#[test]
+fn a_table_of_version_1_is_read_and_written_as_ever() {
+    let table = MemoryTable::new();
+    let (mut catalog, mut log) = (open(&table), Log::new());
+    log.position.term = Term(300);
+    catalog.apply_many(&[log.commands([put(1), put(3)]), log.blank()]).unwrap();
+    let everything = KeyRange { first: &[0], end: &[0xff] };
+    let pairs = table.view().scan(everything, usize::MAX).unwrap();
+    let lines: Vec<String> = pairs.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
+    let golden: Vec<&str> = include_str!("golden/table.v1.hex").lines().collect();
+    assert_eq!(lines, golden);
+
+    let row = Row { length: 101, created: Position { term: Term(300), index: LogIndex(1) } };
+    let records: Vec<Vec<u8>> = golden.iter().filter_map(|line| line.split_once(' ')).map(|(_, v)| unhex(v)).collect();
+    assert!(records[..2].iter().any(|record| Row::decode(record).unwrap() == row));
+    let state = StateRecord::decode(&records[2]).unwrap();
+    assert_eq!((state.genesis, state.state), (GENESIS, catalog.state()));
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.trim_end().bytes().collect();
+    digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
