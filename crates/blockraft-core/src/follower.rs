@@ -96,12 +96,8 @@ impl Follower {
             }
             append.heads.into_iter().filter(|head| index <= head.position.index).for_each(|head| member.append(head));
         }
-        let commit = if member.config.errs(Mistake::CommitBeyondProof) {
-            append.leader_commit.min(member.log.last_index())
-        } else {
-            // Only what this message proved to agree with the leader's log.
-            append.leader_commit.min(proven)
-        };
+        // Only what this message proved to agree with the leader's log.
+        let commit = append.leader_commit.min(proven);
         member.commit_to(commit);
         let match_index = if member.config.errs(Mistake::AckOwnLast) { member.log.last_index() } else { proven };
         let verdict = AppendVerdict::Matched { match_index };

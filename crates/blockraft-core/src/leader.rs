@@ -250,7 +250,7 @@ impl Leader {
                 None => {}
             }
             if progress.misses_commit(commit_index) {
-                let commit = progress.repeated_commit(commit_index);
+                let commit = progress.repeated_commit(commit_index, &member.config);
                 let heartbeat = Heartbeat { term, round: self.round, commit, held_by_all };
                 member.send(peer, Message::Heartbeat(heartbeat));
             }
@@ -272,7 +272,7 @@ impl Leader {
         }
         let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
         for (&peer, progress) in &mut self.progress {
-            let commit = progress.heartbeat_commit(self.round, commit_index);
+            let commit = progress.heartbeat_commit(self.round, commit_index, &member.config);
             member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
         }
         self.finish_transfer(member);

@@ -21,7 +21,7 @@ pub enum Mistake {
     UpToDateByLengthOnly,
     /// An append that matches but is short drops what comes after it.
     TruncateOnStaleAppend,
-    /// A follower takes the leader's commit index for entries that the append didn't prove.
+    /// A heartbeat tells the leader's commit index to a follower that isn't known to hold the same entries.
     CommitBeyondProof,
     /// A follower acknowledges its own last entry instead of the last one sent.
     AckOwnLast,

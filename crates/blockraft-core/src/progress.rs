@@ -128,18 +128,18 @@ impl Progress {
     }
 
     /// What the next heartbeat, of `round`, tells as committed: never more than the follower proved.
-    pub(crate) fn heartbeat_commit(&mut self, round: ReadRound, commit_index: LogIndex) -> LogIndex {
+    pub(crate) fn heartbeat_commit(&mut self, round: ReadRound, commit_index: LogIndex, config: &Config) -> LogIndex {
         if self.pledge.is_none() && LogIndex::ZERO < self.match_index {
             self.pledge = Some((round, self.match_index));
         }
-        self.repeated_commit(commit_index)
+        self.repeated_commit(commit_index, config)
     }
 
     /// The same for a heartbeat that repeats a round. Its answer can't be told from one that was sent earlier, so it
     /// pledges nothing.
-    pub(crate) fn repeated_commit(&mut self, commit_index: LogIndex) -> LogIndex {
+    pub(crate) fn repeated_commit(&mut self, commit_index: LogIndex, config: &Config) -> LogIndex {
         self.told_commit = commit_index.min(self.match_index);
-        self.told_commit
+        if config.errs(Mistake::CommitBeyondProof) { commit_index } else { self.told_commit }
     }
 
     /// Whether it can learn of a commit that nothing on its way will tell it.

@@ -5,4 +5,9 @@
 mod chance;
 mod cluster;
 mod image;
+mod paper;
+mod scripts;
 mod simulation;
+mod story;
+#[cfg(seeded_bugs)]
+mod teeth;

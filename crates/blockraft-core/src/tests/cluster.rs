@@ -11,11 +11,12 @@ use std::vec::Vec;
 
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{
-    BodyDigest, ChainDigest, ClusterId, EntryHead, GroupId, HardState, Incarnation, LogIndex, Membership, Message,
-    NodeId, PersistTicket, Role, Term,
+    BodyDigest, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
+    Message, NodeId, PersistTicket, Position, Role, Term,
 };
 
 use super::image::Image;
+use super::story;
 use crate::ready::{CommittedRange, Outgoing, Persist, ProposalRefusal, ReadRefusal, Ready};
 use crate::{Alarm, AppendRange, BodyHead, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Sealed};
 
@@ -81,9 +82,8 @@ pub(super) struct Cluster {
     pub(super) accepted: BTreeMap<ProposalTicket, LogIndex>,
     pub(super) refused: Vec<(ProposalTicket, ProposalRefusal)>,
     pub(super) alarms: Vec<(NodeId, Alarm)>,
-    /// What happened, for scripts.
-    pub(super) story: Vec<String>,
-    genesis: LogPoint,
+    /// What happened since it was last taken; told only to those who listen.
+    pub(super) story: Option<Vec<String>>,
     oracle: Oracle,
     tickets: u64,
     seed: u64,
@@ -100,6 +100,16 @@ pub(super) fn voters(ids: impl IntoIterator<Item = u64>) -> Membership {
 
 impl Cluster {
     pub(super) fn new(membership: Membership, config: Config, seed: u64) -> Self {
+        Self::with_logs(membership, config, seed, &BTreeMap::new())
+    }
+
+    /// A cluster whose members begin with a log: the term of each entry, and the member's own term.
+    pub(super) fn with_logs(
+        membership: Membership,
+        config: Config,
+        seed: u64,
+        logs: &BTreeMap<NodeId, (Term, Vec<u64>)>,
+    ) -> Self {
         let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership);
         let mut cluster = Self {
             nodes: BTreeMap::new(),
@@ -110,21 +120,28 @@ impl Cluster {
             accepted: BTreeMap::new(),
             refused: Vec::new(),
             alarms: Vec::new(),
-            story: Vec::new(),
-            genesis,
+            story: None,
             oracle: Oracle::default(),
             tickets: 0,
             seed,
         };
         let ids: Vec<NodeId> = cluster.membership.members().map(|(node, _)| node).collect();
         for id in ids {
-            cluster.add(id, config);
+            let mut image = Image::empty(genesis);
+            if let Some((term, entries)) = logs.get(&id) {
+                image.hard_state = HardState { term: *term, voted_for: None };
+                for (index, term) in (1..).zip(entries) {
+                    let position = Position { term: Term(*term), index: LogIndex(index) };
+                    let digest = BodyDigest::of(&index.to_le_bytes());
+                    image.heads.push(EntryHead::chained(image.last().chain, position, EntryKind::Command, 10, digest));
+                }
+            }
+            cluster.add(id, config, image);
         }
         cluster
     }
 
-    fn add(&mut self, id: NodeId, config: Config) {
-        let image = Image::empty(self.genesis);
+    fn add(&mut self, id: NodeId, config: Config, image: Image) {
         let node = Node {
             raft: None,
             config,
@@ -305,6 +322,9 @@ impl Cluster {
     }
 
     fn perform(&mut self, id: NodeId, ready: Ready) {
+        if let Some(state) = ready.state {
+            self.note(|| story::state(id, &state));
+        }
         if let Some(Persist { ticket, hard_state, truncate_from, heads }) = ready.persist {
             let leads = self.raft(id).role() == Role::Leader;
             let led_before = self.node(id).led.is_some_and(|(term, _)| term == self.raft(id).term());
@@ -314,6 +334,7 @@ impl Cluster {
                 let known = *self.oracle.entries.entry(key).or_insert(head.chain);
                 assert_eq!(known, head.chain, "log matching: two entries stand at {}", head.position);
             }
+            self.note(|| story::batch(id, hard_state, truncate_from, &heads));
             let node = self.node_mut(id);
             node.view.write(hard_state, truncate_from, &heads);
             node.writes.push_back(Write { ticket, hard_state, truncate_from, heads });
@@ -323,7 +344,17 @@ impl Cluster {
             self.send(id, to, message);
         }
         for accepted in &ready.accepted {
+            self.note(|| format!("{id:?} takes the proposal as {}..{}", accepted.first, accepted.last));
             self.accepted.insert(accepted.ticket, accepted.last);
+        }
+        for refused in &ready.refused {
+            self.note(|| format!("{id:?} refuses the proposal: {:?}", refused.reason));
+        }
+        for refused in &ready.refused_reads {
+            self.note(|| format!("{id:?} refuses the read: {:?}", refused.reason));
+        }
+        if let Some(to) = ready.transfer_aborted {
+            self.note(|| format!("{id:?} gives up handing over to {to:?}"));
         }
         self.refused.extend(ready.refused.iter().map(|refused| (refused.ticket, refused.reason)));
         self.refused_reads.extend(ready.refused_reads.iter().map(|refused| (refused.ticket, refused.reason)));
@@ -331,14 +362,11 @@ impl Cluster {
             let committed = self.oracle.reads[&read.ticket];
             assert!(committed <= read.index, "a read was confirmed at {} after {committed} was committed", read.index);
             self.confirmed_reads.insert(read.ticket);
+            self.note(|| format!("{id:?} confirms the read at {}", read.index));
         }
         for alarm in ready.alarms {
-            self.note(format!("{id:?} alarm {alarm:?}"));
+            self.note(|| format!("{id:?} raises {alarm:?}"));
             self.alarms.push((id, alarm));
-        }
-        if let Some(state) = ready.state {
-            let leader = state.leader.map_or_else(String::new, |leader| format!(" of {leader:?}"));
-            self.note(format!("{id:?} is {} in {:?}{leader}", state.role, state.term));
         }
         self.check_member(id);
         if let Some(committed) = ready.committed {
@@ -349,8 +377,10 @@ impl Cluster {
         }
     }
 
-    fn note(&mut self, line: String) {
-        self.story.push(line);
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(story) = &mut self.story {
+            story.push(line());
+        }
     }
 
     /// Reads the entries of a range as far as they fit, and sends them.
@@ -385,6 +415,7 @@ impl Cluster {
                 "state machine safety: {id:?} applied another entry {index}"
             );
         }
+        self.note(|| format!("{id:?} applies {first}..{}", last.index));
         self.node_mut(id).applied = last.index;
         let raft = self.node_mut(id).raft.as_mut().expect("the node is up");
         raft.step(Input::Applied { index: last.index });
@@ -425,6 +456,7 @@ impl Cluster {
             }
             other => assert!(term_is_durable(other.term()), "{id:?} named a term too early"),
         }
+        self.note(|| story::message(id, to, &message));
         self.sent.push(Envelope { from: id, to, message });
     }
 

@@ -1,0 +1,75 @@
+//! What happens, in one line each, for people who read scripts.
+
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use blockraft_types::message::{AppendVerdict, CampaignReason};
+use blockraft_types::{EntryHead, EntryKind, HardState, LogIndex, Message, NodeId};
+
+use crate::ready::StateChange;
+
+pub(super) fn state(id: NodeId, state: &StateChange) -> String {
+    let leader = match state.leader {
+        Some(leader) if leader != id => format!(", led by {leader:?}"),
+        _ => String::new(),
+    };
+    format!("{id:?} is {} in {:?}{leader}", state.role, state.term)
+}
+
+pub(super) fn batch(
+    id: NodeId,
+    hard_state: Option<HardState>,
+    truncate_from: Option<LogIndex>,
+    heads: &[EntryHead],
+) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    if let Some(HardState { term, voted_for }) = hard_state {
+        parts.push(format!("{term:?}"));
+        parts.extend(voted_for.map(|candidate| format!("vote for {candidate:?}")));
+    }
+    parts.extend(truncate_from.map(|from| format!("truncation from {from:?}")));
+    if let Some(entries) = entries(heads) {
+        parts.push(entries);
+    }
+    format!("{id:?} writes {}", parts.join(", "))
+}
+
+pub(super) fn message(from: NodeId, to: NodeId, message: &Message) -> String {
+    let (name, term) = (message.name(), message.term());
+    let rest = match message {
+        Message::RequestVote(request) => {
+            let transfer = if request.reason == CampaignReason::Transfer { ", asked to" } else { "" };
+            format!("{:?}, last {}{transfer}", request.ballot, request.last)
+        }
+        Message::RequestVoteReply(reply) => format!("{:?} {:?}", reply.ballot, reply.verdict),
+        Message::AppendEntries(append) => {
+            let entries = entries(&append.heads).unwrap_or_else(|| "nothing".to_string());
+            format!("stream {}, after {}: {entries}; commit {}", append.stream.0, append.prev, append.leader_commit)
+        }
+        Message::AppendEntriesReply(reply) => match reply.verdict {
+            AppendVerdict::Matched { match_index } => format!("stream {}, matched {match_index}", reply.stream.0),
+            AppendVerdict::Conflict { prev_index, hint } => {
+                let run = hint.term.map_or_else(String::new, |term| format!(" {term:?} from {}", hint.first_index));
+                format!("stream {}, conflict at {prev_index}:{run} last {}", reply.stream.0, hint.last)
+            }
+        },
+        Message::Heartbeat(heartbeat) => format!("round {}, commit {}", heartbeat.round.0, heartbeat.commit),
+        Message::HeartbeatReply(reply) => {
+            let waiting = reply.waiting_for.map_or_else(String::new, |index| format!(", waits for payload {index}"));
+            format!("round {}, durable {}{waiting}", reply.round.0, reply.last_durable)
+        }
+        Message::TimeoutNow(timeout_now) => format!("last {}", timeout_now.last),
+    };
+    format!("{from:?} -> {to:?} {name} {term:?}: {rest}")
+}
+
+fn entries(heads: &[EntryHead]) -> Option<String> {
+    let positions = heads.iter().map(|head| match head.kind {
+        EntryKind::Blank => format!("{} blank", head.position),
+        EntryKind::Command => head.position.to_string(),
+        EntryKind::Membership(_) => format!("{} membership", head.position),
+    });
+    let positions: Vec<String> = positions.collect();
+    (!positions.is_empty()).then(|| positions.join(" "))
+}
