@@ -137,3 +137,6 @@ impl AppendRange {
         Ok((message, AppendSent { to, term, stream, prev, last: index, bytes }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -180,3 +180,6 @@ impl Durability {
         PersistNumber(self.issued.0.saturating_add(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,3 +203,6 @@ impl LogView {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

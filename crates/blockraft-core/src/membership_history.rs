@@ -43,3 +43,6 @@ impl MembershipHistory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,3 +65,6 @@ impl<'a> Electorate<'a> {
         values.get(at).copied()
     }
 }
+
+#[cfg(test)]
+mod tests;

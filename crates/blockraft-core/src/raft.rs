@@ -69,7 +69,7 @@ impl Raft {
     }
 
     /// Takes in what happened. It cannot fail: what doesn't fit is dropped, refused, or told as an
-    /// [`Alarm`](crate::Alarm). Nothing is done until [`take_ready`](Self::take_ready).
+    /// [`Alarm`]. Nothing is done until [`take_ready`](Self::take_ready).
     pub fn step(&mut self, input: Input) {
         match input {
             Input::Tick => self.tick(),

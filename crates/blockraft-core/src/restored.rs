@@ -150,3 +150,6 @@ impl Restored {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use super::cluster::{Cluster, Envelope, incarnation, voters};
 use crate::{Config, Input, Options};
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "blessing rewrites the scripts themselves")]
 fn scripts_tell_what_happens() {
     let folder = format!("{}/tests/scripts", env!("CARGO_MANIFEST_DIR"));
     let mut paths: Vec<_> =
