@@ -6,21 +6,23 @@ use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Error, LogLevel, Options, WriteOptions,
 };
 
+use crate::config::RocksLogConfig;
+
 /// Makes the database, or opens it if it is there.
-pub(crate) fn create(path: &Path) -> Result<DB, Error> {
-    let mut options = options()?;
+pub(crate) fn create(path: &Path, config: RocksLogConfig) -> Result<DB, Error> {
+    let mut options = options(config)?;
     options.create_if_missing(true);
     DB::open(&options, path)
 }
 
 /// Opens the database for reading and writing. RocksDB tidies up: it replays and replaces its write-ahead log.
-pub(crate) fn open(path: &Path) -> Result<DB, Error> {
-    DB::open(&options()?, path)
+pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<DB, Error> {
+    DB::open(&options(config)?, path)
 }
 
 /// Opens the database as it lies there and leaves its files as they are.
 pub(crate) fn open_untouched(path: &Path) -> Result<DB, Error> {
-    DB::open_for_read_only(&options()?, path, false)
+    DB::open_for_read_only(&options(RocksLogConfig::default())?, path, false)
 }
 
 /// How every write is made. With recycled write-ahead logs RocksDB has no other durable way.
@@ -30,7 +32,7 @@ pub(crate) fn synced() -> WriteOptions {
     options
 }
 
-fn options() -> Result<Options, Error> {
+fn options(config: RocksLogConfig) -> Result<Options, Error> {
     // First what has no setter of its own, since this starts from a fresh copy.
     let mut options = Options::default().get_options_from_string(UNSET)?;
     options.set_paranoid_checks(true);
@@ -40,7 +42,7 @@ fn options() -> Result<Options, Error> {
     // A recycled file is overwritten in place: a sync then writes no file system metadata. Files are recycled when a
     // memtable is full, so it is small.
     options.set_recycle_log_file_num(WALS_RECYCLED);
-    options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_write_buffer_size(config.memtable_bytes);
     options.set_max_write_buffer_number(MEMTABLES_MAX);
     // Entries are read back by followers that lag, in order and seldom twice.
     let mut tables = BlockBasedOptions::default();
@@ -57,7 +59,6 @@ fn options() -> Result<Options, Error> {
 /// in memory and in table files carries checksums.
 const UNSET: &str = "max_bgerror_resume_count=0;track_and_verify_wals=true;verify_sst_unique_id_in_manifest=true;\
                      memtable_protection_bytes_per_key=8;block_protection_bytes_per_key=8;paranoid_file_checks=true";
-const MEMTABLE_BYTES: usize = 8 << 20;
 const MEMTABLES_MAX: i32 = 3;
 const CACHE_BYTES: usize = 4 << 20;
 const WALS_RECYCLED: usize = 4;

@@ -50,11 +50,12 @@
 //!
 //! # Limits
 //!
-//! About 30 MiB of memory for three memtables and a cache, besides one [`LogState`](blockraft_log::LogState) per group.
+//! About 30 MiB of memory for three memtables (see [`RocksLogConfig`]) and a cache, besides one [`LogState`](blockraft_log::LogState) per group.
 //! One process per directory. An entry's index is below `u64::MAX`. The log is meant to be compacted: opening reads all
 //! of it.
 
 mod audit;
+pub mod config;
 mod directory;
 mod engine;
 mod key;
@@ -64,6 +65,7 @@ mod record;
 pub mod store;
 mod watermark;
 
+pub use config::RocksLogConfig;
 pub use open::{FormatError, OpenError};
 pub use store::RocksLog;
 

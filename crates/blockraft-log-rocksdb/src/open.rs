@@ -10,6 +10,7 @@ use blockraft_types::{GroupId, HardState, LogIndex, Position};
 use thiserror::Error;
 
 use crate::audit::{AuditError, audit, records};
+use crate::config::RocksLogConfig;
 use crate::directory::{self, Directory, Format, LockError};
 use crate::engine;
 use crate::reader::Shared;
@@ -197,7 +198,7 @@ pub(crate) fn format(path: &Path) -> Result<(), FormatError> {
     if directory::read_format(path).map_err(io)? != Format::Missing {
         return Err(formatted);
     }
-    let db = engine::create(&directory.database()).map_err(database)?;
+    let db = engine::create(&directory.database(), RocksLogConfig::default()).map_err(database)?;
     let is_empty = db.iterator(rocksdb::IteratorMode::Start).next().is_none();
     // A log whose version record went missing must not be taken for an unfinished one.
     if !is_empty || !directory.witnesses().map_err(io)?.is_empty() {
@@ -209,7 +210,7 @@ pub(crate) fn format(path: &Path) -> Result<(), FormatError> {
 }
 
 /// Opens the log at `path`: everything is read and held against the witnesses before RocksDB may change a file.
-pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
+pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<Opened, OpenError> {
     let io = |source| OpenError::Io { path: path.to_path_buf(), source };
     match directory::read_format(path).map_err(io)? {
         Format::Ours => {}
@@ -229,7 +230,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     let marks = testimonies(&directory)?;
     confront(&states, &marks)?;
 
-    let db = engine::open(&directory.database()).map_err(database)?;
+    let db = engine::open(&directory.database(), config).map_err(database)?;
     let replayed = records(&db).map_err(|error| unsound(path, error))?;
     if !replayed.iter().map(|(group, record)| (*group, *record)).eq(states.iter().map(record_of)) {
         let what = "replaying it gave something else than reading it";

@@ -14,6 +14,7 @@ use blockraft_types::{Entry, GroupId, HardState, LogIndex, PersistReceipt, Persi
 use rocksdb::{WriteBatch, WriteOptions};
 use thiserror::Error;
 
+use crate::config::RocksLogConfig;
 use crate::directory::Directory;
 use crate::engine;
 use crate::key;
@@ -67,7 +68,16 @@ impl RocksLog {
     ///
     /// See [`OpenError`]. The files are then as they were found.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let opened = open::open(path.as_ref())?;
+        Self::open_with(path, RocksLogConfig::default())
+    }
+
+    /// Opens as [`open`](Self::open) does, with other sizes. They may change from one opening to the next.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`].
+    pub fn open_with(path: impl AsRef<Path>, config: RocksLogConfig) -> Result<Self, OpenError> {
+        let opened = open::open(path.as_ref(), config)?;
         Ok(Self {
             members: opened.members,
             totals: WriteTotals::default(),

@@ -14,7 +14,7 @@ use blockraft_types::{
     BodyDigest, Entry, EntryHead, EntryKind, HardState, LogIndex, NodeId, PersistNumber, PersistTicket, Position, Term,
 };
 
-use super::scribe::{self, GROUP};
+use super::scribe::{self, GROUP, SMALL};
 use crate::store::RocksLog;
 
 /// Everything that a child acknowledged, over all its lives.
@@ -170,7 +170,7 @@ fn a_child_that_is_not_told_to_write_does_nothing() {
 
 /// The child's whole life.
 fn write_until_killed(folder: &Path, seed: u64, honesty: Honesty) {
-    let mut log = RocksLog::open(folder).expect("the parent opened it too");
+    let mut log = RocksLog::open_with(folder, SMALL).expect("the parent opened it too");
     for step in 0.. {
         let state = log.load(GROUP).expect("readable").expect("the parent made it");
         let draw = |salt| chance(seed, 1_000 * step + salt);
@@ -217,7 +217,7 @@ fn next_batch(state: &LogState, draw: &dyn Fn(u64) -> u64) -> (Batch, String) {
     }
     for nth in 0..draw(8) % 8 {
         let position = Position { term: Term(term), index: last.position.index.next() };
-        let body = vec![nth as u8; (draw(9) % 2_000) as usize];
+        let body = vec![nth as u8; (draw(9) % 12_000) as usize];
         let head =
             EntryHead::chained(last.chain, position, EntryKind::Command, body.len() as u32, BodyDigest::of(&body));
         words += &format!("entry {} {}\n", position.index.0, chain_text(&head));

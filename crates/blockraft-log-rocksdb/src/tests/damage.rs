@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use blockraft_log::{LogReader, LogStore, ReadError};
 use blockraft_types::{GroupId, LogIndex, Position, Term};
 
-use super::scribe::{self, BIRTH, GROUP, Scribe};
+use super::scribe::{self, BIRTH, GROUP, SMALL, Scribe};
 use crate::audit::audit;
 use crate::open::OpenError;
 use crate::record::{decode_entry, encode_entry};
@@ -203,7 +203,7 @@ fn a_rotten_watermark_slot_is_survived_and_two_are_not() {
 /// What a reader says of entry 10 after `spoil` had its way with the open database.
 fn read_after(spoil: impl Fn(&rocksdb::DB)) -> Result<usize, ReadError> {
     let (folder, _) = scribe::written();
-    let opened = crate::open::open(folder.path()).expect("closed well");
+    let opened = crate::open::open(folder.path(), SMALL).expect("closed well");
     spoil(&opened.shared.db);
     opened.shared.entries(GROUP, LogIndex(8), LogIndex(12), u64::MAX).map(|entries| entries.len())
 }
@@ -249,7 +249,7 @@ fn an_audit_finds_what_does_not_belong() {
     ];
     for (what, spoil) in spoils {
         let (folder, _) = scribe::written();
-        let db = engine::open(&folder.path().join("db")).expect("closed well");
+        let db = engine::open(&folder.path().join("db"), SMALL).expect("closed well");
         assert!(audit(&db).is_ok(), "before {what}");
         spoil(&db);
         assert!(audit(&db).is_err(), "{what}");

@@ -5,7 +5,7 @@ use std::fs;
 use blockraft_log::LogStore;
 use blockraft_types::GroupId;
 
-use super::scribe::{self, BIRTH, GROUP, Scribe};
+use super::scribe::{self, BIRTH, GROUP, SMALL, Scribe};
 use crate::open::{FormatError, OpenError};
 use crate::store::RocksLog;
 use crate::watermark::Watermark;
@@ -83,12 +83,14 @@ fn a_group_whose_creation_was_cut_short_can_be_made_again() {
 
 #[test]
 fn write_ahead_logs_are_recycled() {
-    let (folder, mut log) = scribe::born();
+    let (folder, log) = scribe::born();
+    drop(log);
+    let mut log = RocksLog::open_with(folder.path(), SMALL).expect("closed well");
     let mut scribe = Scribe::new();
     let mut seen = std::collections::BTreeSet::new();
     let mut inodes = std::collections::BTreeSet::new();
     for _ in 0..60 {
-        log.persist(vec![scribe.entries(1, 1, 1 << 20)]).expect("persisted");
+        log.persist(vec![scribe.entries(1, 1, 10_000)]).expect("persisted");
         for entry in fs::read_dir(folder.path().join("db")).expect("a directory") {
             let path = entry.expect("readable").path();
             if path.extension().is_some_and(|extension| extension == "log") {

@@ -9,6 +9,7 @@ use blockraft_types::{
     PersistTicket, Position, Term,
 };
 
+use crate::config::RocksLogConfig;
 use crate::store::RocksLog;
 
 pub(super) const GROUP: GroupId = GroupId(7);
@@ -68,6 +69,9 @@ impl Scribe {
 pub(super) fn batch() -> Batch {
     Batch::new(PersistTicket::new(GROUP, PersistNumber(1)))
 }
+
+/// The smallest memtables: write-ahead logs are used again after a few batches.
+pub(super) const SMALL: RocksLogConfig = RocksLogConfig { memtable_bytes: 64 << 10 };
 
 /// A formatted directory with an empty group in it.
 pub(super) fn born() -> (tempfile::TempDir, RocksLog) {
