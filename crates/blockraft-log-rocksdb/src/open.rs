@@ -180,7 +180,6 @@ pub(crate) struct Member {
 /// An open log, all of it verified.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) directory: Directory,
     pub(crate) shared: Shared,
     pub(crate) members: BTreeMap<GroupId, Member>,
 }
@@ -242,7 +241,7 @@ pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<Opened, OpenEr
         let watermark = Watermark::open(directory.path(), group, seen).map_err(io)?;
         members.insert(group, Member { state, watermark });
     }
-    Ok(Opened { directory, shared: Shared::new(db), members })
+    Ok(Opened { shared: Shared::new(db, directory), members })
 }
 
 /// What every witness in the directory says.

@@ -8,19 +8,22 @@ use blockraft_log::{Anchor, Cause, ENTRY_OVERHEAD_BYTES, LogReader, ReadError};
 use blockraft_types::{Entry, GroupId, LogIndex};
 use rocksdb::{DB, ReadOptions, Snapshot};
 
+use crate::directory::Directory;
 use crate::key;
 use crate::record::{Damage, GroupRecord, decode_entry};
 
-/// A database that its one writer and all readers share.
+/// An open database that its one writer and all readers share; each of them keeps it open.
 #[derive(Clone)]
 pub(crate) struct Shared {
+    // Fields are dropped in this order: the database is closed before the directory's lock is let go.
     pub(crate) db: Arc<DB>,
+    pub(crate) directory: Arc<Directory>,
     pub(crate) poisoned: Arc<AtomicBool>,
 }
 
 impl Shared {
-    pub(crate) fn new(db: DB) -> Self {
-        Self { db: Arc::new(db), poisoned: Arc::default() }
+    pub(crate) fn new(db: DB, directory: Directory) -> Self {
+        Self { db: Arc::new(db), directory: Arc::new(directory), poisoned: Arc::default() }
     }
 
     pub(crate) fn is_poisoned(&self) -> bool {
@@ -94,7 +97,8 @@ impl LogReader for Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("path", &self.db.path()).field("poisoned", &self.poisoned).finish()
+        let Self { db: _, directory, poisoned } = self;
+        f.debug_struct("Shared").field("directory", directory).field("poisoned", poisoned).finish_non_exhaustive()
     }
 }
 

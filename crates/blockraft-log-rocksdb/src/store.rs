@@ -1,6 +1,7 @@
 //! The log itself: one writer, one database, one synced write for everything that waits.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,12 +11,11 @@ use blockraft_log::{
     Admission, Anchor, Batch, Cause, CompactError, CreateGroupError, LoadError, LogReader, LogState, LogStore,
     PersistError, ReadError, ResetError, WriteTotals,
 };
-use blockraft_types::{Entry, GroupId, HardState, LogIndex, PersistReceipt, PersistTicket, Position};
+use blockraft_types::{GroupId, HardState, LogIndex, PersistReceipt, PersistTicket, Position};
 use rocksdb::{WriteBatch, WriteOptions};
 use thiserror::Error;
 
 use crate::config::RocksLogConfig;
-use crate::directory::Directory;
 use crate::engine;
 use crate::key;
 use crate::open::{self, FormatError, Member, OpenError};
@@ -30,16 +30,7 @@ pub struct RocksLog {
     members: BTreeMap<GroupId, Member>,
     totals: WriteTotals,
     synced: WriteOptions,
-    // The database is closed before the directory's lock is let go: fields are dropped in this order.
     shared: Shared,
-    directory: Arc<Directory>,
-}
-
-/// A reader keeps the database open, so it must keep the directory's lock as well.
-#[derive(Debug)]
-struct Reader {
-    shared: Shared,
-    _directory: Arc<Directory>,
 }
 
 /// RocksDB couldn't flush or compact.
@@ -83,7 +74,6 @@ impl RocksLog {
             totals: WriteTotals::default(),
             synced: engine::synced(),
             shared: opened.shared,
-            directory: Arc::new(opened.directory),
         })
     }
 
@@ -207,8 +197,8 @@ impl RocksLog {
     }
 
     fn make_group(&mut self, group: GroupId, anchor: Anchor) -> Result<(), Cause> {
-        let mut watermark = Watermark::create(self.directory.path(), group)?;
-        self.directory.sync()?;
+        let mut watermark = Watermark::create(self.shared.directory.path(), group)?;
+        self.shared.directory.sync()?;
         self.totals.syncs += 1;
         let state = LogState::empty(HardState::default(), anchor);
         let mut writes = WriteBatch::default();
@@ -308,7 +298,7 @@ impl LogStore for RocksLog {
     }
 
     fn reader(&self) -> Arc<dyn LogReader> {
-        Arc::new(Reader { shared: self.shared.clone(), _directory: Arc::clone(&self.directory) })
+        Arc::new(self.shared.clone())
     }
 
     fn totals(&self) -> WriteTotals {
@@ -316,22 +306,9 @@ impl LogStore for RocksLog {
     }
 }
 
-impl LogReader for Reader {
-    fn entries(
-        &self,
-        group: GroupId,
-        first: LogIndex,
-        last: LogIndex,
-        bytes_max: u64,
-    ) -> Result<Vec<Entry>, ReadError> {
-        self.shared.entries(group, first, last, bytes_max)
-    }
-}
-
-impl std::fmt::Debug for RocksLog {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for RocksLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RocksLog")
-            .field("directory", &self.directory)
             .field("members", &self.members)
             .field("totals", &self.totals)
             .field("shared", &self.shared)
