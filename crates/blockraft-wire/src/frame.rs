@@ -195,6 +195,18 @@ impl Frame {
         self.head.len() + self.bodies.iter().map(Bytes::len).sum::<usize>()
     }
 
+    /// The frame in two parts, as [`decode_parts`] takes it: prelude and header, and all bodies. Copies unless there is at
+    /// most one body.
+    #[must_use]
+    pub fn into_parts(self) -> (Bytes, Bytes) {
+        let tail = match self.bodies.as_slice() {
+            [] => Bytes::new(),
+            [body] => body.clone(),
+            bodies => bodies.concat().into(),
+        };
+        (self.head, tail)
+    }
+
     /// The frame in one piece. Copies, unless there are no bodies.
     #[must_use]
     pub fn into_contiguous(self) -> Bytes {
@@ -297,6 +309,19 @@ pub fn decode<T: DeserializeOwned>(kind: Kind, frame: Bytes) -> Result<(T, Bytes
     Ok((value, opened.body))
 }
 
+/// Reads a frame that came in two parts, cut between header and bodies: `head` is prelude and header, `tail` all bodies.
+/// Nothing is copied. What [`Frame`] keeps apart may stay apart on its way, over a transport that carries both.
+///
+/// # Errors
+/// As [`decode`]; the cut must be exactly behind the header.
+pub fn decode_parts<T: DeserializeOwned>(kind: Kind, head: Bytes, tail: Bytes) -> Result<(T, Bytes), DecodeError> {
+    let opened = open_parts(kind, head, tail)?;
+    let mut reader = HeaderReader::new(&opened.header);
+    let value = reader.take().map_err(|source| DecodeError::Header { kind, source })?;
+    end_of_header(kind, &reader)?;
+    Ok((value, opened.body))
+}
+
 /// The kind that a frame claims to be, to choose the decoder by.
 ///
 /// # Errors
@@ -315,24 +340,38 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(expected: Kind, mut frame: Bytes) -> Result<Opened, DecodeError> {
-    let found = frame.len() as u64;
-    let Some(prelude) = frame.first_chunk::<PRELUDE_BYTES>() else {
-        return Err(DecodeError::Short { needed: PRELUDE_BYTES as u64, found });
+    let prelude = prelude_of(expected, &frame, frame.len() as u64)?;
+    let mut header = frame.split_off(PRELUDE_BYTES);
+    let body = header.split_off(prelude.header_bytes as usize);
+    Ok(Opened { header, body })
+}
+
+fn open_parts(expected: Kind, mut head: Bytes, tail: Bytes) -> Result<Opened, DecodeError> {
+    let prelude = prelude_of(expected, &head, head.len() as u64 + tail.len() as u64)?;
+    let header = head.split_off(PRELUDE_BYTES);
+    if header.len() as u64 != u64::from(prelude.header_bytes) {
+        return Err(DecodeError::Bodies { kind: expected });
+    }
+    Ok(Opened { header, body: tail })
+}
+
+/// The prelude of a frame of `frame_bytes` bytes that begins with `head`.
+fn prelude_of(expected: Kind, head: &Bytes, frame_bytes: u64) -> Result<Prelude, DecodeError> {
+    let Some(prelude) = head.first_chunk::<PRELUDE_BYTES>() else {
+        return Err(DecodeError::Short { needed: PRELUDE_BYTES as u64, found: frame_bytes });
     };
     let prelude = Prelude::decode(*prelude)?;
     if prelude.kind != expected {
         return Err(DecodeError::WrongKind { expected, found: prelude.kind });
     }
     let needed = prelude.frame_bytes();
-    if found < needed {
-        return Err(DecodeError::Short { needed, found });
+    if frame_bytes < needed {
+        return Err(DecodeError::Short { needed, found: frame_bytes });
     }
-    if needed < found {
-        return Err(DecodeError::Trailing { kind: expected, bytes: found - needed });
+    if needed < frame_bytes {
+        return Err(DecodeError::Trailing { kind: expected, bytes: frame_bytes - needed });
     }
-    let mut header = frame.split_off(PRELUDE_BYTES);
-    let body = header.split_off(prelude.header_bytes as usize);
-    Ok(Opened { header, body })
+    Ok(prelude)
 }
 
 pub(crate) fn end_of_header(kind: Kind, reader: &HeaderReader<'_>) -> Result<(), DecodeError> {

@@ -124,7 +124,18 @@ impl Request {
     /// # Errors
     /// The bytes are not exactly one frame of this kind in the supported version.
     pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
-        let (header, tail) = frame::decode::<WireRequest>(Kind::ClientRequest, frame)?;
+        frame::decode(Kind::ClientRequest, frame).and_then(Self::join)
+    }
+
+    /// Reads one frame that came in two parts: see [`decode_parts`](frame::decode_parts).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_parts(head: Bytes, tail: Bytes) -> Result<Self, DecodeError> {
+        frame::decode_parts(Kind::ClientRequest, head, tail).and_then(Self::join)
+    }
+
+    fn join((header, tail): (WireRequest, Bytes)) -> Result<Self, DecodeError> {
         let mut bodies = BodyReader::new(tail);
         let operation = header.operation.join(&mut bodies).ok_or(DecodeError::Bodies { kind: Kind::ClientRequest })?;
         match bodies.rest_bytes() {

@@ -137,7 +137,18 @@ impl Response {
     /// # Errors
     /// The bytes are not exactly one frame of this kind in the supported version.
     pub fn decode(frame: Bytes) -> Result<Self, DecodeError> {
-        let (header, tail) = frame::decode::<WireResponse>(Kind::ClientResponse, frame)?;
+        frame::decode(Kind::ClientResponse, frame).and_then(Self::join)
+    }
+
+    /// Reads one frame that came in two parts: see [`decode_parts`](frame::decode_parts).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn decode_parts(head: Bytes, tail: Bytes) -> Result<Self, DecodeError> {
+        frame::decode_parts(Kind::ClientResponse, head, tail).and_then(Self::join)
+    }
+
+    fn join((header, tail): (WireResponse, Bytes)) -> Result<Self, DecodeError> {
         let mut bodies = BodyReader::new(tail);
         let response = match header {
             WireResponse::Answered { position, answer } => {
