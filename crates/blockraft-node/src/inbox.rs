@@ -14,7 +14,7 @@ use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
 use tracing::{debug, info, warn};
 
-use crate::Driver;
+use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::payload::BlockPayload;
 use crate::requests::Requests;

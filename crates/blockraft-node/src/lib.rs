@@ -51,6 +51,7 @@ pub mod start_error;
 pub mod status;
 pub mod write_error;
 
+mod driver;
 mod exchange_frame;
 mod gate;
 mod inbox;
@@ -76,6 +77,3 @@ pub use start::start;
 pub use start_error::StartError;
 pub use status::Status;
 pub use write_error::{Obstacle, WriteError};
-
-/// The driver of a node: the catalog as its state machine, the data plane at its gate.
-type Driver = blockraft_driver::DriverHandle<machine::CatalogMachine, gate::NodeGate>;

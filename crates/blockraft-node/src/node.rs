@@ -15,10 +15,10 @@ use futures::stream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::Driver;
 use crate::answer::{Answer, Count, ListPage, Written};
 use crate::config::Identity;
 use crate::consistency::Consistency;
+use crate::driver::Driver;
 use crate::inline_pending::InlinePending;
 use crate::read_error::ReadError;
 use crate::reader::Reader;

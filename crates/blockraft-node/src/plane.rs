@@ -22,11 +22,11 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
-use crate::Driver;
+use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
-use crate::waiting::Waiting;
+use crate::waiting::{Repair, Waiting};
 
 /// What the hands hold. Cheap to clone: every wish gets one.
 #[derive(Clone, Debug)]
@@ -186,13 +186,6 @@ impl Plane {
             }
         }
     }
-}
-
-/// How a repair ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repair {
-    Done,
-    Failed,
 }
 
 fn store_failure(attempt: &'static str, name: Multihash, error: &WriteError) -> StoreFailure {

@@ -16,15 +16,14 @@ use blockraft_types::{LogIndex, Position};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::Driver;
 use crate::answer::{Answer, Count, ListPage};
 use crate::config::NodeLimits;
 use crate::consistency::Consistency;
+use crate::driver::Driver;
 use crate::inline_pending::InlinePending;
-use crate::plane::Repair;
 use crate::read_error::ReadError;
 use crate::requests::{ReadIndexFailure, Requests};
-use crate::waiting::Waiting;
+use crate::waiting::{Repair, Waiting};
 
 /// Answers reads of this node's clients.
 #[derive(Clone, Debug)]

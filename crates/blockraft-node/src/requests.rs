@@ -21,8 +21,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::debug;
 
-use crate::Driver;
 use crate::config::Identity;
+use crate::driver::Driver;
 use crate::waiting::Waiting;
 
 /// Asks the leader, wherever it is, and answers those who ask this node.

@@ -9,8 +9,8 @@ use blockraft_log::{Anchor, LogState, LogStore};
 use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, Position};
 use tokio::sync::{mpsc, watch};
 
-use crate::Driver;
 use crate::config::{Identity, NodeConfig};
+use crate::driver::Driver;
 use crate::gate::NodeGate;
 use crate::inbox::Inbox;
 use crate::inline_pending::InlinePending;

@@ -11,8 +11,6 @@ use blockraft_types::NodeId;
 use blockraft_wire::node::{ForwardResult, ReadIndexResult};
 use tokio::sync::oneshot;
 
-use crate::plane::Repair;
-
 /// Every question that is open in this life of the node. Each entry belongs to a caller that waits, and goes with it.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
@@ -24,6 +22,13 @@ pub(crate) struct Waiting {
     pub(crate) forwards: Desk<(u64, NodeId), ForwardResult>,
     /// Questions for a read index, by counter.
     pub(crate) read_indexes: Desk<(u64, NodeId), ReadIndexResult>,
+}
+
+/// How a repair ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repair {
+    Done,
+    Failed,
 }
 
 /// Askers by what they asked for.

@@ -16,9 +16,9 @@ use blockraft_wire::node::NotProposed;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::Driver;
 use crate::answer::Written;
 use crate::config::NodeLimits;
+use crate::driver::Driver;
 use crate::payload::BlockPayload;
 use crate::requests::{BatchFate, Requests};
 use crate::waiting::Waiting;
