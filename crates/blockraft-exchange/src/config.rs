@@ -20,7 +20,7 @@ pub struct Config {
     pub retry_ticks: u64,
     /// Announced pushes of one peer that are remembered; further ones are just not awaited.
     pub announced_max: usize,
-    /// Payload bytes pushed by peers that are being written at once; more are refused.
+    /// Payload bytes that are being written at once; beyond it pushes of peers are refused.
     pub arriving_bytes_max: u64,
     /// Staged payload bytes: durable here, but named by no entry and no row. Beyond it pushes are refused and the oldest
     /// staged blocks make room; the puts of this node may go beyond it by `put_bytes_max`, fetches for entries at the gate

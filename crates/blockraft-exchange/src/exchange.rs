@@ -540,9 +540,9 @@ impl<P: Payload> Exchange<P> {
     /// An operation on the block ended: whoever waits for it to be durable looks again.
     fn changed(&mut self, name: Multihash) {
         self.may_fetch = true;
-        let is_durable = self.ledger.presence(name) == Presence::Durable;
-        self.fetches.written(name, is_durable, self.now.saturating_add(self.config.retry_ticks));
-        if let Some(length) = self.ledger.durable_length(name).filter(|_| is_durable) {
+        let retry_at = self.now.saturating_add(self.config.retry_ticks);
+        self.fetches.written(name, self.ledger.presence(name), retry_at);
+        if let Some(length) = self.ledger.durable_length(name) {
             self.durable(Named { name, length });
         } else if self.fetches.is_wanted(name) {
             self.ledger.stat(name, &mut self.out);

@@ -151,13 +151,15 @@ impl Fetches {
         }
     }
 
-    /// What was written is durable, or wasn't: the credit comes back. A failed write is tried again after a pause.
-    pub(crate) fn written(&mut self, name: Multihash, durable: bool, retry_at: u64) {
-        self.give_up(name);
-        if let Some(want) = self.wants.get_mut(&name)
-            && !durable
-        {
-            want.retry_at = retry_at;
+    /// An operation of the store on the block ended. If a write did, the credit comes back; a failed one is tried again
+    /// after a pause.
+    pub(crate) fn written(&mut self, name: Multihash, presence: Presence, retry_at: u64) {
+        let Some(want) = self.wants.get_mut(&name) else { return };
+        if matches!(want.stage, Stage::Storing { .. }) {
+            if presence != Presence::Durable {
+                want.retry_at = retry_at;
+            }
+            self.give_up(name);
         }
     }
 

@@ -32,7 +32,7 @@ struct Admitted {
 /// What changed in front of the gate.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// Wanted from now on, with the entry that needs it.
+    /// Wanted from now on, with the entry that needs it; lowest index first.
     pub(crate) wanted: Vec<(Named, LogIndex)>,
     /// Not wanted any more.
     pub(crate) unwanted: Vec<Multihash>,
@@ -79,6 +79,7 @@ impl Gate {
         for (name, (index, length)) in &lacking {
             held.wanted.push((Named { name: *name, length: *length }, *index));
         }
+        held.wanted.sort_unstable_by_key(|(named, index)| (*index, named.name));
         self.leased = leased;
         self.lacking = lacking;
         self.waiting_for = rest.first().map(|entry| entry.position.index);

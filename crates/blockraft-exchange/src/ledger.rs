@@ -75,6 +75,7 @@ pub(crate) struct Ledger<P> {
     leases: LeaseCounts,
     staged_blocks: usize,
     staged_bytes: u64,
+    /// Bytes of payloads that are being written, or wait for the end of another operation on their block.
     storing_bytes: u64,
     reclaiming: usize,
     reclaimed: u64,
@@ -224,7 +225,9 @@ impl<P: Payload> Ledger<P> {
             }
             State::Statting | State::Reclaiming => {
                 record.waiters.push(waiter);
-                record.again = Some((payload, StoreIntent::Keep));
+                if record.again.replace((payload, StoreIntent::Keep)).is_none() {
+                    self.storing_bytes += u64::from(named.length);
+                }
             }
         }
         self.settle(named.name);
@@ -276,7 +279,9 @@ impl<P: Payload> Ledger<P> {
         if let Some(length) = length {
             record.state = State::Durable;
             record.length = length;
-            record.again = None;
+            if let Some((payload, _)) = record.again.take() {
+                self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(payload.length()));
+            }
             let named = Named { name, length };
             for waiter in core::mem::take(&mut record.waiters) {
                 self.completed.push_back(Completed { named, waiter, result: Ok(()) });
@@ -479,6 +484,7 @@ impl<P: Payload> Ledger<P> {
         let Some((payload, intent)) = record.again.take() else { return };
         if self.poisoned {
             let named = payload.named();
+            self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(named.length));
             for waiter in core::mem::take(&mut record.waiters) {
                 self.completed.push_back(Completed { named, waiter, result: Err(StoreFailure::Poisoned) });
             }
@@ -486,7 +492,6 @@ impl<P: Payload> Ledger<P> {
         }
         record.state = State::Storing;
         record.length = payload.length();
-        self.storing_bytes += u64::from(record.length);
         out.push(Effect::Store { payload, intent });
     }
 

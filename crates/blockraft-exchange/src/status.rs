@@ -19,7 +19,7 @@ pub struct Status {
     pub staged_blocks: usize,
     /// Their bytes.
     pub staged_bytes: u64,
-    /// Bytes of pushes from peers that are being written.
+    /// Bytes of payloads that are being written, from wherever they came. Beyond `arriving_bytes_max` no push is taken.
     pub arriving_bytes: u64,
     /// Puts that weren't closed.
     pub puts: usize,
