@@ -29,6 +29,17 @@
 //!    times the frame's bytes and 64 KiB; bodies are slices of the frame.
 //! 3. A frame is exactly one frame: bytes behind the header's value or behind the bodies are refused.
 //! 4. Versions are refused by name. A number or the order of an enum's variants never changes its meaning within one.
+//!
+//! # Errors
+//!
+//! [`EncodeError`] is the caller's mistake: too much for one frame. [`DecodeError`] is the sender's, or its release's:
+//! close the connection, or answer that the version is not supported.
+//!
+//! # Limits
+//!
+//! [`Kind::limits`] for each kind; at most [`raft::MESSAGES_MAX`] messages and [`raft::HEADS_MAX`] heads in a frame of
+//! consensus, and [`client::BLOCKS_MAX`] blocks in a frame of a client. A body that is kept keeps its whole frame.
+
 mod bounded;
 mod budget;
 mod header;
