@@ -41,3 +41,6 @@ pub use restore::{Remains, RestoreFailure, restore};
 pub use state_machine::{ApplyError, FlushError, StateMachine};
 pub use status::{DriverStatus, RoleStatus};
 pub use stop::{StopReason, Stopped};
+
+#[cfg(test)]
+mod tests;

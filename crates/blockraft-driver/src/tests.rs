@@ -1,0 +1,9 @@
+//! Two harnesses: whole replicas without a shell, in virtual time, and whole drivers over the in-process network.
+
+mod campaign;
+mod cluster;
+mod held_appends;
+mod ranges;
+mod restoring;
+
+mod steps;

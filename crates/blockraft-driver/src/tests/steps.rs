@@ -1,0 +1,115 @@
+//! Duties of a replica, one at a time.
+
+use blockraft_core::ProposalTicket;
+use blockraft_types::LogIndex;
+use bytes::Bytes;
+
+use crate::event::Event;
+use crate::proposal::NotProposed;
+use crate::tests::cluster::{Cluster, Node, membership, tight};
+
+fn alone() -> Node {
+    let mut node = Node::new(1, &membership(1), tight());
+    while !node.leads() {
+        node.tick(1);
+        node.settle();
+    }
+    node
+}
+
+#[test]
+fn a_proposal_waits_for_its_payload_and_enters_once_it_is_here() {
+    let mut node = alone();
+    let (early, late) = (Bytes::from_static(b"early"), Bytes::from_static(b"late"));
+    node.step(Event::Propose { ticket: ProposalTicket(1), body: late.clone() });
+    node.step(Event::Gate(early.clone()));
+    node.step(Event::Propose { ticket: ProposalTicket(2), body: early });
+    assert_eq!(node.accepted.keys().collect::<Vec<_>>(), [&ProposalTicket(2)]);
+    node.step(Event::Gate(late.clone()));
+    node.settle();
+    assert_eq!(node.applied.last().map(|entry| entry.body.clone()), Some(late));
+    assert_eq!(node.replica.gate().leases(), 0);
+}
+
+#[test]
+fn proposals_that_wait_are_refused_when_leadership_is_lost() {
+    let mut cluster = Cluster::new(3, tight());
+    let leader = cluster.elect();
+    let node = cluster.node(leader);
+    node.step(Event::Propose { ticket: ProposalTicket(1), body: Bytes::from_static(b"nowhere") });
+    assert_eq!(node.replica.status().waiting_proposals, 1);
+    node.tick(100);
+    assert!(!node.leads(), "a leader that hears nobody steps down");
+    assert_eq!(node.refused, [(ProposalTicket(1), NotProposed::NotLeader)]);
+    assert_eq!(node.replica.gate().leases(), 0);
+}
+
+#[test]
+fn a_leader_whose_disk_stands_still_for_an_election_timeout_steps_down() {
+    let mut cluster = Cluster::new(3, tight());
+    let leader = cluster.elect();
+    let body = Bytes::from_static(b"stuck");
+    cluster.announce(&body);
+    cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(1), body });
+    for _ in 0..40 {
+        cluster.nodes.values_mut().for_each(|node| node.tick(1));
+        cluster.nodes.iter_mut().filter(|(id, _)| id.0 != leader).for_each(|(_, node)| node.settle());
+        cluster.gather();
+        core::mem::take(&mut cluster.packets).into_iter().for_each(|packet| cluster.deliver(packet));
+    }
+    let node = cluster.node(leader);
+    assert!(!node.leads());
+    assert_eq!(node.replica.status().persist_stalls, 1);
+    assert!(node.alarms.iter().any(|alarm| alarm == "PersistStalled"));
+    assert_ne!(cluster.elect(), leader, "another one takes over");
+}
+
+#[test]
+fn a_disk_that_moves_slowly_is_no_stalled_disk() {
+    let mut node = alone();
+    for ticket in 1..=10 {
+        let body = Bytes::from(vec![ticket; 3]);
+        node.step(Event::Gate(body.clone()));
+        node.step(Event::Propose { ticket: ProposalTicket(ticket.into()), body });
+        node.tick(1);
+    }
+    for _ in 0..10 {
+        node.tick(15);
+        node.persist();
+    }
+    assert!(node.leads());
+    assert_eq!(node.replica.status().persist_stalls, 0, "each batch took less than an election timeout");
+}
+
+#[test]
+fn the_log_is_compacted_as_far_as_everyone_and_the_gate_allow() {
+    let mut cluster = Cluster::new(3, tight());
+    let leader = cluster.elect();
+    for ticket in 1..=40 {
+        let body = Bytes::from(format!("body {ticket}"));
+        cluster.announce(&body);
+        cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(ticket), body });
+        cluster.run(3);
+    }
+    cluster.run(30);
+    for node in cluster.nodes.values() {
+        assert!(0 < node.compactions);
+        assert!(node.replica.status().log_entries <= 16, "{}", node.replica.status().log_entries);
+    }
+}
+
+#[test]
+fn a_gate_that_needs_the_log_keeps_it() {
+    let mut node = alone();
+    let floor = LogIndex(3);
+    node.hold_log_from(floor);
+    for ticket in 1..=40 {
+        let body = Bytes::from(format!("body {ticket}"));
+        node.step(Event::Gate(body.clone()));
+        node.step(Event::Propose { ticket: ProposalTicket(ticket), body });
+        node.settle();
+        node.tick(3);
+    }
+    assert!(node.replica.status().core.anchor.index <= floor);
+    assert!(0 < node.compactions, "up to the floor it is compacted");
+}
