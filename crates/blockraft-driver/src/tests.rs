@@ -6,4 +6,6 @@ mod held_appends;
 mod ranges;
 mod restoring;
 
+mod shell;
 mod steps;
+mod trio;
