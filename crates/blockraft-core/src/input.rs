@@ -45,8 +45,8 @@ pub enum Input {
         /// The last applied entry.
         index: LogIndex,
     },
-    /// The log was compacted, synced, up to and including this point. At most [`Status::compactable_through`]
-    /// (crate::Status) may be compacted.
+    /// The log was compacted, synced, up to and including this point. At most
+    /// [`Status::compactable_through`](crate::Status::compactable_through) may be compacted.
     Compacted(LogPoint),
     /// An [`AppendRange`](crate::AppendRange) was handed to the transport.
     AppendSent(AppendSent),

@@ -273,6 +273,7 @@ impl Progress {
                 let next = next_probe(prev_index, hint, log);
                 self.next_index = next.max(self.match_index.next()).min(prev_index);
                 self.state = State::Probe(Wait::None);
+                self.sent_through = self.match_index;
                 self.order = Order::None;
                 self.inflight.clear();
                 self.answers_without_progress = 0;

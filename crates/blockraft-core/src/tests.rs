@@ -4,10 +4,14 @@
 
 mod chance;
 mod cluster;
+mod hostile;
 mod image;
+mod links;
 mod paper;
+mod pitfalls;
 mod scripts;
 mod simulation;
+mod solo;
 mod story;
 #[cfg(seeded_bugs)]
 mod teeth;

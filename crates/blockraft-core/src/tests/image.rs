@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position, Term};
 
 use crate::{LogPoint, Restored};
 
@@ -16,11 +16,7 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) const fn empty(genesis: LogPoint) -> Self {
-        Self {
-            hard_state: HardState { term: blockraft_types::Term(0), voted_for: None },
-            anchor: genesis,
-            heads: Vec::new(),
-        }
+        Self { hard_state: HardState { term: Term(0), voted_for: None }, anchor: genesis, heads: Vec::new() }
     }
 
     pub(super) fn last(&self) -> LogPoint {

@@ -9,7 +9,7 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, fs};
 
-use blockraft_types::message::ReadRound;
+use blockraft_types::message::{HeartbeatReply, ReadRound};
 use blockraft_types::{LogIndex, Message, NodeId, Role, Term};
 
 use super::cluster::{Cluster, Envelope, incarnation, voters};
@@ -180,7 +180,7 @@ impl Stage {
                 let round = ReadRound(option(words, "round").expect("a round").parse().expect("a number"));
                 let term = self.cluster.raft(node(2)).term();
                 let last_durable = self.cluster.raft(node(1)).status().durable_index;
-                let reply = blockraft_types::message::HeartbeatReply { term, round, waiting_for: None, last_durable };
+                let reply = HeartbeatReply { term, round, waiting_for: None, last_durable };
                 self.cluster.deliver(Envelope { from: node(1), to: node(2), message: Message::HeartbeatReply(reply) });
             }
             "status" => return self.status(),

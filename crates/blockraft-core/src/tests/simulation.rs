@@ -3,10 +3,10 @@
 //! Each seed draws its own cluster and its own mix of faults, runs them under load with every invariant of the harness
 //! checked after each step, then heals everything and demands that the cluster gets on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
-use blockraft_types::{LogIndex, Membership, NodeId, Role};
+use blockraft_types::{LogIndex, Membership, Message, NodeId, Role};
 
 use super::chance::Chance;
 use super::cluster::{Cluster, Envelope, incarnation, voters};
@@ -20,6 +20,8 @@ struct Weather {
     delay_max: u64,
     /// Messages that come very late.
     straggling: u64,
+    /// Appends of which a gate lets in a part at a time.
+    splitting: u64,
     crash: u64,
     restart: u64,
     pause: u64,
@@ -42,7 +44,7 @@ struct World {
     /// Messages on their way and when they arrive.
     network: Vec<(u64, Envelope)>,
     cut: BTreeSet<(NodeId, NodeId)>,
-    paused_until: std::collections::BTreeMap<NodeId, u64>,
+    paused_until: BTreeMap<NodeId, u64>,
 }
 
 /// A cluster and a mix of faults, drawn from `seed`, through `ticks` of trouble and a healing.
@@ -70,7 +72,7 @@ impl World {
             now: 0,
             network: Vec::new(),
             cut: BTreeSet::new(),
-            paused_until: std::collections::BTreeMap::new(),
+            paused_until: BTreeMap::new(),
         }
     }
 
@@ -130,9 +132,28 @@ impl World {
             for _ in 0..copies {
                 let late = if self.chance.permille(self.weather.straggling) { self.chance.below(150) } else { 0 };
                 let at = self.now + self.chance.below(self.weather.delay_max + 1) + late;
-                self.network.push((at, envelope.clone()));
+                let Some((first, rest)) = self.split(&envelope) else {
+                    self.network.push((at, envelope.clone()));
+                    continue;
+                };
+                self.network.push((at, first));
+                self.network.push((at + self.chance.below(10), rest));
             }
         }
+    }
+
+    /// The two parts in which a gate lets an append in, if it doesn't let it in as a whole.
+    fn split(&mut self, envelope: &Envelope) -> Option<(Envelope, Envelope)> {
+        let Message::AppendEntries(append) = &envelope.message else { return None };
+        if append.heads.len() < 2 || !self.chance.permille(self.weather.splitting) {
+            return None;
+        }
+        let (mut first, mut rest) = (append.clone(), append.clone());
+        rest.heads = first.heads.split_off(1 + self.chance.below(append.heads.len() as u64 - 1) as usize);
+        let last = first.heads.last()?;
+        (rest.prev, rest.prev_chain) = (last.position, last.chain);
+        let part = |append| Envelope { message: Message::AppendEntries(append), ..envelope.clone() };
+        Some((part(first), part(rest)))
     }
 
     fn draw_faults(&mut self) {
@@ -242,6 +263,7 @@ const CALM: Weather = Weather {
     duplication: 0,
     delay_max: 1,
     straggling: 0,
+    splitting: 0,
     crash: 0,
     restart: 0,
     pause: 0,
@@ -294,6 +316,7 @@ fn draw_weather(chance: &mut Chance) -> Weather {
         duplication: sometimes(&[10, 100, 300]),
         delay_max: sometimes(&[1, 3, 8]),
         straggling: sometimes(&[10, 50]),
+        splitting: sometimes(&[100, 500]),
         crash: sometimes(&[1, 4, 10]),
         restart: 0,
         pause: sometimes(&[1, 5]),
