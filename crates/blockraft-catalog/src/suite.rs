@@ -1,4 +1,4 @@
-//! The conformance suite: run it against your own [`Table`] in about ten lines.
+//! The conformance suite: run it against your own [`Table`](crate::table::Table) in about ten lines.
 //!
 //! ```
 //! use blockraft_catalog::{MemoryTable, Table, suite};
