@@ -9,7 +9,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::Builder;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use blockraft_core::ready::ReadRefusal;
 use blockraft_core::{ProposalTicket, ReadTicket};
@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{Span, debug, error, field, info, info_span, trace, warn};
 
 use crate::apply_thread::{ApplyThread, Ending};
+use crate::clock::Clock;
 use crate::config::DriverConfig;
 use crate::effect::{Alarm, Effect};
 use crate::event::Event;
@@ -206,10 +207,10 @@ fn run<O: Send, G: AppendGate>(mut raft: Loop<O, G>, apply: ApplyThread) {
 impl<O: Send, G: AppendGate> Loop<O, G> {
     /// Turns until there is a reason to stop.
     fn turn(&mut self, apply: &ApplyThread) -> StopReason {
-        let mut clock = Clock::new(&self.config);
+        let mut clock = Clock::new(Instant::now(), self.config.tick, self.config.ticks_per_pause_max);
         let mut items = VecDeque::new();
         loop {
-            self.shared.inbox.take(&mut items, clock.next);
+            self.shared.inbox.take(&mut items, clock.next());
             for _ in 0..clock.due(Instant::now()) {
                 self.tick();
             }
@@ -384,28 +385,6 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
     const fn next_ticket(&mut self) -> u64 {
         self.newest_ticket += 1;
         self.newest_ticket
-    }
-}
-
-/// Ticks at fixed distances from a fixed origin; a pause counts for a few of them at most.
-struct Clock {
-    next: Instant,
-    tick: Duration,
-    per_pause_max: u32,
-}
-
-impl Clock {
-    fn new(config: &DriverConfig) -> Self {
-        let tick = config.tick.max(Duration::from_micros(1));
-        Self { next: Instant::now() + tick, tick, per_pause_max: config.ticks_per_pause_max.max(1) }
-    }
-
-    /// How many ticks are due.
-    fn due(&mut self, now: Instant) -> u32 {
-        let Some(late) = now.checked_duration_since(self.next) else { return 0 };
-        let missed = u32::try_from(late.as_nanos() / self.tick.as_nanos()).unwrap_or(u32::MAX - 1);
-        self.next += self.tick * (missed + 1);
-        (missed + 1).min(self.per_pause_max)
     }
 }
 

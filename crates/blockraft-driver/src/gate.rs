@@ -16,8 +16,12 @@ use thiserror::Error;
 /// The driver's loop owns it and calls it from one thread. No call may wait: what isn't there yet isn't admitted, and an
 /// [`Event`](Self::Event) tells later that it has come.
 ///
-/// A *lease* is the gate's promise that what an entry names stays durable here. Each admitted entry, and each admitted
-/// proposal, takes one; [`LogEvent`] says when it ends.
+/// A *lease* is the gate's promise that what an entry names stays durable here. It has two stages, and [`LogEvent`] says
+/// when each ends. Keep them apart, since an entry that comes twice can be in both:
+///
+/// 1. *Admitted*: from [`admit`](Self::admit) until the entry is `Appended` or `Dropped`; for a proposal until it is
+///    `ProposalAccepted` at a place and `Appended` there, or `ProposalRefused`.
+/// 2. *Appended*: from `Appended` until the entry is `Persisted` or `Truncated`.
 pub trait AppendGate: Send + 'static {
     /// What tells the gate that something has changed, sent with
     /// [`DriverHandle::gate`](crate::DriverHandle::gate).
@@ -98,24 +102,25 @@ pub enum LogEvent<'a> {
         /// The entries, contiguous.
         entries: &'a [Entry],
     },
-    /// These entries, held back or admitted, don't enter after all: another leader, a repetition, an overflow. Each
-    /// admitted one among them gives one lease back.
+    /// These entries, held back or admitted, don't enter after all: another leader, a repetition, an overflow. The
+    /// admitted ones among them are admitted no more; one that is in the log already keeps its appended lease.
     Dropped {
         /// The entries, contiguous.
         entries: &'a [Entry],
     },
-    /// These entries are in the log now and on their way to the disk. Their leases go on until they are persisted or
-    /// truncated.
+    /// These entries are in the log now and on their way to the disk.
     Appended {
         /// The entries, contiguous.
         entries: &'a [Entry],
     },
-    /// This entry and all after it left the log: their leases end. Precedes the `Appended` of what replaces them.
+    /// This entry and all after it left the log: the leases of appended entries and of accepted proposals there end,
+    /// those of admitted entries don't. Precedes the `Appended` of what replaces them.
     Truncated {
         /// The first entry that is gone.
         from: LogIndex,
     },
-    /// Every entry up to here is durable in the log: the leases end, from now on the log itself names what must stay.
+    /// Every appended entry up to here is durable in the log: the leases of those end, from now on the log itself names
+    /// what must stay.
     Persisted {
         /// The last durable entry.
         through: LogIndex,
@@ -130,8 +135,7 @@ pub enum LogEvent<'a> {
         /// The last entry that is gone.
         through: LogIndex,
     },
-    /// An admitted proposal has its place in the log; `Appended` follows, and may come before. From now on its lease is
-    /// that of the entry.
+    /// An admitted proposal has its place in the log; `Appended` follows.
     ProposalAccepted {
         /// The proposal.
         ticket: ProposalTicket,

@@ -12,11 +12,11 @@ use blockraft_core::{
 use blockraft_log::{Anchor, Batch, ReadError};
 use blockraft_types::message::AppendEntries;
 use blockraft_types::{
-    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistNumber, PersistReceipt,
-    Position, Role,
+    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistReceipt, Position, Role,
 };
 use bytes::Bytes;
 
+use crate::backlog::Backlog;
 use crate::body_cache::BodyCache;
 use crate::compaction::Compaction;
 use crate::config::ReplicaOptions;
@@ -24,6 +24,7 @@ use crate::effect::{Alarm, ApplyRange, Effect};
 use crate::event::Event;
 use crate::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
 use crate::held::{Arrival, HeldAppend, HeldAppends, body_bytes};
+use crate::persists::Persists;
 use crate::proposal::NotProposed;
 use crate::ranges::{Filled, Plan, Ranges, Unfilled};
 use crate::status::{DriverStatus, RoleStatus};
@@ -50,16 +51,12 @@ pub struct Replica<G: AppendGate> {
     accepted: BTreeMap<LogIndex, Body>,
     /// Replies that wait for their batch, in the order of the batches.
     sealed: VecDeque<Sealed>,
-    persists: VecDeque<PersistUnderWay>,
+    persists: Persists,
     /// The last entry of the present log that was handed out in a batch or was there at the start.
     handed: LogIndex,
     durable: LogIndex,
-    /// Bodies given out to be applied, by the last index of each range.
-    applying: VecDeque<(LogIndex, u64)>,
-    applying_bytes: u64,
-    applied: LogIndex,
+    backlog: Backlog,
     tick: u64,
-    persist_stalls: u64,
     role: RoleStatus,
     /// What the core was told of held appends.
     told_waiting: Option<LogIndex>,
@@ -70,19 +67,6 @@ pub struct Replica<G: AppendGate> {
 struct Body {
     digest: BodyDigest,
     bytes: Bytes,
-}
-
-#[derive(Debug)]
-struct PersistUnderWay {
-    number: PersistNumber,
-    since_tick: u64,
-    stall: Stall,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stall {
-    Untold,
-    Told,
 }
 
 impl<G: AppendGate> Replica<G> {
@@ -113,14 +97,11 @@ impl<G: AppendGate> Replica<G> {
             entering: BTreeMap::new(),
             accepted: BTreeMap::new(),
             sealed: VecDeque::new(),
-            persists: VecDeque::new(),
+            persists: Persists::default(),
             handed: last,
             durable: last,
-            applying: VecDeque::new(),
-            applying_bytes: 0,
-            applied,
+            backlog: Backlog::new(applied, options.apply_bytes_max),
             tick: 0,
-            persist_stalls: 0,
             role,
             told_waiting: None,
             effects: Vec::new(),
@@ -186,7 +167,7 @@ impl<G: AppendGate> Replica<G> {
             waiting_proposals: self.waiting.len(),
             range_reads: self.ranges.reading(),
             persists_inflight: self.persists.len(),
-            persist_stalls: self.persist_stalls,
+            persist_stalls: self.persists.stalls(),
             messages_dropped: 0,
         }
     }
@@ -212,12 +193,7 @@ impl<G: AppendGate> Replica<G> {
     fn tick(&mut self) {
         self.tick += 1;
         let patience = u64::from(self.options.core.options().election_ticks_max);
-        if let Some(oldest) = self.persists.front_mut()
-            && oldest.stall == Stall::Untold
-            && oldest.since_tick + patience <= self.tick
-        {
-            oldest.stall = Stall::Told;
-            self.persist_stalls += 1;
+        if self.persists.stalls_now(self.tick, patience) {
             self.raft.step(Input::StorageStalled);
             self.effects.push(Effect::Alarm(Alarm::PersistStalled));
         }
@@ -401,11 +377,7 @@ impl<G: AppendGate> Replica<G> {
 
     fn persisted(&mut self, receipt: PersistReceipt) {
         self.raft.step(Input::Persisted(receipt));
-        while self.persists.pop_front_if(|batch| batch.number <= receipt.number()).is_some() {}
-        if let Some(oldest) = self.persists.front_mut() {
-            // The disk moves: the next batch has its own time.
-            oldest.since_tick = self.tick;
-        }
+        self.persists.confirm(receipt.number(), self.tick);
         while let Some(sealed) = self.sealed.pop_front_if(|sealed| sealed.number() <= receipt.number()) {
             match sealed.open(&receipt) {
                 Ok((to, message)) => self.effects.push(Effect::Send { to, message, bodies: Vec::new() }),
@@ -421,10 +393,7 @@ impl<G: AppendGate> Replica<G> {
     }
 
     fn take_applied(&mut self, index: LogIndex) {
-        self.applied = self.applied.max(index);
-        while let Some((_, bytes)) = self.applying.pop_front_if(|(last, _)| *last <= index) {
-            self.applying_bytes -= bytes;
-        }
+        self.backlog.take(index);
         self.raft.step(Input::Applied { index });
         self.gate.observe(LogEvent::Applied { through: index });
     }
@@ -445,7 +414,7 @@ impl<G: AppendGate> Replica<G> {
 
     /// How far the log may be compacted: every member holds it, it is applied, and the gate needs it no more.
     fn compactable_through(&self) -> LogIndex {
-        self.raft.compactable_through().min(self.gate.compaction_floor()).min(self.applied)
+        self.raft.compactable_through().min(self.gate.compaction_floor()).min(self.backlog.applied())
     }
 
     fn absorb(&mut self, ready: Ready) {
@@ -522,11 +491,7 @@ impl<G: AppendGate> Replica<G> {
 
     fn persist(&mut self, persist: Persist) {
         let Persist { ticket, hard_state, truncate_from, heads } = persist;
-        self.persists.push_back(PersistUnderWay {
-            number: ticket.number(),
-            since_tick: self.tick,
-            stall: Stall::Untold,
-        });
+        self.persists.issue(ticket.number(), self.tick);
         if let Some(from) = truncate_from {
             self.gate.observe(LogEvent::Truncated { from });
         }
@@ -589,13 +554,10 @@ impl<G: AppendGate> Replica<G> {
     fn apply(&mut self, committed: CommittedRange) {
         let CommittedRange { first, last } = committed;
         let count = last.index.next().since(first) as usize;
-        let room = self.applying_bytes < self.options.apply_bytes_max;
-        let entries = if room { self.cache.run(first, last.index, u64::MAX) } else { None };
+        let entries = if self.backlog.has_room() { self.cache.run(first, last.index, u64::MAX) } else { None };
         let entries = entries.filter(|entries| entries.len() == count);
         if let Some(entries) = &entries {
-            let bytes = body_bytes(entries);
-            self.applying_bytes += bytes;
-            self.applying.push_back((last.index, bytes));
+            self.backlog.give(last.index, entries);
         }
         self.effects.push(Effect::Apply(ApplyRange { first, last, entries }));
     }

@@ -1,6 +1,7 @@
 //! Two harnesses: whole replicas without a shell, in virtual time, and whole drivers over the in-process network.
 
 mod campaign;
+mod clock;
 mod cluster;
 mod held_appends;
 mod ranges;

@@ -55,7 +55,7 @@ async fn many_proposals_at_once_all_resolve_each_with_its_own_output() {
     }
     within(async {
         while let Some(done) = waiting.join_next().await {
-            done.unwrap()
+            done.unwrap();
         }
     })
     .await;
