@@ -17,7 +17,7 @@ pub(crate) struct Candidate {
     /// The term asked for: the present one in a vote, the next one in a pre-vote.
     term: Term,
     campaign: CampaignId,
-    /// The first answer of each member. Its own is there once it is durable.
+    /// The first answer of each voter. Its own is there once it is durable.
     verdicts: BTreeMap<NodeId, VoteVerdict>,
     /// Answers beyond one per member; counted only by a member that is made to err.
     surplus: usize,
@@ -71,7 +71,8 @@ impl Candidate {
         if !(this_campaign || errs) {
             return Transition::Stay;
         }
-        if reply.verdict == VoteVerdict::Granted && reply.term != self.term {
+        let granted_other_term = reply.verdict == VoteVerdict::Granted && reply.term != self.term;
+        if granted_other_term || !member.membership().is_voter(from) {
             return Transition::Stay;
         }
         if self.verdicts.contains_key(&from) && reply.verdict == VoteVerdict::Granted {

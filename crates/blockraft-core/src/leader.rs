@@ -112,13 +112,15 @@ impl Leader {
         Transition::Stay
     }
 
-    /// Whether the commit index has stood still for too long although heartbeats are answered.
+    /// Whether the commit index has stood still for too long although heartbeats are answered. A lone voter has nobody
+    /// to make room for.
     fn commit_stalls(&mut self, member: &Member) -> bool {
         let commit_index = member.commit_index();
         let moved = self.commit_index_seen < commit_index || commit_index == member.log.last_index();
         self.commit_index_seen = commit_index;
-        self.commit_still_ticks = if moved { 0 } else { self.commit_still_ticks + 1 };
-        member.options().commit_stall_ticks <= self.commit_still_ticks
+        self.commit_still_ticks = if moved { 0 } else { self.commit_still_ticks.saturating_add(1) };
+        let replaceable = self.progress.keys().any(|peer| member.membership().is_voter(*peer));
+        replaceable && member.options().commit_stall_ticks <= self.commit_still_ticks
     }
 
     /// Appends a proposal, whole or not at all.

@@ -124,7 +124,8 @@ impl LogView {
         }
         let mut runs: Vec<Position> = Vec::new();
         runs.extend(self.run_at(first).map(|run| Position { term: run.term, index: first }));
-        runs.extend(self.terms.iter().filter(|run| first < run.index && run.index <= last));
+        let later = self.terms.partition_point(|run| run.index <= first);
+        runs.extend(self.terms.iter().skip(later).take_while(|run| run.index <= last));
         runs
     }
 

@@ -126,9 +126,11 @@ impl Raft {
         }
         let committed = self.member.take_committed();
         let state = self.state();
-        let membership = self.member.membership();
-        let membership = (*membership != self.told_membership).then(|| membership.clone());
-        self.told_membership.clone_from(self.member.membership());
+        let changed = *self.member.membership() != self.told_membership;
+        let membership = changed.then(|| self.member.membership().clone());
+        if let Some(membership) = &membership {
+            self.told_membership.clone_from(membership);
+        }
         let outbox = &mut self.member.outbox;
         let sealed = outbox.take_sealed(self.member.durability.issued());
         let outbox = outbox.take();

@@ -407,3 +407,53 @@ fn the_rest_of_an_append_of_which_a_part_was_let_in_is_not_sent_again() {
     leader.acknowledge(PEER, 1, 3);
     assert_eq!((leader.raft.commit_index(), progress(&leader).inflight_messages), (LogIndex(3), 0));
 }
+
+#[test]
+fn a_follower_that_answers_but_stands_still_is_an_alarm() {
+    // openraft #1810, hashicorp #612: heartbeats fine, no data.
+    let mut leader = Solo::new(0, &[]);
+    leader.lead();
+    leader.acknowledge(OTHER, 1, 1);
+    for round in 1..70 {
+        for peer in [PEER, OTHER] {
+            leader.hear(peer, heartbeat_reply(1, round, 1));
+        }
+        leader.tick(5);
+    }
+    assert_eq!(leader.raft.role(), Role::Leader);
+    assert_eq!(leader.alarms, [Alarm::FollowerFrozen { peer: PEER, match_index: LogIndex(0) }]);
+}
+
+#[test]
+fn a_lone_voter_leads_on_however_slow_its_disk_is() {
+    let mut leader = Solo::of(voters([1]), Config::default(), 0, &[]);
+    leader.tick(30);
+    let body = BodyHead::of(b"a command").expect("small");
+    leader.step_unpersisted(Input::Propose { ticket: ProposalTicket(1), bodies: [body].into() });
+    for _ in 0..2000 {
+        leader.step_unpersisted(Input::Tick);
+    }
+    assert_eq!(leader.raft.role(), Role::Leader);
+    leader.persist();
+    assert_eq!(leader.raft.commit_index(), LogIndex(2));
+}
+
+#[test]
+fn a_member_is_a_plain_value() {
+    let mut one = Solo::new(0, &[]);
+    one.lead();
+    let mut raft = one.raft.clone();
+    assert_eq!(raft, one.raft);
+    for raft in [&mut raft, &mut one.raft] {
+        (0..100).for_each(|_| raft.step(Input::Tick));
+    }
+    assert_eq!(raft, one.raft);
+    let hash = |raft: &Raft| {
+        let mut hasher = std::hash::DefaultHasher::new();
+        std::hash::Hash::hash(raft, &mut hasher);
+        std::hash::Hasher::finish(&hasher)
+    };
+    assert_eq!(hash(&raft), hash(&one.raft));
+    raft.step(Input::Tick);
+    assert_ne!(raft, one.raft, "a tick is part of the value");
+}

@@ -336,6 +336,22 @@ fn draw_weather(chance: &mut Chance) -> Weather {
     weather
 }
 
+#[cfg(not(seeded_bugs))]
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let story = |seed| {
+        let mut world = World::new(seed, |config| config);
+        world.cluster.story = Some(Vec::new());
+        (0..400).for_each(|_| world.trouble());
+        world.cluster.story.take()
+    };
+    for seed in 1..20 {
+        let told = story(seed);
+        assert!(told.as_ref().is_some_and(|story| 10 < story.len()));
+        assert_eq!(told, story(seed), "seed {seed}");
+    }
+}
+
 /// How many seeds a run takes; a campaign sets `BLOCKRAFT_SEEDS`.
 #[cfg(not(seeded_bugs))]
 fn seeds() -> std::ops::Range<u64> {
