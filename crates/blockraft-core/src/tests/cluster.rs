@@ -54,7 +54,8 @@ pub(super) struct Node {
     applied_durable: LogIndex,
     boots: u64,
     commit_seen: LogIndex,
-    led: Option<(Term, LogIndex)>,
+    /// While it leads: its term, the end of its log, and its commit index.
+    led: Option<(Term, LogIndex, LogIndex)>,
 }
 
 /// What every run must keep true, kept outside of the members.
@@ -327,7 +328,7 @@ impl Cluster {
         }
         if let Some(Persist { ticket, hard_state, truncate_from, heads }) = ready.persist {
             let leads = self.raft(id).role() == Role::Leader;
-            let led_before = self.node(id).led.is_some_and(|(term, _)| term == self.raft(id).term());
+            let led_before = self.node(id).led.is_some_and(|(term, ..)| term == self.raft(id).term());
             assert!(!(leads && led_before && truncate_from.is_some()), "a leader dropped an entry of its own log");
             for head in &heads {
                 let key = (head.position.term, head.position.index);
@@ -507,7 +508,11 @@ impl Cluster {
             assert_eq!(known, id, "election safety: two leaders of {term:?}");
             let last = node.view.last().position.index;
             match node.led {
-                Some((led, before)) if led == term => assert!(before <= last, "a leader's log became shorter"),
+                Some((led, before, committed)) if led == term => {
+                    assert!(before <= last, "a leader's log became shorter");
+                    let own = committed == commit || raft.term_at(commit) == Some(term);
+                    assert!(own, "commit rule: {id:?} committed up to entry {commit} of an older term");
+                }
                 _ => {
                     // Entries that wait for a batch aren't in view yet, and leaders of later terms don't matter.
                     let in_view = raft.status().last == node.view.last().position;
@@ -519,7 +524,7 @@ impl Cluster {
                     assert!(complete || !in_view, "leader completeness: {id:?} leads without entry {earlier}");
                 }
             }
-            node.led = Some((term, last));
+            node.led = Some((term, last, commit));
         } else {
             node.led = None;
         }
