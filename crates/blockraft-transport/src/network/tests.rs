@@ -49,6 +49,7 @@ impl Fixture for InProcess {
         Started { transport: Arc::new(self.0.endpoint(peer)), address: self.0.address() }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the suite has no clock of its own: its caller lends it one")]
     async fn sleep(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }

@@ -1,0 +1,4 @@
+//! Clients and nodes: requests and answers, a stream each, on a protocol and with certificates of their own.
+
+pub mod connection;
+pub mod listener;

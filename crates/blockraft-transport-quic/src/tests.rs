@@ -1,0 +1,5 @@
+mod authentication;
+mod clients;
+mod conformance;
+mod faults;
+mod harness;
