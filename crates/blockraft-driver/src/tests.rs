@@ -1,8 +1,10 @@
 //! Two harnesses: whole replicas without a shell, in virtual time, and whole drivers over the in-process network.
 
+mod bodies;
 mod campaign;
 mod clock;
 mod cluster;
+mod fates;
 mod held_appends;
 mod ranges;
 mod restoring;

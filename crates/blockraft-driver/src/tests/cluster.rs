@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use blockraft_core::{Config, LogPoint, ProposalTicket};
+use blockraft_core::{Config, LogPoint, Options, ProposalTicket};
 use blockraft_log::{Anchor, Batch, LogReader, LogStore, MemoryDisk, MemoryLog};
 use blockraft_types::{
     ClusterId, Entry, EntryKind, GroupId, Incarnation, LogIndex, Membership, Message, NodeId, Position, Role,
@@ -29,10 +29,12 @@ pub(super) fn birth(membership: &Membership) -> Anchor {
     Anchor { position, chain }
 }
 
-/// A window so small that followers are fed from the log, and a log so short that it is compacted all the time.
+/// A window so small that followers are fed from the log, a log so short that it is compacted all the time, and a disk
+/// queue so short that entries wait in the core.
 pub(super) fn tight() -> ReplicaOptions {
+    let core = Options { persists_inflight_max: 2, ..Options::default() };
     ReplicaOptions {
-        core: Config::default(),
+        core: Config::new(core).unwrap(),
         compaction: CompactionPolicy { entries_max: 8, bytes_max: 1 << 20 },
         recent_bytes_max: 1 << 10,
         recent_entries_max: 1,
