@@ -150,9 +150,13 @@ impl<P: Payload> Exchange<P> {
                 self.gate.persisted(position, &mut self.ledger);
             }
             Input::Truncated { from } => self.log.truncate(from),
-            Input::AppendDropped { from } => {
-                for name in self.gate.dropped(from, &mut self.ledger) {
-                    self.fetches.unwant(name, Purpose::Gate(from));
+            Input::AppendDropped { first, last } => {
+                let waited_for = self.gate.waiting_for();
+                for name in self.gate.dropped((first, last), &mut self.ledger) {
+                    self.fetches.unwant(name, Purpose::Gate(first));
+                }
+                if waited_for != self.gate.waiting_for() {
+                    self.out.push(Effect::GateMoved);
                 }
             }
             Input::Applied { index, created, deleted } => {

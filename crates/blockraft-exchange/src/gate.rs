@@ -118,10 +118,15 @@ impl Gate {
         self.release_admitted(covers, ledger);
     }
 
-    /// Nothing from `from` on waits or will be appended. Gives back what isn't wanted any more.
-    pub(crate) fn dropped<P: Payload>(&mut self, from: LogIndex, ledger: &mut Ledger<P>) -> Vec<Multihash> {
-        self.release_admitted(|admitted| admitted.position.index >= from, ledger);
-        if self.waiting_for.is_none_or(|waiting| waiting < from) {
+    /// Nothing between `first` and `last` waits or will be appended. Gives back what isn't wanted any more.
+    pub(crate) fn dropped<P: Payload>(
+        &mut self,
+        (first, last): (LogIndex, LogIndex),
+        ledger: &mut Ledger<P>,
+    ) -> Vec<Multihash> {
+        let is_dropped = |index: LogIndex| first <= index && index <= last;
+        self.release_admitted(|admitted| is_dropped(admitted.position.index), ledger);
+        if !self.waiting_for.is_some_and(is_dropped) {
             return Vec::new();
         }
         self.waiting_for = None;

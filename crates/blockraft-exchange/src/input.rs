@@ -136,11 +136,13 @@ pub enum Input<P> {
         /// The first index that is gone.
         from: LogIndex,
     },
-    /// Entries that `reserve_append` admitted, from this index on, never reached the log, and what the gate held there was
-    /// dropped.
+    /// These entries never reached the log: the core refused what `reserve_append` had admitted, or what was held is given
+    /// up. Their leases end. If the gate waited for one of them, `GateMoved` follows, in case something else is still held.
     AppendDropped {
         /// The first index.
-        from: LogIndex,
+        first: LogIndex,
+        /// The last index.
+        last: LogIndex,
     },
     /// The entry was applied to the catalog.
     Applied {

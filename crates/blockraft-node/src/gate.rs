@@ -122,8 +122,9 @@ impl AppendGate for NodeGate {
                 self.step(Input::Truncated { from });
             }
             LogEvent::Dropped { entries } => {
-                if let Some(first) = entries.first() {
-                    self.step(Input::AppendDropped { from: first.head.position.index });
+                if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+                    let (first, last) = (first.head.position.index, last.head.position.index);
+                    self.step(Input::AppendDropped { first, last });
                 }
             }
             LogEvent::Compacted { through } => self.step(Input::Compacted { through }),

@@ -75,9 +75,26 @@ fn the_gates_leases_end_when_what_it_held_is_dropped() {
     desk.staged(block(1));
     desk.offer(1, &[block(1), block(2)]);
     desk.store_knows_nothing();
-    desk.step(Input::AppendDropped { from: LogIndex(1) });
+    desk.step(Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) });
     let status = desk.exchange.status();
     assert_eq!((status.leases.gate, status.wanted, status.gate_waiting_for), (0, 0, None));
+}
+
+/// A repetition is dropped while what came with it is on its way into the log.
+#[test]
+fn only_the_dropped_entries_lose_their_leases() {
+    let mut desk = Desk::led_by(B);
+    desk.staged(block(1));
+    desk.staged(block(2));
+    desk.offer(1, &[block(1), block(2), block(3)]);
+    desk.store_knows_nothing();
+    desk.step(Input::AppendDropped { first: LogIndex(1), last: LogIndex(1) });
+    let status = desk.exchange.status();
+    assert_eq!((status.leases.gate, status.gate_waiting_for), (2, Some(LogIndex(3))));
+    assert_eq!(desk.effects(), []);
+    // The gate waited for this one, and the driver may still hold another that names the same place.
+    desk.step(Input::AppendDropped { first: LogIndex(3), last: LogIndex(3) });
+    assert_eq!(desk.effects(), [Effect::GateMoved]);
 }
 
 #[test]

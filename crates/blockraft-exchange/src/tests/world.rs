@@ -267,7 +267,7 @@ impl World {
         if let Some(life) = &mut self.nodes[node].life {
             life.believes_leader = node == leader;
         }
-        self.step(node, Input::AppendDropped { from: LogIndex(1) })?;
+        self.step(node, Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) })?;
         self.step(node, Input::Leader { term: Term(term), leader: Some(leader_id) })
     }
 
@@ -327,7 +327,7 @@ impl World {
     /// A core refused what the gate admitted.
     fn drop_append(&mut self) -> Result<(), String> {
         let Some(node) = self.any_up() else { return Ok(()) };
-        self.step(node, Input::AppendDropped { from: LogIndex(1) })
+        self.step(node, Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) })
     }
 
     fn sync_one(&mut self) -> Result<(), String> {
