@@ -1,0 +1,153 @@
+//! The asynchronous shell: queue, threads, lock, reclaim.
+
+use std::fs;
+use std::sync::Arc;
+use std::thread;
+
+use blockraft_blocks::{Block, BlockStore, DeleteOutcome, HashCode, Lookup, PutOutcome, WriteError};
+use futures::executor::block_on;
+use futures::future::join_all;
+
+use super::{block, small};
+use crate::{MemoryDisk, MemoryTable, OpenError, Options, SegmentStore};
+
+#[test]
+fn a_directory_that_is_open_is_refused_until_it_is_closed_or_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SegmentStore::open(directory.path(), small()).unwrap();
+    let error = SegmentStore::open(directory.path(), small()).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    drop(store);
+    let store = SegmentStore::open(directory.path(), small()).unwrap();
+    block_on(store.close()).unwrap();
+    SegmentStore::open(directory.path(), small()).unwrap();
+}
+
+#[test]
+fn an_index_that_is_gone_or_garbage_is_rebuilt() {
+    let directory = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let store = SegmentStore::open(directory.path(), small()).unwrap();
+        block_on(async {
+            for n in 0..40 {
+                let expected = if round == 0 { PutOutcome::Created } else { PutOutcome::AlreadyPresent };
+                assert_eq!(store.put(block(n)).await.unwrap(), expected);
+            }
+            assert_eq!(store.count().await.unwrap(), 40);
+            store.close().await.unwrap();
+        });
+        let index = directory.path().join("index");
+        if round == 0 {
+            fs::remove_dir_all(&index).unwrap();
+        } else {
+            for entry in fs::read_dir(&index).unwrap() {
+                let path = entry.unwrap().path();
+                if path.file_name().unwrap().to_string_lossy().starts_with("MANIFEST") {
+                    fs::write(&path, b"garbage").unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_that_waits_goes_out_with_one_sync() {
+    let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
+    let options = Options { reserve_bytes: 0, ..Options::default() };
+    let store = SegmentStore::open_on(Arc::new(disk.clone()), Arc::new(table), options).unwrap();
+    let before = disk.counters().syncs;
+    block_on(async {
+        let blocks: Vec<Block> = (0..1_000).map(block).collect();
+        store.put_many(&blocks).await.unwrap();
+    });
+    assert!(disk.counters().syncs - before <= 2, "{} syncs for one call", disk.counters().syncs - before);
+}
+
+#[test]
+fn a_call_larger_than_the_queue_waits_for_room_and_succeeds() {
+    let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
+    let options = Options { reserve_bytes: 0, ..Options::default() };
+    let store = SegmentStore::open_on(Arc::new(disk), Arc::new(table), options).unwrap();
+    let blocks: Vec<Block> = (0..72u8).map(|n| Block::hash(HashCode::Blake3, vec![n; 1 << 20])).collect();
+    let outcomes = block_on(store.put_many(&blocks)).unwrap();
+    assert_eq!(outcomes, vec![PutOutcome::Created; 72]);
+}
+
+#[test]
+fn compaction_gives_space_back_under_concurrent_puts_and_deletes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(SegmentStore::open(directory.path(), small()).unwrap());
+    let clients: Vec<_> = (0..4u64)
+        .map(|client| {
+            let store = store.clone();
+            thread::spawn(move || {
+                block_on(async {
+                    for round in 0..60 {
+                        let keys = (0..6).map(|n| client * 1_000_000 + round * 6 + n);
+                        let blocks: Vec<Block> = keys.map(block).collect();
+                        store.put_many(&blocks).await.unwrap();
+                        // All but one in six go again.
+                        let names: Vec<_> = blocks.iter().skip(1).map(|block| *block.multihash()).collect();
+                        let deleted = store.delete_many(&names).await.unwrap();
+                        assert_eq!(deleted, vec![DeleteOutcome::Deleted; 5]);
+                        let kept = &blocks[0];
+                        assert_eq!(store.get(*kept.multihash()).await.unwrap(), Lookup::Present(kept.clone()));
+                    }
+                });
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    block_on(store.reclaim()).unwrap();
+    let status = store.status();
+    assert_eq!(status.blocks, 240);
+    assert!(status.segments_removed > 20, "{status:?}");
+    assert!(status.dead_bytes < status.live_bytes, "{status:?}");
+    let kept = |store: &SegmentStore| {
+        block_on(async {
+            let keys = (0..4u64).flat_map(|client| (0..60).map(move |round| client * 1_000_000 + round * 6));
+            for key in keys {
+                assert_eq!(store.get(*block(key).multihash()).await.unwrap(), Lookup::Present(block(key)));
+            }
+            assert_eq!(store.count().await.unwrap(), 240);
+        });
+    };
+    kept(&store);
+    drop(store);
+    fs::remove_dir_all(directory.path().join("index")).unwrap();
+    kept(&SegmentStore::open(directory.path(), small()).unwrap());
+}
+
+#[test]
+fn a_full_disk_refuses_puts_takes_deletes_and_recovers() {
+    let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
+    disk.set_capacity_bytes(2 << 20);
+    let options = Options { segment_bytes_max: 256 << 10, reserve_bytes: 600 << 10, ..Options::default() };
+    let store = SegmentStore::open_on(Arc::new(disk.clone()), Arc::new(table), options).unwrap();
+    block_on(async {
+        let bulky = |n: u32| Block::hash(HashCode::Blake3, n.to_le_bytes().repeat(4_000));
+        let mut stored = 0;
+        let full = loop {
+            match store.put(bulky(stored)).await {
+                Ok(_) => stored += 1,
+                Err(full) => break full,
+            }
+        };
+        assert!(matches!(full, WriteError::Full { .. }), "{full}");
+        assert!(stored > 40);
+        // Deletes of every other block, and compaction of what they leave, live from the reserve.
+        for n in (0..stored).step_by(2) {
+            assert_eq!(store.delete(*bulky(n).multihash()).await.unwrap(), DeleteOutcome::Deleted);
+        }
+        store.reclaim().await.unwrap();
+        assert_eq!(store.put(bulky(0)).await.unwrap(), PutOutcome::Created);
+        for n in (1..stored).step_by(2) {
+            assert_eq!(store.get(*bulky(n).multihash()).await.unwrap(), Lookup::Present(bulky(n)));
+        }
+        // Space that comes from elsewhere counts as well.
+        disk.set_capacity_bytes(8 << 20);
+        for put in join_all((0..stored).map(|n| store.put(bulky(n)))).await {
+            put.unwrap();
+        }
+    });
+}
