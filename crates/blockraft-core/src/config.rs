@@ -168,3 +168,6 @@ impl Config {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

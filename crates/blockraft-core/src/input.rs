@@ -60,7 +60,8 @@ pub enum Input {
     /// nobody campaigns until a batch is durable again.
     StorageStalled,
     /// What the gate holds back: the first entry of the current stream whose payload isn't durable here, if any. It is
-    /// told to the leader, which then doesn't send that entry again.
+    /// told to the leader, which then doesn't send that entry again. Forgotten when the leader or the term changes, as
+    /// the gate does with what it holds.
     PayloadWaiting {
         /// The first entry held back; `None` when nothing is.
         index: Option<LogIndex>,

@@ -79,3 +79,6 @@ fn supersedes(to: NodeId, newer: &Message, older_to: NodeId, older: &Message) ->
         (newer, older) => newer.name() == older.name(),
     }
 }
+
+#[cfg(test)]
+mod tests;

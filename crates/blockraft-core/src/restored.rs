@@ -23,7 +23,8 @@ pub struct Restored {
     pub last: LogPoint,
     /// The first position of each term after `anchor`, in order.
     pub terms: Vec<Position>,
-    /// The last entry that the state machine holds. It was committed, so committing starts here or at the anchor.
+    /// The last entry that the state machine holds. It was committed, so committing starts here or at the anchor; a
+    /// state machine that lacks compacted entries must be refused before.
     pub applied: LogIndex,
     /// The configuration in force at max(`applied`, `anchor`).
     pub membership: Membership,

@@ -46,3 +46,6 @@ impl Sealed {
         Err(self)
     }
 }
+
+#[cfg(test)]
+mod tests;
