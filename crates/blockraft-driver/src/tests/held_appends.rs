@@ -1,5 +1,6 @@
 //! What a follower does with appends whose payloads come late.
 
+use blockraft_log::Anchor;
 use blockraft_types::message::{AppendEntries, AppendVerdict, Heartbeat, ReadRound, StreamEpoch};
 use blockraft_types::{BodyDigest, Entry, EntryHead, EntryKind, LogIndex, Message, NodeId, Position, Term};
 use bytes::Bytes;
@@ -11,7 +12,10 @@ const LEADER: NodeId = NodeId(1);
 
 /// Commands of one term, as a leader would have made them.
 fn commands(term: u64, bodies: &[&'static str]) -> Vec<Entry> {
-    let mut previous = birth(&membership(3));
+    commands_after(birth(&membership(3)), term, bodies)
+}
+
+fn commands_after(mut previous: Anchor, term: u64, bodies: &[&'static str]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for body in bodies {
         let body = Bytes::from_static(body.as_bytes());
@@ -167,6 +171,47 @@ fn beyond_the_bound_appends_are_dropped_and_a_gap_behind_them_too() {
     node.step(append(&more, 2..3, 1, 1));
     node.step(append(&more, 3..4, 1, 1));
     assert_eq!((node.replica.status().held_appends, node.replica.status().held_dropped), (2, 2));
+}
+
+#[test]
+fn an_entry_that_waits_for_the_disk_queue_and_comes_twice_keeps_its_lease() {
+    let entries = commands(1, &["a", "b", "c"]);
+    let mut node = Node::new(2, &membership(3), tight());
+    ["a", "b", "c"].into_iter().for_each(|body| node.step(payload(body)));
+    (0..3).for_each(|nth| node.step(append(&entries, nth..nth + 1, 1, 1)));
+    assert_eq!(node.batches.len(), 2, "the third entry waits in the core");
+    node.step(append(&entries, 2..3, 1, 1));
+    assert_eq!(node.replica.gate().leases(), 3);
+    node.settle();
+    assert_eq!((node.log_last().index, node.replica.gate().leases()), (LogIndex(3), 0));
+}
+
+#[test]
+fn an_entry_that_takes_a_place_and_waits_for_the_disk_queue_keeps_its_lease_too() {
+    let old = commands(1, &["a", "b"]);
+    let mut new = old.clone();
+    new.truncate(1);
+    new.extend(commands_after(anchor_of(&old[0]), 2, &["x"]));
+    let mut node = Node::new(2, &membership(3), tight());
+    ["a", "b", "x"].into_iter().for_each(|body| node.step(payload(body)));
+    (0..2).for_each(|nth| node.step(append(&old, nth..nth + 1, 1, 1)));
+    (0..2).for_each(|_| node.step(append(&new, 1..2, 2, 1)));
+    assert_eq!(node.batches.len(), 2, "the new entry waits in the core");
+    node.settle();
+    assert_eq!((node.log_last().term, node.replica.gate().leases()), (Term(2), 0));
+}
+
+#[test]
+fn entries_that_leave_the_log_end_their_leases_even_if_the_log_stays_shorter() {
+    let old = commands(1, &["a", "b", "c"]);
+    let new = commands(2, &["x"]);
+    let mut node = Node::new(2, &membership(3), tight());
+    ["a", "b", "c", "x"].into_iter().for_each(|body| node.step(payload(body)));
+    node.step(append(&old, 0..3, 1, 1));
+    node.step(append(&new, 0..1, 2, 1));
+    assert_eq!(node.replica.gate().leases(), 1);
+    node.settle();
+    assert_eq!((node.log_last().index, node.replica.gate().leases()), (LogIndex(1), 0));
 }
 
 #[test]

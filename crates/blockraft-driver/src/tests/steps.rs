@@ -1,12 +1,13 @@
 //! Duties of a replica, one at a time.
 
 use blockraft_core::ProposalTicket;
-use blockraft_types::LogIndex;
+use blockraft_types::message::{AppendEntries, StreamEpoch};
+use blockraft_types::{BodyDigest, EntryHead, EntryKind, LogIndex, Message, NodeId, Position, Term};
 use bytes::Bytes;
 
 use crate::event::Event;
 use crate::proposal::NotProposed;
-use crate::tests::cluster::{Cluster, Node, membership, tight};
+use crate::tests::cluster::{Cluster, Node, anchor_of, membership, tight};
 
 fn alone() -> Node {
     let mut node = Node::new(1, &membership(1), tight());
@@ -42,6 +43,36 @@ fn proposals_that_wait_are_refused_when_leadership_is_lost() {
     assert!(!node.leads(), "a leader that hears nobody steps down");
     assert_eq!(node.refused, [(ProposalTicket(1), NotProposed::NotLeader)]);
     assert_eq!(node.replica.gate().leases(), 0);
+}
+
+#[test]
+fn a_proposal_that_never_left_the_core_ends_its_lease_when_another_leader_takes_its_place() {
+    let mut cluster = Cluster::new(3, tight());
+    let leader = cluster.elect();
+    cluster.run(10);
+    let bodies: Vec<Bytes> = (1..=3).map(|number| Bytes::from(format!("body {number}"))).collect();
+    bodies.iter().for_each(|body| cluster.announce(body));
+    let node = cluster.node(leader);
+    for (ticket, body) in (1..).zip(&bodies) {
+        node.step(Event::Propose { ticket: ProposalTicket(ticket), body: body.clone() });
+    }
+    assert_eq!((node.batches.len(), node.accepted.len()), (2, 3), "the third proposal waits in the core");
+    // Another leader got the first two and orders something else in the third place.
+    let second = anchor_of(node.batches[1].entries.last().unwrap());
+    let term = Term(second.position.term.0 + 1);
+    let position = Position { term, index: second.position.index.next() };
+    let head = EntryHead::chained(second.chain, position, EntryKind::Blank, 0, BodyDigest::of(&[]));
+    let message = Message::AppendEntries(AppendEntries {
+        term,
+        stream: StreamEpoch(1),
+        prev: second.position,
+        prev_chain: second.chain,
+        heads: vec![head],
+        leader_commit: LogIndex::ZERO,
+    });
+    node.receive(NodeId(1 + leader % 3), message, vec![Bytes::new()]);
+    node.settle();
+    assert_eq!((node.log_last(), node.replica.gate().leases()), (position, 0));
 }
 
 #[test]
