@@ -20,7 +20,7 @@ use thiserror::Error;
 /// when each ends. Keep them apart, since an entry that comes twice can be in both:
 ///
 /// 1. *Admitted*: from [`admit`](Self::admit) until the entry is `Appended` or `Dropped`; for a proposal until it is
-///    `ProposalAccepted` at a place and `Appended` there, or `ProposalRefused`.
+///    `ProposalAccepted`, which comes after its entry was `Appended`, or `ProposalRefused`.
 /// 2. *Appended*: from `Appended` until the entry is `Persisted` or `Truncated`.
 pub trait AppendGate: Send + 'static {
     /// What tells the gate that something has changed, sent with
@@ -113,8 +113,7 @@ pub enum LogEvent<'a> {
         /// The entries, contiguous.
         entries: &'a [Entry],
     },
-    /// This entry and all after it left the log: the leases of appended entries and of accepted proposals there end,
-    /// those of admitted entries don't. Precedes the `Appended` of what replaces them.
+    /// This entry and all after it left the log: the leases of appended entries there end, those of admitted ones don't. Precedes the `Appended` of what replaces them.
     Truncated {
         /// The first entry that is gone.
         from: LogIndex,
@@ -135,14 +134,16 @@ pub enum LogEvent<'a> {
         /// The last entry that is gone.
         through: LogIndex,
     },
-    /// An admitted proposal has its place in the log; `Appended` follows.
+    /// An admitted proposal is in the log, where `Appended` has just told its entry: from now on its lease is that of the
+    /// entry.
     ProposalAccepted {
         /// The proposal.
         ticket: ProposalTicket,
         /// Its place.
         position: Position,
     },
-    /// A proposal, admitted or waiting, didn't enter the log: its lease ends, and it must not be released any more.
+    /// A proposal, admitted or waiting, didn't enter the log, or left it before it was on its way to the disk: its lease
+    /// ends, and it must not be released any more.
     ProposalRefused {
         /// The proposal.
         ticket: ProposalTicket,

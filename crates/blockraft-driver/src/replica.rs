@@ -65,13 +65,14 @@ pub struct Replica<G: AppendGate> {
 
 #[derive(Debug)]
 struct Body {
+    ticket: ProposalTicket,
     digest: BodyDigest,
     bytes: Bytes,
 }
 
 impl<G: AppendGate> Replica<G> {
     /// A member that goes on from what was durable. `seed` is the only chance it gets: draw it from the operating
-    /// system. [`restore`](crate::restore) makes `restored`.
+    /// system. [`restore`](crate::restore()) makes `restored`.
     ///
     /// # Errors
     ///
@@ -305,8 +306,8 @@ impl<G: AppendGate> Replica<G> {
     /// Keeps the bodies of entries that the core appended.
     fn keep(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first().map(|entry| entry.head.position.index) else { return };
-        if !self.accepted.split_off(&first).is_empty() {
-            self.gate.observe(LogEvent::Truncated { from: first });
+        for Body { ticket, .. } in self.accepted.split_off(&first).into_values() {
+            self.gate.observe(LogEvent::ProposalRefused { ticket });
         }
         for entry in entries {
             let dropped = self.cache.push(entry.clone());
@@ -337,7 +338,7 @@ impl<G: AppendGate> Replica<G> {
             let (bytes, bytes_max) = (body.len() as u64, u64::from(u32::MAX));
             return self.refuse(ticket, NotProposed::TooLarge { bytes, bytes_max });
         };
-        self.entering.insert(ticket, Body { digest: head.digest, bytes: body });
+        self.entering.insert(ticket, Body { ticket, digest: head.digest, bytes: body });
         self.raft.step(Input::Propose { ticket, bodies: vec![head] });
     }
 
@@ -443,7 +444,6 @@ impl<G: AppendGate> Replica<G> {
         for proposal in accepted {
             let Some(body) = self.entering.remove(&proposal.ticket) else { continue };
             self.accepted.insert(proposal.first.index, body);
-            self.gate.observe(LogEvent::ProposalAccepted { ticket: proposal.ticket, position: proposal.first });
             self.effects.push(Effect::Accepted { ticket: proposal.ticket, position: proposal.first });
         }
         for proposal in refused {
@@ -495,23 +495,30 @@ impl<G: AppendGate> Replica<G> {
         if let Some(from) = truncate_from {
             self.gate.observe(LogEvent::Truncated { from });
         }
-        let entries: Vec<Entry> = heads.into_iter().map(|head| self.entry(head)).collect();
+        let mut proposed = Vec::new();
+        let entries: Vec<Entry> = heads.into_iter().map(|head| self.entry(head, &mut proposed)).collect();
         if let Some(last) = entries.last() {
             self.handed = last.head.position.index;
             self.compaction.appended(self.handed, body_bytes(&entries));
             self.gate.observe(LogEvent::Appended { entries: &entries });
         }
+        for (ticket, position) in proposed {
+            self.gate.observe(LogEvent::ProposalAccepted { ticket, position });
+        }
         self.effects.push(Effect::Persist(Batch { ticket, hard_state, truncate_from, entries }));
     }
 
     /// The entry of a head that the core hands out. Bodies are here from the moment that the core hears of them.
-    fn entry(&mut self, head: EntryHead) -> Entry {
+    fn entry(&mut self, head: EntryHead, proposed: &mut Vec<(ProposalTicket, Position)>) -> Entry {
         let position = head.position;
         if let Some(entry) = self.cache.get(position.index).filter(|entry| entry.head == head) {
             return entry.clone();
         }
         let body = match (&head.kind, self.accepted.remove(&position.index)) {
-            (EntryKind::Command, Some(body)) if body.digest == head.body_digest => body.bytes,
+            (EntryKind::Command, Some(body)) if body.digest == head.body_digest => {
+                proposed.push((body.ticket, position));
+                body.bytes
+            }
             (EntryKind::Command, _) => unreachable!("the core names only bodies that it was told of: {position}"),
             (EntryKind::Blank | EntryKind::Membership(_), _) => Bytes::new(),
         };

@@ -49,7 +49,8 @@ pub(super) struct PayloadGate {
     pub(super) payloads: BTreeSet<Bytes>,
     waiting: BTreeMap<ProposalTicket, Bytes>,
     entering: BTreeSet<ProposalTicket>,
-    accepted: BTreeSet<Position>,
+    /// Entries that were appended without having been admitted: proposals, as the next events must say.
+    unexplained: BTreeSet<Position>,
     admitted: BTreeSet<Position>,
     appended: BTreeMap<LogIndex, Position>,
     floor: Option<LogIndex>,
@@ -62,7 +63,7 @@ impl PayloadGate {
 
     /// Every lease that is held now.
     pub(super) fn leases(&self) -> usize {
-        self.entering.len() + self.accepted.len() + self.admitted.len() + self.appended.len() + self.waiting.len()
+        self.entering.len() + self.admitted.len() + self.appended.len() + self.waiting.len()
     }
 
     fn has(&self, entry: &Entry) -> bool {
@@ -104,6 +105,8 @@ impl AppendGate for PayloadGate {
     }
 
     fn observe(&mut self, event: LogEvent<'_>) {
+        let explains = matches!(event, LogEvent::ProposalAccepted { .. });
+        assert!(explains || self.unexplained.is_empty(), "{:?} were never admitted", self.unexplained);
         match event {
             LogEvent::Dropped { entries } => {
                 for entry in entries {
@@ -114,19 +117,19 @@ impl AppendGate for PayloadGate {
                 for entry in entries {
                     let position = entry.head.position;
                     assert!(self.has(entry), "{position} entered the log before its payload was here");
-                    let leased = self.admitted.remove(&position) | self.accepted.remove(&position);
-                    assert!(leased || entry.head.kind != EntryKind::Command, "{position} was never admitted");
+                    if !self.admitted.remove(&position) && entry.head.kind == EntryKind::Command {
+                        self.unexplained.insert(position);
+                    }
                     self.appended.insert(position.index, position);
                 }
             }
             LogEvent::Truncated { from } => {
                 self.appended.retain(|index, _| *index < from);
-                self.accepted.retain(|position| position.index < from);
             }
             LogEvent::Persisted { through } => self.appended.retain(|index, _| through < *index),
             LogEvent::ProposalAccepted { ticket, position } => {
                 assert!(self.entering.remove(&ticket), "{ticket:?} was admitted");
-                self.accepted.insert(position);
+                assert!(self.unexplained.remove(&position), "{position} was appended just before");
             }
             LogEvent::ProposalRefused { ticket } => {
                 let known = self.entering.remove(&ticket) | self.waiting.remove(&ticket).is_some();
