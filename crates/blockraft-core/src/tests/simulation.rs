@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
-use blockraft_types::{LogIndex, Membership, Message, NodeId, Role};
+use blockraft_types::{LogIndex, Membership, Message, NodeId};
 
 use super::chance::Chance;
 use super::cluster::{Cluster, Envelope, incarnation, voters};
@@ -221,14 +221,24 @@ impl World {
         self.post();
     }
 
-    /// Everything works again: a leader emerges, a proposal reaches everyone, and a read is confirmed.
+    /// Everything works again for a drawn quorum, and the others are down: a leader emerges, a proposal reaches
+    /// everyone who is up, and a read is confirmed.
     fn heal(&mut self) {
         self.weather = Weather { persist: 1000, ..CALM };
         self.cut.clear();
         self.paused_until.clear();
+        let mut down = BTreeSet::new();
         for id in self.cluster.ids() {
-            if !self.cluster.is_up(id) {
-                self.cluster.restart(id);
+            down.insert(id);
+            if !self.chance.permille(300) || !is_quorum(&self.cluster.membership, &down) {
+                down.remove(&id);
+            }
+        }
+        for id in self.cluster.ids() {
+            match (self.cluster.is_up(id), down.contains(&id)) {
+                (true, true) => self.cluster.crash(id, 0),
+                (false, false) => self.cluster.restart(id),
+                (true, false) | (false, true) => {}
             }
         }
         let patience = 4000;
@@ -240,10 +250,10 @@ impl World {
             let (ticket, read) =
                 *asked.get_or_insert_with(|| (self.cluster.propose(leader, &[100]), self.cluster.read(leader)));
             self.post();
-            let everywhere =
-                self.cluster.accepted.get(&ticket).is_some_and(|&index| {
-                    self.cluster.ids().into_iter().all(|id| index <= self.cluster.node(id).applied)
-                });
+            let everywhere = self.cluster.accepted.get(&ticket).is_some_and(|&index| {
+                let mut up = self.cluster.ids().into_iter().filter(|id| self.cluster.is_up(*id));
+                up.all(|id| index <= self.cluster.node(id).applied)
+            });
             if everywhere && self.cluster.confirmed_reads.contains(&read) {
                 return;
             }
@@ -251,11 +261,18 @@ impl World {
                 asked = None;
             }
         }
-        let roles: Vec<(NodeId, Role)> =
-            self.cluster.ids().into_iter().map(|id| (id, self.cluster.raft(id).role())).collect();
-        let states: Vec<_> = self.cluster.ids().into_iter().map(|id| self.cluster.raft(id).status()).collect();
-        panic!("a healed cluster got on within {patience} ticks: {roles:?} {states:#?}");
+        let up = self.cluster.ids().into_iter().filter(|id| self.cluster.is_up(*id));
+        let states: Vec<_> = up.map(|id| self.cluster.raft(id).status()).collect();
+        panic!("a healed cluster got on within {patience} ticks: {states:#?}");
     }
+}
+
+/// Whether a majority of each half is left without those who are `down`.
+fn is_quorum(membership: &Membership, down: &BTreeSet<NodeId>) -> bool {
+    [&membership.voters, &membership.outgoing].into_iter().all(|half| {
+        let up = half.keys().filter(|node| !down.contains(node)).count();
+        half.is_empty() || half.len() < 2 * up
+    })
 }
 
 const CALM: Weather = Weather {
