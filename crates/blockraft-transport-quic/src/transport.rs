@@ -150,20 +150,8 @@ impl Transport for QuicTransport {
     }
 
     async fn bulk(&self, to: NodeId, transfer: Bulk) -> Result<(), BulkError> {
-        transfer.check_size()?;
-        let mut flight = self.shared.connections.start_bulk(to, transfer.bytes())?;
-        let route = flight.route().clone();
-        flight.credit().await;
-        let given = tokio::select! {
-            given = bulk_lane::give(&route.bulk, to, transfer) => given,
-            () = flight.ended() => Err(BulkError::Lost { peer: to }),
-        };
-        match given {
-            Ok(()) => flight.arrived(),
-            Err(BulkError::Refused { .. }) => flight.refused(),
-            Err(_) => {}
-        }
-        given
+        let give = |route: Route, transfer| async move { bulk_lane::give(&route.bulk, to, transfer).await };
+        self.shared.connections.carry_bulk(to, transfer, give).await
     }
 
     async fn receive(&self) -> Option<Incoming> {

@@ -4,17 +4,19 @@
 //! authenticates, then [`open`](Connections::open)s a [`Connection`], carries frames between it and the wire until one
 //! of the two ends, and drops it.
 
+use core::future::poll_fn;
 use core::pin::pin;
+use core::task::Poll;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blockraft_types::NodeId;
 use bytes::Bytes;
 use thiserror::Error;
-use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
 use crate::address::PeerAddress;
-use crate::bulk::BulkError;
+use crate::bulk::{Bulk, BulkError};
 use crate::inbox::{FRAME_OVERHEAD_BYTES, Inbox, Session, SessionEnded};
 use crate::peer::Peer;
 use crate::send::SendError;
@@ -54,19 +56,6 @@ pub struct Connection<R> {
     session: Session,
     outgoing: AsyncMutex<mpsc::UnboundedReceiver<Outgoing>>,
     ended: Ended,
-}
-
-/// One transfer on its way to a peer. Dropping it gives its credit back.
-#[derive(Debug)]
-pub struct Flight<R> {
-    shared: Arc<Shared<R>>,
-    target: NodeId,
-    bytes: u64,
-    route: R,
-    ended: Ended,
-    credit: Arc<Semaphore>,
-    charge: u32,
-    paid: Option<OwnedSemaphorePermit>,
 }
 
 /// Why a connection isn't wanted.
@@ -171,12 +160,42 @@ impl<R: Clone> Connections<R> {
         self.shared.inbox.receive().await
     }
 
-    /// Takes a transfer of `bytes` onto the books.
+    /// Does [`Transport::bulk`](crate::Transport::bulk) around `give`, which gets the connection's route: checks sizes,
+    /// waits for credit, keeps the books, and fails when the connection ends. `give` resolves when the peer has received
+    /// the transfer whole; it is dropped when the call is.
     ///
     /// # Errors
     ///
-    /// [`BulkError::NotConnected`] and [`BulkError::Closed`].
-    pub fn start_bulk(&self, to: NodeId, bytes: usize) -> Result<Flight<R>, BulkError> {
+    /// Those of [`BulkError`] that `give` answers, and the others.
+    pub async fn carry_bulk<F: Future<Output = Result<(), BulkError>>>(
+        &self,
+        to: NodeId,
+        transfer: Bulk,
+        give: impl FnOnce(R, Bulk) -> F,
+    ) -> Result<(), BulkError> {
+        transfer.check_size()?;
+        let flight = self.take_off(to, transfer.bytes())?;
+        let giving = async {
+            let _credit = flight.credit().await;
+            give(flight.route.clone(), transfer).await
+        };
+        let (mut giving, mut ended) = (pin!(giving), pin!(flight.ended.wait()));
+        let given = poll_fn(|context| {
+            if ended.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(BulkError::Lost { peer: to }));
+            }
+            giving.as_mut().poll(context)
+        })
+        .await;
+        flight.count(|status| match given {
+            Ok(()) => status.bulks_sent += 1,
+            Err(BulkError::Refused { .. }) => status.bulks_refused += 1,
+            Err(_) => {}
+        });
+        given
+    }
+
+    fn take_off(&self, to: NodeId, bytes: usize) -> Result<Flight<R>, BulkError> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(BulkError::Closed);
@@ -193,7 +212,6 @@ impl<R: Clone> Connections<R> {
             ended: live.ended.clone(),
             credit: Arc::clone(&live.credit),
             charge,
-            paid: None,
         })
     }
 
@@ -227,10 +245,19 @@ impl<R: Clone> Connections<R> {
 
     /// Waits until no connection to `node` lives: the moment to dial it. Cancel-safe.
     pub async fn disconnected(&self, node: NodeId) {
+        self.until(|state| state.peers.get(&node).is_none_or(|entry| entry.live.is_none())).await;
+    }
+
+    /// Waits until [`close`](Self::close) was called. Cancel-safe.
+    pub async fn closed(&self) {
+        self.until(|state| state.closed).await;
+    }
+
+    async fn until(&self, condition: impl Fn(&State<R>) -> bool) {
         loop {
             let mut changed = pin!(self.shared.changed.notified());
             changed.as_mut().enable();
-            if self.connected(node).is_none() {
+            if condition(&self.shared.lock()) {
                 return;
             }
             changed.await;
@@ -302,32 +329,22 @@ impl<R> Drop for Connection<R> {
     }
 }
 
+/// One transfer on its way to a peer. Dropping it takes its bytes off the books.
+#[derive(Debug)]
+struct Flight<R> {
+    shared: Arc<Shared<R>>,
+    target: NodeId,
+    bytes: u64,
+    route: R,
+    ended: Ended,
+    credit: Arc<Semaphore>,
+    charge: u32,
+}
+
 impl<R> Flight<R> {
-    /// What the adapter gave to [`Connections::open`].
-    #[must_use]
-    pub const fn route(&self) -> &R {
-        &self.route
-    }
-
-    /// Waits until the peer's transfers in flight leave room for this one. Cancel-safe.
-    pub async fn credit(&mut self) {
-        let credit = Arc::clone(&self.credit).acquire_many_owned(self.charge).await;
-        self.paid = Some(credit.expect("nobody closes a connection's credit"));
-    }
-
-    /// Waits until the connection was replaced, forgotten, lost or closed: the transfer is lost. Cancel-safe.
-    pub async fn ended(&self) {
-        self.ended.wait().await;
-    }
-
-    /// Ends the transfer: the peer has received it.
-    pub fn arrived(self) {
-        self.count(|status| status.bulks_sent += 1);
-    }
-
-    /// Ends the transfer: the peer has no room for it.
-    pub fn refused(self) {
-        self.count(|status| status.bulks_refused += 1);
+    /// Waits until the peer's transfers in flight leave room for this one.
+    async fn credit(&self) -> SemaphorePermit<'_> {
+        self.credit.acquire_many(self.charge).await.expect("nobody closes a connection's credit")
     }
 
     fn count(&self, count: impl FnOnce(&mut PeerStatus)) {

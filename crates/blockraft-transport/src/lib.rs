@@ -48,6 +48,10 @@
 //! [`BULK_HEADER_BYTES_MAX`](limits::BULK_HEADER_BYTES_MAX), a bulk body
 //! [`BULK_BODY_BYTES_MAX`](limits::BULK_BODY_BYTES_MAX).
 
+// The example is compiled into the tests too, where this crate has to be known by its name.
+#[cfg(test)]
+extern crate self as blockraft_transport;
+
 pub mod address;
 pub mod bulk;
 pub mod bulk_inbox;
@@ -59,6 +63,7 @@ pub mod network;
 pub mod peer;
 pub mod send;
 pub mod status;
+pub mod stream;
 pub mod suite;
 pub mod transport;
 

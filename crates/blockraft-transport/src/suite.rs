@@ -72,3 +72,6 @@ macro_rules! transport_suite {
         )*
     };
 }
+
+#[cfg(test)]
+mod tests;
