@@ -1,21 +1,53 @@
 //! Running a node until it is told to stop.
 
-use std::net::SocketAddr;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
 
-use blockraft_types::{ClusterId, NodeId};
+use anyhow::{Context, bail};
+use blockraft_blocks_segment::{Options as SegmentOptions, SegmentStore};
+use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
+use blockraft_log_rocksdb::RocksLog;
+use blockraft_node::{Identity, Node, NodeConfig, Parts, StopReason};
+use blockraft_service::{About, Service};
+use blockraft_transport::{PeerAddress, Transport};
+use blockraft_transport_quic::{QuicConfig, QuicLimits, QuicTransport};
+use blockraft_types::{BootNonce, ClusterId, NodeId};
+use rand::random;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::data_dir::DataDir;
+use crate::init::{self, InitOptions, lone_data_dir};
+use crate::members::KnownMembers;
+use crate::settings::Settings;
 
 /// What `serve` is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeOptions {
     /// The node's data directory.
     pub data_dir: PathBuf,
+    /// What to do when there is no such directory.
+    pub missing: WhenMissing,
     /// Its configuration file; without one, the data directory's own if it has one.
     pub config: Option<PathBuf>,
     /// Where it listens, instead of what the configuration says.
     pub listen: Option<SocketAddr>,
     /// The longest block that it takes from clients, instead of what the configuration says, in bytes.
     pub block_bytes_max: Option<u64>,
+}
+
+/// What to do when there is no data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenMissing {
+    /// Refuse to start: a member that lost its directory must not come back under its old id.
+    Refuse,
+    /// Form a cluster of one node in it. Only for a user who named no directory: a lone node has nobody to betray.
+    FormLoneNode,
 }
 
 /// A node that has started.
@@ -27,16 +59,156 @@ pub struct Serving {
     pub node: NodeId,
     /// Where it listens; the port is the real one if 0 was asked for.
     pub address: SocketAddr,
-    /// The folder that clients are pointed at, if this node made one (a lone node does).
+    /// The folder that clients are pointed at, if this node has one beside its data directory.
     pub client_dir: Option<PathBuf>,
 }
 
-/// Runs a node until SIGINT or SIGTERM, which hand leadership over first; calls `ready` once it listens.
+/// Runs a node until SIGINT or SIGTERM, which hand leadership over first; calls `ready` once it listens. A second signal
+/// ends it at once.
 ///
 /// # Errors
 ///
 /// The node can't start, or had to stop on its own.
 pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> Result<(), anyhow::Error> {
-    let _never_started = ready;
-    anyhow::bail!("{} can't be served by this build", options.data_dir.display())
+    let started = Instant::now();
+    let path = find_or_form(&options)?;
+    let directory = DataDir::open(&path)?;
+    let settings = match &options.config {
+        Some(file) => Settings::read(file)?,
+        None => Settings::read_if_present(&directory.settings())?,
+    };
+    let settings = Settings {
+        listen: options.listen.or(settings.listen),
+        block_bytes_max: options.block_bytes_max.or(settings.block_bytes_max),
+        ..settings
+    };
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+
+    let (node, service, address) = assemble(&directory, &settings, started).await?;
+    let identity = &directory.identity;
+    let client_dir = path.parent().map(|parent| parent.join("client")).filter(|dir| dir.is_dir());
+    info!(node = identity.node.0, cluster = %identity.cluster, %address, "serving");
+    ready(&Serving { cluster: identity.cluster, node: identity.node, address, client_dir });
+
+    let serving = tokio::spawn(service);
+    let told_to_stop = tokio::select! {
+        _ = interrupt.recv() => true,
+        _ = terminate.recv() => true,
+        reason = node.stopped() => {
+            report(&reason)?;
+            false
+        }
+    };
+    if told_to_stop {
+        info!(node = identity.node.0, "stopping");
+        tokio::select! {
+            stopped = timeout(STOP_TIMEOUT, node.shutdown()) => match stopped {
+                Ok(reason) => report(&reason)?,
+                Err(_) => warn!("the node did not stop within {STOP_TIMEOUT:?}; ending it"),
+            },
+            _ = interrupt.recv() => warn!("a second signal; ending at once"),
+            _ = terminate.recv() => warn!("a second signal; ending at once"),
+        }
+    }
+    serving.abort();
+    Ok(())
 }
+
+/// Puts a node together from the directory's parts.
+async fn assemble(
+    directory: &DataDir,
+    settings: &Settings,
+    started: Instant,
+) -> Result<(Node, impl Future<Output = ()> + Send + use<>, SocketAddr), anyhow::Error> {
+    let file = &directory.identity;
+    let boot = BootNonce(random());
+    let identity = Identity { cluster: file.cluster, node: file.node, incarnation: file.incarnation, boot };
+    let mut config = NodeConfig::new(identity, file.genesis());
+    settings.apply(&mut config)?;
+
+    let log = RocksLog::open(directory.log()).context("opening the log")?;
+    let table = RocksTable::open(&directory.catalog(), &RocksTableOptions::default()).context("opening the catalog")?;
+    let defaults = SegmentOptions::default();
+    let reserve_bytes = settings.disk_reserve_bytes.unwrap_or(defaults.reserve_bytes);
+    let blocks = SegmentStore::open(directory.blocks(), SegmentOptions { reserve_bytes, ..defaults })
+        .context("opening the block store")?;
+
+    let expected = file.itself().context("the node is among its members")?.address;
+    let listen = settings.listen.unwrap_or(expected);
+    let (transport, clients) = QuicTransport::bind(QuicConfig {
+        listen,
+        credentials: directory.credentials.clone(),
+        cluster: file.cluster,
+        node: file.node,
+        incarnation: file.incarnation,
+        boot,
+        reset_key: directory.reset_key.clone(),
+        wire_versions: WIRE_VERSION..=WIRE_VERSION,
+        policy: Arc::new(KnownMembers::new(file.genesis())),
+        limits: QuicLimits::default(),
+    })?;
+    let address = transport.local_address();
+    for member in file.members.iter().filter(|member| member.node != file.node) {
+        let address: PeerAddress = member.address.to_string().parse().context("a member's address")?;
+        transport.set_peer(member.node, Some(address));
+    }
+
+    let parts =
+        Parts { log: Box::new(log), transport: Arc::new(transport), blocks: Arc::new(blocks), table: Arc::new(table) };
+    let node = blockraft_node::start(config, parts).await.context("starting the node")?;
+    let addresses: BTreeMap<NodeId, SocketAddr> =
+        file.members.iter().map(|member| (member.node, member.address)).collect();
+    let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), started, addresses };
+    let service = Service::new(node.clone(), about).run(clients);
+    Ok((node, service, address))
+}
+
+fn find_or_form(options: &ServeOptions) -> Result<PathBuf, anyhow::Error> {
+    let ServeOptions { data_dir, missing, listen, .. } = options;
+    if DataDir::exists(data_dir) {
+        return Ok(data_dir.clone());
+    }
+    let lone = lone_data_dir(data_dir);
+    if *missing == WhenMissing::Refuse {
+        // Opening it says what is missing, in the right words.
+        return Ok(data_dir.clone());
+    }
+    if DataDir::exists(&lone) {
+        let members = data_dir.join("node-2");
+        if members.exists() {
+            bail!("{} holds several members; name one with --data", data_dir.display());
+        }
+        return Ok(lone);
+    }
+    let address = free_port(listen.unwrap_or(LONE_ADDRESS))?;
+    init::run(InitOptions { dir: data_dir.clone(), addresses: vec![address] })
+        .with_context(|| format!("forming a cluster of one node in {}", data_dir.display()))?;
+    info!(dir = %data_dir.display(), "formed_lone_node");
+    Ok(lone)
+}
+
+/// The address itself, with a free port in place of port 0.
+fn free_port(address: SocketAddr) -> Result<SocketAddr, anyhow::Error> {
+    if address.port() != 0 {
+        return Ok(address);
+    }
+    let socket = UdpSocket::bind(address).with_context(|| format!("finding a free port on {}", address.ip()))?;
+    Ok(socket.local_addr()?)
+}
+
+fn report(reason: &StopReason) -> Result<(), anyhow::Error> {
+    match reason {
+        StopReason::Shutdown => Ok(()),
+        reason => Err(anyhow::Error::new(reason.clone()).context("the node stopped on its own")),
+    }
+}
+
+/// Where a lone node listens when nothing else is said.
+const LONE_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4001);
+
+/// The version of the messages above the transport.
+const WIRE_VERSION: u16 = 1;
+
+/// How long a stop may take before the process ends anyway; nothing that was acknowledged depends on it.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -27,6 +27,7 @@ pub(crate) struct ServeArguments {
 pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     let options = ServeOptions {
         data_dir: arguments.data_dir,
+        missing: serve::WhenMissing::FormLoneNode,
         config: arguments.config,
         listen: arguments.listen,
         block_bytes_max: arguments.block_bytes_max,

@@ -1,0 +1,220 @@
+//! What each operation of a client asks of the node, and how the node's answers read on the wire.
+
+use blockraft_blocks::{Block, Multihash};
+use blockraft_node::{
+    Answer as NodeAnswer, Consistency as NodeConsistency, Obstacle, Outcome, ReadError, WriteError, Written,
+};
+use blockraft_types::Position;
+use blockraft_wire::client::{
+    Answer, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, LeaderHint, ListedBlock, Operation, Presence,
+    PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
+};
+
+use crate::service::Service;
+use crate::status;
+
+/// Does what a request asks.
+pub(crate) async fn perform(service: &Service, request: Request) -> Response {
+    let Request { position, operation } = request;
+    let done = match operation {
+        Operation::Put { blocks } => put(service, blocks).await,
+        Operation::Get { multihashes, consistency } => get(service, multihashes, at(consistency, position)).await,
+        Operation::Stat { multihashes, consistency } => stat(service, &multihashes, at(consistency, position)).await,
+        Operation::Delete { multihashes } => delete(service, multihashes).await,
+        Operation::List { cursor, limit, consistency } => {
+            let seen = cursor.map_or(position, |cursor| later(cursor.position, position));
+            list(service, cursor.map(|cursor| cursor.after), limit, at(consistency, seen)).await
+        }
+        Operation::Status => {
+            let status = status::of(service);
+            let position = service.node.status().last_applied();
+            Ok((position, Answer::Status(status)))
+        }
+    };
+    match done {
+        Ok((position, answer)) => Response::Answered { position, answer },
+        Err(refusal) => Response::Refused(refusal),
+    }
+}
+
+type Done = Result<(Position, Answer), Refusal>;
+
+async fn put(service: &Service, blocks: Vec<UnverifiedBlock>) -> Done {
+    let blocks = verified(blocks).await?;
+    let results = service.node.put_many(blocks).await;
+    let (position, outcomes) = written(service, results)?;
+    let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::AlreadyPresent => PutOutcome::AlreadyPresent,
+        Outcome::Created | Outcome::Deleted | Outcome::Absent | Outcome::Nothing => PutOutcome::Created,
+    });
+    Ok((position, Answer::Put { outcomes: outcomes.collect() }))
+}
+
+async fn delete(service: &Service, multihashes: Vec<Multihash>) -> Done {
+    let (position, outcomes) = written(service, service.node.delete_many(multihashes).await)?;
+    let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+        Outcome::Deleted => DeleteOutcome::Deleted,
+        Outcome::Absent | Outcome::Created | Outcome::AlreadyPresent | Outcome::Nothing => DeleteOutcome::Absent,
+    });
+    Ok((position, Answer::Delete { outcomes: outcomes.collect() }))
+}
+
+async fn get(service: &Service, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
+    let mut seen = Position::ZERO;
+    let mut room = ANSWER_BYTES_MAX;
+    let mut blocks = Vec::with_capacity(multihashes.len());
+    // One after the other: an answer is at most 64 MiB, and blocks that don't fit needn't be read.
+    for multihash in multihashes {
+        if room == 0 {
+            blocks.push(Found::LeftOut);
+            continue;
+        }
+        let found = match service.node.get(multihash, consistency).await {
+            Ok(NodeAnswer { value: Some(block), position }) => {
+                seen = later(seen, position);
+                match room.checked_sub(block.bytes().len()) {
+                    Some(rest) => {
+                        room = rest;
+                        Found::Present(block.into_bytes())
+                    }
+                    None => {
+                        room = 0;
+                        Found::LeftOut
+                    }
+                }
+            }
+            Ok(NodeAnswer { value: None, position }) => {
+                seen = later(seen, position);
+                Found::Absent
+            }
+            Err(ReadError::NoCopy { .. }) => Found::Unreadable,
+            Err(error) => return Err(unread(service, &error)),
+        };
+        blocks.push(found);
+    }
+    Ok((seen, Answer::Get { blocks }))
+}
+
+async fn stat(service: &Service, multihashes: &[Multihash], consistency: NodeConsistency) -> Done {
+    // One block may be answered from here without a read index; many are one moment's answer.
+    let rows = match multihashes {
+        [multihash] => service
+            .node
+            .stat(*multihash, consistency)
+            .await
+            .map(|answer| NodeAnswer { value: vec![answer.value], position: answer.position }),
+        multihashes => service.node.stat_many(multihashes, consistency).await,
+    };
+    let rows = rows.map_err(|error| unread(service, &error))?;
+    let presence = |row: Option<blockraft_node::Row>| match row {
+        Some(row) => Presence::Present { length: row.length },
+        None => Presence::Absent,
+    };
+    let presences = rows.value.into_iter().map(presence).collect();
+    Ok((rows.position, Answer::Stat { presences }))
+}
+
+async fn list(service: &Service, after: Option<Multihash>, limit: u32, consistency: NodeConsistency) -> Done {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let page = service.node.list(after, limit, consistency).await.map_err(|error| unread(service, &error))?;
+    let position = page.position;
+    let listed = |(multihash, row): (Multihash, blockraft_node::Row)| ListedBlock { multihash, length: row.length };
+    let blocks = page.value.entries.into_iter().map(listed).collect();
+    let next = page.value.next.map(|after| Cursor { after, position });
+    Ok((position, Answer::List { blocks, next }))
+}
+
+/// Hashes what came, apart from the tasks that must stay quick.
+async fn verified(blocks: Vec<UnverifiedBlock>) -> Result<Vec<Block>, Refusal> {
+    let bytes: usize = blocks.iter().map(|block| block.bytes.len()).sum();
+    if bytes < VERIFY_APART_BYTES_MIN {
+        return verify(blocks);
+    }
+    let verifying = tokio::task::spawn_blocking(move || verify(blocks));
+    // The runtime is shutting down: nothing was done.
+    let stopping = Refusal::RetryElsewhere { reason: RetryElsewhereReason::Stopping, leader: None };
+    verifying.await.unwrap_or(Err(stopping))
+}
+
+fn verify(blocks: Vec<UnverifiedBlock>) -> Result<Vec<Block>, Refusal> {
+    let verify = |(number, block): (usize, UnverifiedBlock)| {
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        block.verify().map_err(|_| Refusal::GiveUp { reason: GiveUpReason::HashMismatch { number } })
+    };
+    blocks.into_iter().enumerate().map(verify).collect()
+}
+
+/// All outcomes, or one refusal for the whole request.
+fn written(service: &Service, results: Vec<Result<Written, WriteError>>) -> Result<(Position, Vec<Outcome>), Refusal> {
+    let any_done = results.iter().any(Result::is_ok);
+    let any_unknown = results.iter().any(|result| matches!(result, Err(WriteError::Unknown { .. })));
+    let mut seen = Position::ZERO;
+    let mut outcomes = Vec::with_capacity(results.len());
+    for (number, result) in results.into_iter().enumerate() {
+        match result {
+            Ok(written) => {
+                seen = later(seen, written.position);
+                outcomes.push(written.outcome);
+            }
+            Err(_) if any_unknown => return Err(Refusal::OutcomeUnknown),
+            // Refused for what it is: no part of it will ever pass, whatever became of its neighbours.
+            Err(WriteError::Refused(too_large)) => {
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                let (bytes, bytes_max) = (too_large.bytes, too_large.bytes_max.into());
+                return Err(Refusal::GiveUp { reason: GiveUpReason::BlockTooLong { number, bytes, bytes_max } });
+            }
+            Err(_) if any_done => return Err(Refusal::OutcomeUnknown),
+            Err(error) => return Err(unwritten(service, &error)),
+        }
+    }
+    Ok((seen, outcomes))
+}
+
+fn unwritten(service: &Service, error: &WriteError) -> Refusal {
+    match error {
+        WriteError::NotProposed { reason, .. } => match reason {
+            Obstacle::NoLeader => elsewhere(service, RetryElsewhereReason::NoLeader),
+            Obstacle::NoQuorum => Refusal::RetryLater { reason: RetryLaterReason::NotEnoughCopies },
+            Obstacle::DiskFull => Refusal::RetryLater { reason: RetryLaterReason::DiskFull },
+            Obstacle::LeaderChanging => Refusal::RetryLater { reason: RetryLaterReason::NoLeader },
+            Obstacle::StoreFailed => elsewhere(service, RetryElsewhereReason::Stopping),
+            _ => Refusal::RetryLater { reason: RetryLaterReason::Overloaded },
+        },
+        WriteError::Stopping => elsewhere(service, RetryElsewhereReason::Stopping),
+        _ => Refusal::OutcomeUnknown,
+    }
+}
+
+fn unread(service: &Service, error: &ReadError) -> Refusal {
+    let reason = match error {
+        ReadError::NotConfirmed { leader: None, .. } => RetryElsewhereReason::NoLeader,
+        ReadError::NotConfirmed { .. } => RetryElsewhereReason::NoQuorum,
+        ReadError::Stopping => RetryElsewhereReason::Stopping,
+        _ => RetryElsewhereReason::Unreadable,
+    };
+    elsewhere(service, reason)
+}
+
+fn elsewhere(service: &Service, reason: RetryElsewhereReason) -> Refusal {
+    let leader = service.node.current_leader();
+    let leader = leader.map(|node| LeaderHint { node, address: service.about.addresses.get(&node).copied() });
+    Refusal::RetryElsewhere { reason, leader }
+}
+
+const fn at(consistency: Consistency, at_least: Position) -> NodeConsistency {
+    match consistency {
+        Consistency::Local => NodeConsistency::Local,
+        Consistency::Confirmed => NodeConsistency::Confirmed { at_least },
+        Consistency::Linearizable => NodeConsistency::Linearizable,
+    }
+}
+
+fn later(one: Position, other: Position) -> Position {
+    if one.index < other.index { other } else { one }
+}
+
+/// Bytes of blocks in one answer at most.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// From this many bytes on, hashing is worth a thread of its own: about a millisecond.
+const VERIFY_APART_BYTES_MIN: usize = 1 << 20;

@@ -1,0 +1,50 @@
+//! How the node is doing, in the wire's words.
+
+use blockraft_types::NodeId;
+use blockraft_wire::client::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
+
+use crate::service::Service;
+
+/// The node's status at this moment.
+pub(crate) fn of(service: &Service) -> NodeStatus {
+    let status = service.node.status();
+    let core = &status.driver.core;
+    let membership = &core.membership;
+    let member = |node: NodeId| {
+        let itself = node == status.identity.node;
+        let connected = status.peers.iter().any(|peer| peer.node == node && peer.connected.is_some());
+        MemberStatus {
+            node,
+            kind: if membership.is_voter(node) { MemberKind::Voter } else { MemberKind::Learner },
+            connection: match (itself, connected) {
+                (true, _) => Connection::Itself,
+                (false, true) => Connection::Up,
+                (false, false) => Connection::Down,
+            },
+            address: service.about.addresses.get(&node).copied(),
+            match_index: core.progress.get(&node).map(|progress| progress.match_index),
+            payload_lag_bytes: None,
+        }
+    };
+    let group = GroupStatus {
+        group: status.driver.group,
+        role: status.role(),
+        term: status.term(),
+        leader: status.leader(),
+        log_first: core.anchor.index.next(),
+        log_last: core.last,
+        commit_index: core.commit_index,
+        last_applied: status.catalog.position,
+        blocks: status.catalog.blocks,
+        block_bytes: status.catalog.bytes,
+        members: membership.members().map(|(node, _)| member(node)).collect(),
+    };
+    NodeStatus {
+        cluster: status.identity.cluster,
+        node: status.identity.node,
+        incarnation: status.identity.incarnation,
+        release: service.about.release.clone(),
+        uptime_ms: u64::try_from(service.about.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        groups: vec![group],
+    }
+}
