@@ -32,9 +32,14 @@ pub async fn read_frame(reader: &mut (impl AsyncRead + Unpin), bytes_max: usize)
 ///
 /// [`io::ErrorKind::InvalidInput`] for a frame of 4 GiB or more, and the stream's.
 pub async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
-    let bytes = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    writer.write_u32(bytes).await?;
-    writer.write_all(frame).await?;
+    let bytes = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?.to_be_bytes();
+    // In one piece if it is short: TCP would hold back a second small packet until the first is acknowledged.
+    if frame.len() <= COPIED_BYTES_MAX {
+        writer.write_all(&[&bytes, frame].concat()).await?;
+    } else {
+        writer.write_all(&bytes).await?;
+        writer.write_all(frame).await?;
+    }
     writer.flush().await
 }
 
@@ -70,3 +75,6 @@ pub async fn carry_frames<R>(
     })
     .await
 }
+
+/// Frames up to here are copied behind their length rather than written after it.
+const COPIED_BYTES_MAX: usize = 16 << 10;
