@@ -29,6 +29,7 @@ pub(crate) struct NodeGate {
     unpersisted: VecDeque<Position>,
     /// What came up while no changes could be returned; the next tick takes it along.
     pending: GateChanges,
+    ticks: u32,
 }
 
 impl NodeGate {
@@ -37,7 +38,7 @@ impl NodeGate {
         effects: mpsc::UnboundedSender<Effect<BlockPayload>>,
         status: watch::Sender<blockraft_exchange::Status>,
     ) -> Self {
-        Self { exchange, effects, status, unpersisted: VecDeque::new(), pending: GateChanges::default() }
+        Self { exchange, effects, status, unpersisted: VecDeque::new(), pending: GateChanges::default(), ticks: 0 }
     }
 
     /// Hands on what the data plane wants done, and keeps what concerns the driver.
@@ -103,7 +104,10 @@ impl AppendGate for NodeGate {
 
     fn tick(&mut self) -> GateChanges {
         self.step(Input::Tick);
-        self.status.send_replace(self.exchange.status());
+        self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(STATUS_TICKS) {
+            self.status.send_replace(self.exchange.status());
+        }
         core::mem::take(&mut self.pending)
     }
 
@@ -218,3 +222,6 @@ fn refusal(reason: ProposalRefusal) -> GateRefusal {
         _ => GateRefusal::Later("the data plane refused it"),
     }
 }
+
+/// Ticks between two pictures of the data plane for operators.
+const STATUS_TICKS: u32 = 10;

@@ -62,6 +62,7 @@ mod plane;
 mod reader;
 mod replay;
 mod requests;
+mod told;
 mod waiting;
 mod writer;
 

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::catalog::Effect;
+use blockraft_blocks::Multihash;
+use blockraft_catalog::catalog::{Applied, Effect};
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{Catalog, CatalogFlusher, Outcome};
 use blockraft_driver::state_machine::{ApplyError, FlushError, StateMachine};
 use blockraft_exchange::Input;
 use blockraft_log::Anchor;
 use blockraft_types::{Entry, LogIndex};
-use tokio::sync::mpsc;
 
+use crate::gate;
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
+use crate::told::Told;
 
 /// The catalog, owned by the driver's apply thread.
 #[derive(Debug)]
@@ -21,16 +22,11 @@ pub(crate) struct CatalogMachine {
     catalog: Catalog<Arc<dyn Table>>,
     flusher: CatalogFlusher<Arc<dyn Table>>,
     inline: Arc<InlinePending>,
-    /// What the data plane is told. As many as entries are applied ahead of the loop.
-    told: mpsc::UnboundedSender<Input<BlockPayload>>,
+    told: Arc<Told>,
 }
 
 impl CatalogMachine {
-    pub(crate) fn new(
-        catalog: Catalog<Arc<dyn Table>>,
-        inline: Arc<InlinePending>,
-        told: mpsc::UnboundedSender<Input<BlockPayload>>,
-    ) -> Self {
+    pub(crate) fn new(catalog: Catalog<Arc<dyn Table>>, inline: Arc<InlinePending>, told: Arc<Told>) -> Self {
         let flusher = catalog.flusher();
         Self { catalog, flusher, inline, told }
     }
@@ -42,33 +38,8 @@ impl CatalogMachine {
 
     /// Inlined blocks are readable before their rows are: a reader that sees the row must find the bytes.
     fn hold_inlined(&self, entries: &[Entry]) {
-        for block in entries.iter().flat_map(crate::gate::inlined) {
+        for block in entries.iter().flat_map(gate::inlined) {
             self.inline.add(&block);
-        }
-    }
-
-    fn tell(&self, index: LogIndex, effects: Vec<Effect>) {
-        let mut created: Vec<Multihash> = Vec::new();
-        let mut deleted: Vec<Multihash> = Vec::new();
-        for effect in effects {
-            match effect {
-                Effect::Live { multihash, .. } => {
-                    deleted.retain(|other| *other != multihash);
-                    created.push(multihash);
-                }
-                Effect::Dead { multihash, .. } => {
-                    created.retain(|other| *other != multihash);
-                    deleted.push(multihash);
-                }
-            }
-        }
-        // The data plane is gone only when the node is.
-        drop(self.told.send(Input::Applied { index, created, deleted }));
-    }
-
-    fn tell_inlined(&self, index: LogIndex, blocks: Vec<Block>) {
-        for block in blocks {
-            drop(self.told.send(Input::InlineApplied { index, payload: BlockPayload(block) }));
         }
     }
 }
@@ -82,18 +53,18 @@ impl StateMachine for CatalogMachine {
 
     fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Vec<Outcome>>, ApplyError> {
         self.hold_inlined(entries);
-        let applied = self.catalog.apply_many(entries).map_err(|source| ApplyError {
+        let catalog = &mut self.catalog;
+        let applied = self.told.in_order(|| {
+            let applied = catalog.apply_many(entries);
+            let told = applied.iter().flatten().zip(entries).flat_map(|(applied, entry)| told_of(applied, entry));
+            let told = told.collect();
+            (applied, told)
+        });
+        let applied = applied.map_err(|source| ApplyError {
             index: entries.first().map_or(LogIndex::ZERO, |entry| entry.head.position.index),
             source: Box::new(source),
         })?;
-        let mut outputs = Vec::with_capacity(applied.len());
-        for (entry, applied) in entries.iter().zip(applied) {
-            let index = applied.position.index;
-            self.tell_inlined(index, crate::gate::inlined(entry));
-            self.tell(index, applied.effects);
-            outputs.push(applied.outcomes);
-        }
-        Ok(outputs)
+        Ok(applied.into_iter().map(|applied| applied.outcomes).collect())
     }
 
     fn flush(&mut self) -> Result<Anchor, FlushError> {
@@ -101,4 +72,26 @@ impl StateMachine for CatalogMachine {
         // The apply thread is the only writer: nothing was applied since the flush began.
         Ok(self.anchor())
     }
+}
+
+/// What the data plane hears of an applied entry: the bodies that rode in it, and which blocks came and went.
+fn told_of(applied: &Applied, entry: &Entry) -> Vec<Input<BlockPayload>> {
+    let index = applied.position.index;
+    let mut created: Vec<Multihash> = Vec::new();
+    let mut deleted: Vec<Multihash> = Vec::new();
+    for effect in &applied.effects {
+        match effect {
+            Effect::Live { multihash, .. } => {
+                deleted.retain(|other| other != multihash);
+                created.push(*multihash);
+            }
+            Effect::Dead { multihash, .. } => {
+                created.retain(|other| other != multihash);
+                deleted.push(*multihash);
+            }
+        }
+    }
+    let inlined = gate::inlined(entry).into_iter();
+    let inlined = inlined.map(|block| Input::InlineApplied { index, payload: BlockPayload(block) });
+    inlined.chain([Input::Applied { index, created, deleted }]).collect()
 }

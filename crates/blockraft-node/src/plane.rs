@@ -11,9 +11,9 @@ use blockraft_blocks::{Block, BlockStore, Multihash, ReadError, WriteError};
 use blockraft_catalog::CatalogReader;
 use blockraft_catalog::table::Table;
 use blockraft_exchange::input::{PushOutcome, ServeOutcome, StoreFailure};
-use blockraft_exchange::message::{BulkHeader, Message, Missing, MissingReason};
+use blockraft_exchange::message::{BulkHeader, Message};
 use blockraft_exchange::payload::Named;
-use blockraft_exchange::ticket::ServeTicket;
+use blockraft_exchange::ticket::{CheckTicket, ServeTicket};
 use blockraft_exchange::{Effect, Input};
 use blockraft_transport::{Bulk, Transport};
 use blockraft_types::{NodeId, RemoteTicket};
@@ -26,6 +26,7 @@ use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
+use crate::told::Told;
 use crate::waiting::{Repair, Waiting};
 
 /// What the hands hold. Cheap to clone: every wish gets one.
@@ -37,6 +38,7 @@ pub(crate) struct Plane {
     pub(crate) rows: CatalogReader<Arc<dyn Table>>,
     pub(crate) inline: Arc<InlinePending>,
     pub(crate) waiting: Arc<Waiting>,
+    pub(crate) told: Arc<Told>,
 }
 
 impl Plane {
@@ -120,18 +122,21 @@ impl Plane {
         }
     }
 
-    fn check_rows(&self, ticket: blockraft_exchange::ticket::CheckTicket, names: Vec<Multihash>) {
-        let absent = match self.rows.visible_many(&names) {
-            Ok(rows) => {
-                names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none()).map(|(name, _)| name).collect()
-            }
-            Err(error) => {
-                // Nothing is called absent on the word of a table that can't be read.
-                error!(error = &error as &dyn std::error::Error, "catalog_unreadable");
-                Vec::new()
-            }
-        };
-        self.tell(Input::RowsChecked { ticket, absent });
+    fn check_rows(&self, ticket: CheckTicket, names: Vec<Multihash>) {
+        self.told.in_order(|| {
+            let absent = match self.rows.visible_many(&names) {
+                Ok(rows) => {
+                    let rowless = names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none());
+                    rowless.map(|(name, _)| name).collect()
+                }
+                Err(error) => {
+                    // Nothing is called absent on the word of a table that can't be read.
+                    error!(error = &error as &dyn std::error::Error, "catalog_unreadable");
+                    Vec::new()
+                }
+            };
+            ((), vec![Input::RowsChecked { ticket, absent }])
+        });
     }
 
     fn send(&self, to: NodeId, message: &Message) {
@@ -152,21 +157,18 @@ impl Plane {
             Some(block) => Ok(Lookup::Present(block)),
             None => self.blocks.get(name).await,
         };
-        let (outcome, missing) = match found {
+        let outcome = match found {
             Ok(Lookup::Present(block)) => {
                 self.bulk(to, &BulkHeader::Fetched { ticket, name }, block.into_bytes()).await;
-                (ServeOutcome::Sent, None)
+                ServeOutcome::Sent
             }
-            Ok(Lookup::Absent) => (ServeOutcome::Absent, Some(MissingReason::Absent)),
-            Ok(Lookup::Damaged) => (ServeOutcome::Damaged, Some(MissingReason::Damaged)),
+            Ok(Lookup::Absent) => ServeOutcome::Absent,
+            Ok(Lookup::Damaged) => ServeOutcome::Damaged,
             Err(error) => {
                 unreadable("get", &error);
-                (ServeOutcome::Damaged, Some(MissingReason::Damaged))
+                ServeOutcome::Damaged
             }
         };
-        if let Some(reason) = missing {
-            self.send(to, &Message::Missing(Missing { ticket, name, reason }));
-        }
         self.tell(Input::Served { ticket: serve, outcome });
     }
 

@@ -2,7 +2,9 @@
 //!
 //! Nothing is reclaimed before all of it was told, and a block that the log names but the store lost is repaired.
 
-use blockraft_blocks::{BlockStore, Multihash};
+use std::sync::Arc;
+
+use blockraft_blocks::{Block, BlockStore, Multihash};
 use blockraft_exchange::payload::Named;
 use blockraft_exchange::{Exchange, Input};
 use blockraft_log::{LogReader, LogState, ReadError};
@@ -13,43 +15,64 @@ use crate::gate;
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
 
-/// Tells `exchange` every entry of the log, and the inlined bodies of those that are applied.
-///
-/// Reads the log in pieces of bounded size; the exchange keeps names alone, and the bodies until they are stored.
-///
-/// # Errors
-/// The log can't be read through.
-pub(crate) fn tell_log(
-    exchange: &mut Exchange<BlockPayload>,
-    inline: &InlinePending,
-    reader: &dyn LogReader,
-    group: GroupId,
-    state: &LogState,
-    applied: LogIndex,
-) -> Result<Vec<Named>, ReadError> {
-    let last = state.last.position.index;
-    let mut next = state.anchor.position.index.next();
-    let mut beside = Vec::new();
-    while next <= last {
-        let entries = reader.entries(group, next, last, PIECE_BYTES_MAX)?;
-        let Some(end) = entries.last().map(|entry| entry.head.position.index) else {
-            break;
-        };
-        for entry in &entries {
-            let position = entry.head.position;
-            exchange.step(Input::Replayed { position, names: gate::named(entry) });
-            beside.extend(gate::beside(entry));
-            if position.index <= applied {
-                for block in gate::inlined(entry) {
-                    inline.add_unbounded(&block);
-                    exchange.step(Input::InlineApplied { index: position.index, payload: BlockPayload(block) });
+/// What is replayed from, and to whom.
+#[derive(Debug)]
+pub(crate) struct Replay<'a> {
+    pub(crate) exchange: &'a mut Exchange<BlockPayload>,
+    pub(crate) inline: &'a InlinePending,
+    pub(crate) blocks: &'a dyn BlockStore,
+    pub(crate) reader: Arc<dyn LogReader>,
+    pub(crate) group: GroupId,
+}
+
+impl Replay<'_> {
+    /// Tells the data plane every entry of the log, and the inlined bodies of applied entries that the store lacks.
+    /// Returns the blocks that the log names beside it.
+    ///
+    /// Reads the log in pieces of bounded size; what stays in memory are names, and the bodies that were about to be
+    /// stored when the last life ended.
+    ///
+    /// # Errors
+    /// The log can't be read through.
+    pub(crate) async fn run(self, state: &LogState, applied: LogIndex) -> Result<Vec<Named>, ReadError> {
+        let last = state.last.position.index;
+        let mut next = state.anchor.position.index.next();
+        let mut beside = Vec::new();
+        while next <= last {
+            let entries = self.reader.entries(self.group, next, last, PIECE_BYTES_MAX)?;
+            let Some(end) = entries.last().map(|entry| entry.head.position.index) else {
+                break;
+            };
+            let mut inlined = Vec::new();
+            for entry in &entries {
+                let position = entry.head.position;
+                self.exchange.step(Input::Replayed { position, names: gate::named(entry) });
+                beside.extend(gate::beside(entry));
+                if position.index <= applied {
+                    inlined.extend(gate::inlined(entry).into_iter().map(|block| (position.index, block)));
                 }
             }
+            for (index, block) in self.without_copy(inlined).await {
+                self.inline.add_unbounded(&block);
+                self.exchange.step(Input::InlineApplied { index, payload: BlockPayload(block) });
+            }
+            next = end.next();
         }
-        next = end.next();
+        self.exchange.step(Input::ReplayFinished);
+        Ok(beside)
     }
-    exchange.step(Input::ReplayFinished);
-    Ok(beside)
+
+    /// The blocks that the store doesn't have, or can't tell of.
+    async fn without_copy(&self, inlined: Vec<(LogIndex, Block)>) -> Vec<(LogIndex, Block)> {
+        let mut without = Vec::new();
+        for piece in inlined.chunks(STAT_NAMES_MAX) {
+            let names: Vec<Multihash> = piece.iter().map(|(_, block)| *block.multihash()).collect();
+            let found = self.blocks.stat_many(&names).await.unwrap_or_else(|_| vec![None; names.len()]);
+            let missing = piece.iter().zip(found).filter(|(_, found)| found.is_none());
+            without.extend(missing.map(|(inlined, _)| inlined.clone()));
+        }
+        without
+    }
 }
 
 /// The blocks among `named` that the store doesn't have: damage, since an entry entered the log only after them.

@@ -19,9 +19,10 @@ use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
 use crate::reader::{Freshness, Reader, confirm_rounds};
-use crate::replay;
+use crate::replay::{self, Replay};
 use crate::requests::Requests;
 use crate::start_error::StartError;
+use crate::told::Told;
 use crate::waiting::Waiting;
 use crate::writer::{Writer, batch_commands};
 
@@ -55,11 +56,13 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let mut exchange = Exchange::new(ExchangeIdentity { node, incarnation, boot }, exchange_config)
         .map_err(StartError::ExchangeConfig)?;
     exchange.step(Input::Membership { membership: genesis.clone() });
-    let named = replay::tell_log(&mut exchange, &inline, log.reader().as_ref(), group, &state, applied)
-        .map_err(|source| StartError::ReadLog { group, source })?;
+    let reader = log.reader();
+    let replay = Replay { exchange: &mut exchange, inline: &inline, blocks: blocks.as_ref(), reader, group };
+    let named = replay.run(&state, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
 
     let (wishes_in, wishes) = mpsc::unbounded_channel();
-    let (told_in, mut told) = mpsc::unbounded_channel();
+    let (told_in, mut told) = Told::new();
+    let told_in = Arc::new(told_in);
     let (exchange_status_in, exchange_status) = watch::channel(exchange.status());
     let log = LogThread::start(log).map_err(StartError::LogThread)?;
     let driver: Driver = DriverShell::start(
@@ -72,7 +75,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
             seed,
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
-            state_machine: CatalogMachine::new(catalog, Arc::clone(&inline), told_in),
+            state_machine: CatalogMachine::new(catalog, Arc::clone(&inline), Arc::clone(&told_in)),
             gate: NodeGate::new(exchange, wishes_in, exchange_status_in),
         },
     )
@@ -100,6 +103,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         rows: rows.clone(),
         inline: Arc::clone(&inline),
         waiting: Arc::clone(&waiting),
+        told: told_in,
     };
     let inbox =
         Inbox { group, driver: driver.clone(), transport: Arc::clone(&transport), waiting, requests: requests.clone() };

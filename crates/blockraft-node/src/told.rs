@@ -1,0 +1,38 @@
+//! What the catalog tells the data plane, in the order in which it happened.
+//!
+//! Applying an entry and telling of it are one step, and so are reading rows and answering with them: an answer about
+//! rows is as of everything that was told before it, and nothing later. Otherwise a block whose delete is applied but not
+//! told would count as nobody's, and its bytes could go before the log lets go of it.
+
+use std::sync::{Mutex, PoisonError};
+
+use blockraft_exchange::Input;
+use tokio::sync::mpsc;
+
+use crate::payload::BlockPayload;
+
+/// The telling end. One apply thread and whoever looks at rows share it.
+#[derive(Debug)]
+pub(crate) struct Told {
+    // The lock is the order: whoever holds it looks and tells in one step.
+    inputs: Mutex<mpsc::UnboundedSender<Input<BlockPayload>>>,
+}
+
+impl Told {
+    /// Both ends. What waits in between is bounded by how far the apply thread may be ahead of the loop.
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Input<BlockPayload>>) {
+        let (inputs, told) = mpsc::unbounded_channel();
+        (Self { inputs: Mutex::new(inputs) }, told)
+    }
+
+    /// Does `step`, which returns what is to be told of it, and tells that before anybody else looks.
+    pub(crate) fn in_order<T>(&self, step: impl FnOnce() -> (T, Vec<Input<BlockPayload>>)) -> T {
+        let inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, told) = step();
+        for input in told {
+            // The data plane is gone only when the node is.
+            drop(inputs.send(input));
+        }
+        value
+    }
+}
