@@ -11,7 +11,7 @@ use multibase::Base;
 use thiserror::Error;
 
 use crate::hash::{HashCode, UnsupportedHash};
-use crate::multihash::{Multihash, ParseMultihashError};
+use crate::multihash::{self, Multihash, ParseMultihashError};
 
 /// A content identifier: a codec, and a block or the bytes themselves.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +39,8 @@ pub enum CidTarget {
     Inline(Bytes),
 }
 
-/// What a block's bytes are to be read as: a multicodec number. Any number is accepted, since stores don't read blocks.
+/// What a block's bytes are to be read as: a multicodec number below 2^63. Any is accepted, since stores don't read
+/// blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Codec(pub u64);
 
@@ -269,7 +270,7 @@ impl FromStr for Codec {
         named
             .or_else(|| {
                 let digits = name.strip_prefix("0x").filter(|digits| digits.bytes().all(|d| d.is_ascii_hexdigit()))?;
-                u64::from_str_radix(digits, 16).ok().map(Self)
+                u64::from_str_radix(digits, 16).ok().filter(|number| *number < 1 << 63).map(Self)
             })
             .ok_or_else(|| ParseCodecError { name: name.to_owned() })
     }
@@ -285,7 +286,7 @@ impl fmt::Display for Codec {
 }
 
 fn varint(bytes: &[u8]) -> Result<(u64, &[u8]), ParseCidError> {
-    unsigned_varint::decode::u64(bytes).map_err(|_| ParseCidError::Varint)
+    multihash::varint(bytes).ok_or(ParseCidError::Varint)
 }
 
 fn push_varint(bytes: &mut Vec<u8>, number: u64) {

@@ -47,6 +47,7 @@
 
 pub mod block;
 pub mod cid;
+pub mod crash;
 pub mod fault;
 pub mod hash;
 pub mod limits;

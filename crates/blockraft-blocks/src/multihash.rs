@@ -81,9 +81,9 @@ impl Multihash {
     ///
     /// Each variant of [`ParseMultihashError`] but `Base58`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ParseMultihashError> {
-        let (code, rest) = unsigned_varint::decode::u64(bytes).map_err(|_| ParseMultihashError::Varint)?;
+        let (code, rest) = varint(bytes).ok_or(ParseMultihashError::Varint)?;
         let hash = HashCode::try_from(code)?;
-        let (digest_bytes, digest) = unsigned_varint::decode::u64(rest).map_err(|_| ParseMultihashError::Varint)?;
+        let (digest_bytes, digest) = varint(rest).ok_or(ParseMultihashError::Varint)?;
         if digest_bytes != hash.digest_bytes() as u64 {
             return Err(ParseMultihashError::DigestLength { hash, digest_bytes });
         }
@@ -189,6 +189,12 @@ impl<'de> Visitor<'de> for MultihashVisitor {
         }
         self.visit_bytes(&bytes)
     }
+}
+
+/// Reads a number in its shortest form, of at most nine bytes as the multiformats specification has it, and what
+/// follows.
+pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    unsigned_varint::decode::u64(bytes).ok().filter(|(number, _)| *number < 1 << 63)
 }
 
 /// The longest multihash we accept, in bytes: code and length of sha2-512, and its digest.

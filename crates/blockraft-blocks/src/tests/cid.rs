@@ -90,12 +90,19 @@ fn a_block_under_another_cid_is_refused() {
 }
 
 #[test]
+fn a_number_of_ten_bytes_is_refused() {
+    let block = Block::hash(HashCode::Sha2_256, "x");
+    assert!(Cid::from_bytes(&block.cid(Codec((1 << 63) - 1)).to_bytes()).is_ok());
+    assert_eq!(Cid::from_bytes(&block.cid(Codec(1 << 63)).to_bytes()), Err(ParseCidError::Varint));
+}
+
+#[test]
 fn codecs_are_read_as_they_are_printed() {
     for codec in [Codec::RAW, Codec::DAG_PB, Codec::DAG_CBOR, Codec::DAG_JSON, Codec::CBOR, Codec::JSON, Codec(0x1234)]
     {
         assert_eq!(codec.to_string().parse(), Ok(codec));
     }
-    for refused in ["", "0x", "0x+1", "blob"] {
+    for refused in ["", "0x", "0x+1", "0x8000000000000000", "blob"] {
         assert!(refused.parse::<Codec>().is_err());
     }
 }
