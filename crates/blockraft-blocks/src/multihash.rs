@@ -194,7 +194,8 @@ impl<'de> Visitor<'de> for MultihashVisitor {
 /// Reads a number in its shortest form, of at most nine bytes as the multiformats specification has it, and what
 /// follows.
 pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    unsigned_varint::decode::u64(bytes).ok().filter(|(number, _)| *number < 1 << 63)
+    // The library reads ten bytes too, and drops what doesn't fit into 64 bits.
+    unsigned_varint::decode::u64(bytes).ok().filter(|(_, rest)| bytes.len() - rest.len() <= 9)
 }
 
 /// The longest multihash we accept, in bytes: code and length of sha2-512, and its digest.

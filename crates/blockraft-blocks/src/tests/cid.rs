@@ -94,6 +94,9 @@ fn a_number_of_ten_bytes_is_refused() {
     let block = Block::hash(HashCode::Sha2_256, "x");
     assert!(Cid::from_bytes(&block.cid(Codec((1 << 63) - 1)).to_bytes()).is_ok());
     assert_eq!(Cid::from_bytes(&block.cid(Codec(1 << 63)).to_bytes()), Err(ParseCidError::Varint));
+    // Ten bytes whose highest bits would fall off.
+    let overflowing = [1, 128, 226, 207, 244, 204, 159, 194, 255, 229, 10];
+    assert_eq!(Cid::from_bytes(&[&overflowing, block.multihash().as_bytes()].concat()), Err(ParseCidError::Varint));
 }
 
 #[test]
