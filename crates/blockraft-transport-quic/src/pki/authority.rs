@@ -169,3 +169,6 @@ pub const AUTHORITY_DAYS: u32 = 3_653;
 /// authority's first half is never cut short. A shorter life would turn a forgotten renewal into an outage of the whole
 /// cluster, and revocation is the membership's work, not the calendar's.
 pub const SUBJECT_DAYS: u32 = 1_826;
+
+#[cfg(test)]
+mod tests;

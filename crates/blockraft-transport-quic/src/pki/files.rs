@@ -55,3 +55,6 @@ pub fn read_secret(path: &Path) -> Result<String, ReadSecretError> {
     }
     fs::read_to_string(path).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests;

@@ -354,3 +354,12 @@ async fn early_data_and_resumption_are_refused_on_a_second_connection_too() {
         soon("a close", connection.closed()).await;
     }
 }
+
+#[tokio::test]
+async fn an_authority_read_back_from_its_pem_issues_for_the_same_cluster() {
+    let cluster = Cluster::new();
+    let node = cluster.start(peer(1, 1));
+    let (certificate, key) = (cluster.authority.certificate_pem().to_owned(), cluster.authority.key_pem());
+    let authority = Authority::from_pem(CLUSTER, &certificate, &key).unwrap();
+    honest_traffic_flows(&node, &Cluster { id: CLUSTER, authority }).await;
+}
