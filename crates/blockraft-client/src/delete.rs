@@ -1,0 +1,85 @@
+//! Deleting blocks.
+
+use blockraft_blocks::{CidTarget, Multihash};
+use blockraft_types::NodeId;
+use blockraft_wire::client::{Answer, DeleteOutcome, GiveUpReason, Operation};
+use futures::{StreamExt, stream};
+use thiserror::Error;
+
+use crate::client::Client;
+use crate::pool::{AskError, Effect};
+use crate::stat::of_names;
+use crate::target::Target;
+use crate::unavailable::Unavailable;
+
+/// Why a block wasn't deleted, or may not have been.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// Nothing was done. Try again later.
+    #[error("the block was not deleted")]
+    Unavailable(#[source] Unavailable),
+    /// The answer was lost: the block may be deleted, or become so yet, even if somebody puts it again now.
+    #[error("whether the block was deleted is unknown: node {node} took the request and didn't answer")]
+    Unknown {
+        /// The member that was asked.
+        node: NodeId,
+    },
+    /// The bytes are inside the CID itself: there is nothing that could be deleted.
+    #[error("an identity CID carries its bytes itself: nothing can be deleted")]
+    Inline,
+    /// The cluster won't do it. Nothing was done.
+    #[error("node {node} refuses the delete: {reason}")]
+    Refused {
+        /// The member that was asked.
+        node: NodeId,
+        /// Why.
+        reason: GiveUpReason,
+    },
+}
+
+impl Client {
+    /// Deletes a block. When this resolves with an outcome, that is durable on a quorum.
+    ///
+    /// Cancellation: whether the block was deleted is unknown.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`]. A lost answer is never tried again by itself: somebody may have put the block since.
+    pub async fn delete(&self, target: impl Into<Target>) -> Result<DeleteOutcome, DeleteError> {
+        match target.into().0 {
+            CidTarget::Inline(_) => Err(DeleteError::Inline),
+            CidTarget::Stored(multihash) => {
+                let mut outcomes = self.delete_batch(vec![multihash]).await;
+                outcomes.pop().expect("a batch of one block has one outcome")
+            }
+        }
+    }
+
+    /// Deletes blocks, many in each request. There is an outcome for each, in the order given: a failure concerns the
+    /// blocks of its batch, and not the others.
+    pub async fn delete_many(&self, multihashes: &[Multihash]) -> Vec<Result<DeleteOutcome, DeleteError>> {
+        let deleting = stream::iter(of_names(multihashes)).map(|batch| self.delete_batch(batch));
+        deleting.buffered(self.pool.options.batches_max.max(1)).concat().await
+    }
+
+    async fn delete_batch(&self, multihashes: Vec<Multihash>) -> Vec<Result<DeleteOutcome, DeleteError>> {
+        let count = multihashes.len();
+        let operation = Operation::Delete { multihashes };
+        let answered = self.pool.ask(&operation, Effect::Write, &mut self.pool.attempts()).await;
+        match answered.map(|answered| answered.answer) {
+            Ok(Answer::Delete { outcomes }) => outcomes.into_iter().map(Ok).collect(),
+            Ok(_) => unreachable!("the pool passes on answers of the operation's own kind only"),
+            Err(error) => vec![Err(delete_error(error)); count],
+        }
+    }
+}
+
+fn delete_error(error: AskError) -> DeleteError {
+    match error {
+        AskError::Unavailable(unavailable) => DeleteError::Unavailable(unavailable),
+        AskError::Unknown { node } => DeleteError::Unknown { node },
+        AskError::Refused { node, reason } => DeleteError::Refused { node, reason },
+        AskError::TooLarge(_) => unreachable!("batches are cut to what a request may hold"),
+    }
+}
