@@ -17,7 +17,9 @@
 //!    refused as busy, which is safe to retry.
 
 mod operations;
+pub mod served;
 pub mod service;
 mod status;
 
-pub use service::{About, Service};
+pub use served::About;
+pub use service::Service;

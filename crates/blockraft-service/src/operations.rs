@@ -10,24 +10,24 @@ use blockraft_wire::client::{
     PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
 };
 
-use crate::service::Service;
+use crate::served::Served;
 use crate::status;
 
 /// Does what a request asks.
-pub(crate) async fn perform(service: &Service, request: Request) -> Response {
+pub(crate) async fn perform(served: &Served, request: Request) -> Response {
     let Request { position, operation } = request;
     let done = match operation {
-        Operation::Put { blocks } => put(service, blocks).await,
-        Operation::Get { multihashes, consistency } => get(service, multihashes, at(consistency, position)).await,
-        Operation::Stat { multihashes, consistency } => stat(service, &multihashes, at(consistency, position)).await,
-        Operation::Delete { multihashes } => delete(service, multihashes).await,
+        Operation::Put { blocks } => put(served, blocks).await,
+        Operation::Get { multihashes, consistency } => get(served, multihashes, at(consistency, position)).await,
+        Operation::Stat { multihashes, consistency } => stat(served, &multihashes, at(consistency, position)).await,
+        Operation::Delete { multihashes } => delete(served, multihashes).await,
         Operation::List { cursor, limit, consistency } => {
             let seen = cursor.map_or(position, |cursor| later(cursor.position, position));
-            list(service, cursor.map(|cursor| cursor.after), limit, at(consistency, seen)).await
+            list(served, cursor.map(|cursor| cursor.after), limit, at(consistency, seen)).await
         }
         Operation::Status => {
-            let status = status::of(service);
-            let position = service.node.status().last_applied();
+            let status = status::of(served);
+            let position = served.node.status().last_applied();
             Ok((position, Answer::Status(status)))
         }
     };
@@ -39,10 +39,10 @@ pub(crate) async fn perform(service: &Service, request: Request) -> Response {
 
 type Done = Result<(Position, Answer), Refusal>;
 
-async fn put(service: &Service, blocks: Vec<UnverifiedBlock>) -> Done {
+async fn put(served: &Served, blocks: Vec<UnverifiedBlock>) -> Done {
     let blocks = verified(blocks).await?;
-    let results = service.node.put_many(blocks).await;
-    let (position, outcomes) = written(service, results)?;
+    let results = served.node.put_many(blocks).await;
+    let (position, outcomes) = written(served, results)?;
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::AlreadyPresent => PutOutcome::AlreadyPresent,
         Outcome::Created | Outcome::Deleted | Outcome::Absent | Outcome::Nothing => PutOutcome::Created,
@@ -50,8 +50,8 @@ async fn put(service: &Service, blocks: Vec<UnverifiedBlock>) -> Done {
     Ok((position, Answer::Put { outcomes: outcomes.collect() }))
 }
 
-async fn delete(service: &Service, multihashes: Vec<Multihash>) -> Done {
-    let (position, outcomes) = written(service, service.node.delete_many(multihashes).await)?;
+async fn delete(served: &Served, multihashes: Vec<Multihash>) -> Done {
+    let (position, outcomes) = written(served, served.node.delete_many(multihashes).await)?;
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Deleted => DeleteOutcome::Deleted,
         Outcome::Absent | Outcome::Created | Outcome::AlreadyPresent | Outcome::Nothing => DeleteOutcome::Absent,
@@ -59,7 +59,7 @@ async fn delete(service: &Service, multihashes: Vec<Multihash>) -> Done {
     Ok((position, Answer::Delete { outcomes: outcomes.collect() }))
 }
 
-async fn get(service: &Service, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
+async fn get(served: &Served, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
     let mut seen = Position::ZERO;
     let mut room = ANSWER_BYTES_MAX;
     let mut blocks = Vec::with_capacity(multihashes.len());
@@ -69,7 +69,7 @@ async fn get(service: &Service, multihashes: Vec<Multihash>, consistency: NodeCo
             blocks.push(Found::LeftOut);
             continue;
         }
-        let found = match service.node.get(multihash, consistency).await {
+        let found = match served.node.get(multihash, consistency).await {
             Ok(NodeAnswer { value: Some(block), position }) => {
                 seen = later(seen, position);
                 match room.checked_sub(block.bytes().len()) {
@@ -88,24 +88,24 @@ async fn get(service: &Service, multihashes: Vec<Multihash>, consistency: NodeCo
                 Found::Absent
             }
             Err(ReadError::NoCopy { .. }) => Found::Unreadable,
-            Err(error) => return Err(unread(service, &error)),
+            Err(error) => return Err(unread(served, &error)),
         };
         blocks.push(found);
     }
     Ok((seen, Answer::Get { blocks }))
 }
 
-async fn stat(service: &Service, multihashes: &[Multihash], consistency: NodeConsistency) -> Done {
+async fn stat(served: &Served, multihashes: &[Multihash], consistency: NodeConsistency) -> Done {
     // One block may be answered from here without a read index; many are one moment's answer.
     let rows = match multihashes {
-        [multihash] => service
+        [multihash] => served
             .node
             .stat(*multihash, consistency)
             .await
             .map(|answer| NodeAnswer { value: vec![answer.value], position: answer.position }),
-        multihashes => service.node.stat_many(multihashes, consistency).await,
+        multihashes => served.node.stat_many(multihashes, consistency).await,
     };
-    let rows = rows.map_err(|error| unread(service, &error))?;
+    let rows = rows.map_err(|error| unread(served, &error))?;
     let presence = |row: Option<blockraft_node::Row>| match row {
         Some(row) => Presence::Present { length: row.length },
         None => Presence::Absent,
@@ -114,9 +114,9 @@ async fn stat(service: &Service, multihashes: &[Multihash], consistency: NodeCon
     Ok((rows.position, Answer::Stat { presences }))
 }
 
-async fn list(service: &Service, after: Option<Multihash>, limit: u32, consistency: NodeConsistency) -> Done {
+async fn list(served: &Served, after: Option<Multihash>, limit: u32, consistency: NodeConsistency) -> Done {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = service.node.list(after, limit, consistency).await.map_err(|error| unread(service, &error))?;
+    let page = served.node.list(after, limit, consistency).await.map_err(|error| unread(served, &error))?;
     let position = page.position;
     let listed = |(multihash, row): (Multihash, blockraft_node::Row)| ListedBlock { multihash, length: row.length };
     let blocks = page.value.entries.into_iter().map(listed).collect();
@@ -145,7 +145,7 @@ fn verify(blocks: Vec<UnverifiedBlock>) -> Result<Vec<Block>, Refusal> {
 }
 
 /// All outcomes, or one refusal for the whole request.
-fn written(service: &Service, results: Vec<Result<Written, WriteError>>) -> Result<(Position, Vec<Outcome>), Refusal> {
+fn written(served: &Served, results: Vec<Result<Written, WriteError>>) -> Result<(Position, Vec<Outcome>), Refusal> {
     let any_done = results.iter().any(Result::is_ok);
     let any_unknown = results.iter().any(|result| matches!(result, Err(WriteError::Unknown { .. })));
     let mut seen = Position::ZERO;
@@ -164,40 +164,40 @@ fn written(service: &Service, results: Vec<Result<Written, WriteError>>) -> Resu
                 return Err(Refusal::GiveUp { reason: GiveUpReason::BlockTooLong { number, bytes, bytes_max } });
             }
             Err(_) if any_done => return Err(Refusal::OutcomeUnknown),
-            Err(error) => return Err(unwritten(service, &error)),
+            Err(error) => return Err(unwritten(served, &error)),
         }
     }
     Ok((seen, outcomes))
 }
 
-fn unwritten(service: &Service, error: &WriteError) -> Refusal {
+fn unwritten(served: &Served, error: &WriteError) -> Refusal {
     match error {
         WriteError::NotProposed { reason, .. } => match reason {
-            Obstacle::NoLeader => elsewhere(service, RetryElsewhereReason::NoLeader),
+            Obstacle::NoLeader => elsewhere(served, RetryElsewhereReason::NoLeader),
             Obstacle::NoQuorum => Refusal::RetryLater { reason: RetryLaterReason::NotEnoughCopies },
             Obstacle::DiskFull => Refusal::RetryLater { reason: RetryLaterReason::DiskFull },
             Obstacle::LeaderChanging => Refusal::RetryLater { reason: RetryLaterReason::NoLeader },
-            Obstacle::StoreFailed => elsewhere(service, RetryElsewhereReason::Stopping),
+            Obstacle::StoreFailed => elsewhere(served, RetryElsewhereReason::Stopping),
             _ => Refusal::RetryLater { reason: RetryLaterReason::Overloaded },
         },
-        WriteError::Stopping => elsewhere(service, RetryElsewhereReason::Stopping),
+        WriteError::Stopping => elsewhere(served, RetryElsewhereReason::Stopping),
         _ => Refusal::OutcomeUnknown,
     }
 }
 
-fn unread(service: &Service, error: &ReadError) -> Refusal {
+fn unread(served: &Served, error: &ReadError) -> Refusal {
     let reason = match error {
         ReadError::NotConfirmed { leader: None, .. } => RetryElsewhereReason::NoLeader,
         ReadError::NotConfirmed { .. } => RetryElsewhereReason::NoQuorum,
         ReadError::Stopping => RetryElsewhereReason::Stopping,
         _ => RetryElsewhereReason::Unreadable,
     };
-    elsewhere(service, reason)
+    elsewhere(served, reason)
 }
 
-fn elsewhere(service: &Service, reason: RetryElsewhereReason) -> Refusal {
-    let leader = service.node.current_leader();
-    let leader = leader.map(|node| LeaderHint { node, address: service.about.addresses.get(&node).copied() });
+fn elsewhere(served: &Served, reason: RetryElsewhereReason) -> Refusal {
+    let leader = served.node.current_leader();
+    let leader = leader.map(|node| LeaderHint { node, address: served.about.addresses.get(&node).copied() });
     Refusal::RetryElsewhere { reason, leader }
 }
 

@@ -1,13 +1,9 @@
 //! The service: requests in, answers out.
 
-use core::net::SocketAddr;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use blockraft_node::Node;
 use blockraft_transport_quic::{ClientListener, ClientRequest};
-use blockraft_types::NodeId;
 use blockraft_wire::client::{GiveUpReason, Refusal, Request, Response};
 use blockraft_wire::frame::DecodeError;
 use bytes::Bytes;
@@ -15,31 +11,20 @@ use tokio::sync::Semaphore;
 use tracing::{debug, error};
 
 use crate::operations;
+use crate::served::{About, Served};
 
 /// Serves clients of one node.
 #[derive(Clone, Debug)]
 pub struct Service {
-    pub(crate) node: Node,
-    pub(crate) about: Arc<About>,
+    served: Served,
     requests: Arc<Semaphore>,
-}
-
-/// What a service tells about its node besides what the node knows.
-#[derive(Clone, Debug)]
-pub struct About {
-    /// The release that runs.
-    pub release: String,
-    /// When the process started.
-    pub started: Instant,
-    /// Where clients reach each member, this node included.
-    pub addresses: BTreeMap<NodeId, SocketAddr>,
 }
 
 impl Service {
     /// A service over `node`.
     #[must_use]
     pub fn new(node: Node, about: About) -> Self {
-        Self { node, about: Arc::new(about), requests: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        Self { served: Served { node, about: Arc::new(about) }, requests: Arc::new(Semaphore::new(REQUESTS_MAX)) }
     }
 
     /// Serves until the listener is closed, which closing the node's transport does. Requests under way are finished by
@@ -64,7 +49,7 @@ impl Service {
     /// Answers one request, as the frame's two parts. Total on any bytes.
     pub async fn answer(&self, head: Bytes, tail: Bytes) -> (Bytes, Bytes) {
         let response = match Request::decode_parts(head, tail) {
-            Ok(request) => operations::perform(self, request).await,
+            Ok(request) => operations::perform(&self.served, request).await,
             Err(DecodeError::Version { supported, .. }) => refused(GiveUpReason::Version { supported }),
             Err(error) => {
                 debug!(error = &error as &dyn std::error::Error, "refused_request");

@@ -3,11 +3,11 @@
 use blockraft_types::NodeId;
 use blockraft_wire::client::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
 
-use crate::service::Service;
+use crate::served::Served;
 
 /// The node's status at this moment.
-pub(crate) fn of(service: &Service) -> NodeStatus {
-    let status = service.node.status();
+pub(crate) fn of(served: &Served) -> NodeStatus {
+    let status = served.node.status();
     let core = &status.driver.core;
     let membership = &core.membership;
     let member = |node: NodeId| {
@@ -21,7 +21,7 @@ pub(crate) fn of(service: &Service) -> NodeStatus {
                 (false, true) => Connection::Up,
                 (false, false) => Connection::Down,
             },
-            address: service.about.addresses.get(&node).copied(),
+            address: served.about.addresses.get(&node).copied(),
             match_index: core.progress.get(&node).map(|progress| progress.match_index),
             payload_lag_bytes: None,
         }
@@ -43,8 +43,8 @@ pub(crate) fn of(service: &Service) -> NodeStatus {
         cluster: status.identity.cluster,
         node: status.identity.node,
         incarnation: status.identity.incarnation,
-        release: service.about.release.clone(),
-        uptime_ms: u64::try_from(service.about.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        release: served.about.release.clone(),
+        uptime_ms: u64::try_from(served.about.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         groups: vec![group],
     }
 }
