@@ -28,6 +28,43 @@
 //! one that batches commands, one that confirms read indexes, one that carries what was applied to the data plane, and
 //! one at start-up that looks for blocks that the log names and the store lost. All end with [`Node::shutdown`].
 //!
+//! # Examples
+//!
+//! A node of its own, in memory. `examples/three_nodes.rs` has three of them in one process and loses the leader;
+//! `examples/swap_a_layer.rs` runs on a block store of its own making.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use blockraft_blocks::{Block, HashCode, MemoryStore};
+//! use blockraft_catalog::MemoryTable;
+//! use blockraft_log::MemoryDisk;
+//! use blockraft_node::{Consistency, Identity, NodeConfig, Outcome, Parts};
+//! use blockraft_transport::{Network, Peer};
+//! use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (node, incarnation, boot) = (NodeId(1), Incarnation::from_bytes([1; 16]), BootNonce(1));
+//! let identity = Identity { cluster: ClusterId::from_bytes([1; 16]), node, incarnation, boot };
+//! let parts = Parts {
+//!     log: Box::new(MemoryDisk::new().open()),
+//!     transport: Arc::new(Network::new().endpoint(Peer { node, incarnation, boot })),
+//!     blocks: Arc::new(MemoryStore::new()),
+//!     table: Arc::new(MemoryTable::new()),
+//! };
+//! let genesis = Membership::of_voters([(node, incarnation)]);
+//! let node = blockraft_node::start(NodeConfig::new(identity, genesis), parts).await?;
+//!
+//! let block = Block::hash(HashCode::Sha2_256, "hello");
+//! assert_eq!(node.put(block.clone()).await?.outcome, Outcome::Created);
+//! let read = node.get(*block.multihash(), Consistency::Linearizable).await?;
+//! assert_eq!(read.value, Some(block));
+//! node.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The contract
 //!
 //! 1. Format data directories once; never start a member from an empty log that once had one.
