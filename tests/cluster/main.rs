@@ -1,6 +1,9 @@
 //! What a whole cluster promises, over in-memory parts.
 
 mod deletes;
+mod leadership;
+mod partitions;
 mod puts;
 mod reads;
 mod restarts;
+mod stores;

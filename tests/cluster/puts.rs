@@ -1,8 +1,12 @@
 //! Puts: acknowledged means readable everywhere, through any node, across a change of leaders.
 
-use blockraft_blocks::{Block, HashCode};
-use blockraft_node::{Consistency, Outcome, WriteError};
-use blockraft_tests::Cluster;
+use core::time::Duration;
+
+use blockraft_blocks::{Block, BlockLimits, HashCode};
+use blockraft_node::{Consistency, Node, Outcome, WriteError};
+use blockraft_tests::{Cluster, PATIENCE, Trouble, eventually};
+use futures::future::{join, join_all};
+use tokio::time::timeout;
 
 fn block(seed: u32, bytes: usize) -> Block {
     let pattern = seed.to_le_bytes();
@@ -67,6 +71,102 @@ async fn acknowledged_puts_survive_the_leaders_crash() {
         read_everywhere(&cluster, block).await;
     }
     cluster.restart(leader).await;
+    for block in &blocks {
+        read_everywhere(&cluster, block).await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_puts_of_one_block_at_once_create_it_once() {
+    let cluster = Cluster::start(3).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    for (seed, bytes) in [(1, 300), (2, 40_000), (3, 300), (4, 40_000)] {
+        let block = block(seed, bytes);
+        let (one, other) =
+            join(cluster.node(leader).put(block.clone()), cluster.node(follower).put(block.clone())).await;
+        let mut outcomes = [one, other].map(|written| written.expect("put").outcome);
+        outcomes.sort_by_key(|outcome| *outcome != Outcome::Created);
+        assert_eq!(outcomes, [Outcome::Created, Outcome::AlreadyPresent]);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_ride_in_the_log_up_to_the_limit_and_beside_it_above() {
+    let cluster = Cluster::start(3).await;
+    let node = cluster.node(cluster.follower().await);
+    for (seed, bytes) in [(1, 4095), (2, 4096), (3, 4097)] {
+        let logged = || node.status().driver.log_bytes;
+        let before = logged();
+        node.put(block(seed, bytes)).await.expect("put");
+        let grown = eventually("the log grows", PATIENCE, || Some(logged() - before).filter(|grown| *grown != 0)).await;
+        assert_eq!(grown < 200, 4096 < bytes, "{bytes} bytes made the log grow by {grown}");
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_one_byte_below_and_at_a_smaller_limit_is_taken_and_one_above_is_refused() {
+    let cluster = Cluster::start_tuned(1, |config| {
+        config.limits.blocks = BlockLimits::new(10_000).expect("a valid limit");
+    })
+    .await;
+    let node = cluster.node(cluster.leader().await);
+    node.put(block(1, 9_999)).await.expect("below the limit");
+    node.put(block(2, 10_000)).await.expect("at the limit");
+    assert!(matches!(node.put(block(3, 10_001)).await, Err(WriteError::Refused(_))));
+    let absent = node.get(*block(3, 10_001).multihash(), Consistency::Linearizable).await.expect("get");
+    assert_eq!(absent.value, None);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn puts_given_up_midway_leave_nothing_leased_and_nothing_waiting() {
+    let cluster = Cluster::start(3).await;
+    let node = cluster.node(cluster.follower().await);
+    // They all hang: no store of the cluster writes.
+    cluster.ids().for_each(|id| cluster.member(id).store.set(Trouble::Stalled));
+    let given_up = (0..20).map(|seed| timeout(Duration::from_millis(100), node.put(block(seed, 50_000))));
+    assert!(join_all(given_up).await.iter().all(Result::is_err), "a put got through stores that don't write");
+    cluster.ids().for_each(|id| cluster.member(id).store.set(Trouble::None));
+
+    for written in node.put_many((0..20).map(|seed| block(seed, 50_000)).collect()).await {
+        written.expect("the cluster goes on");
+    }
+    eventually("all leases are given back", PATIENCE, || {
+        let idle = |node: &Node| {
+            let exchange = node.status().exchange;
+            exchange.leases.total() == 0 && exchange.puts == 0 && exchange.put_bytes == 0
+        };
+        cluster.running().all(idle).then_some(())
+    })
+    .await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_bytes_than_the_budget_wait_and_none_is_dropped() {
+    let cluster = Cluster::start_tuned(3, |config| {
+        config.limits.put_bytes_max = 300_000;
+        config.limits.puts_max = 8;
+    })
+    .await;
+    let node = cluster.node(cluster.follower().await);
+    let blocks: Vec<Block> = (0..60).map(|seed| block(seed, 100_000)).collect();
+    let watched = async {
+        let mut most = 0;
+        loop {
+            most = most.max(node.status().exchange.put_bytes);
+            if node.count(Consistency::Local).await.is_ok_and(|count| count.value.blocks == 60) {
+                return most;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (written, most) = join(join_all(blocks.iter().map(|block| node.put(block.clone()))), watched).await;
+    assert!(written.iter().all(Result::is_ok), "{written:?}");
+    assert!(most <= 300_000, "{most} bytes were under way");
     for block in &blocks {
         read_everywhere(&cluster, block).await;
     }

@@ -8,9 +8,10 @@ use blockraft_catalog::memory::{Fault, MemoryTable};
 use blockraft_log::memory::MemoryDisk;
 use blockraft_node::{Identity, Node, NodeConfig, Parts};
 use blockraft_transport::{Network, Peer, Transport};
-use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
+use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Term};
 
 use crate::settle::eventually;
+use crate::troubled_store::{Trouble, TroubledStore};
 
 /// A cluster of nodes with ids from 1.
 #[derive(Debug)]
@@ -28,8 +29,10 @@ pub struct Member {
     boots: u64,
     /// Its log's disk.
     pub disk: MemoryDisk,
-    /// Its blocks.
+    /// Its blocks, behind the back of the node.
     pub blocks: Arc<MemoryStore>,
+    /// What the node has in front of them: fill it, stall it, mend it.
+    pub store: Arc<TroubledStore>,
     /// Its catalog.
     pub table: Arc<MemoryTable>,
     node: Option<Node>,
@@ -50,13 +53,11 @@ impl Cluster {
     /// No leader stands in time.
     pub async fn start_tuned(size: u64, tune: fn(&mut NodeConfig)) -> Self {
         let genesis = Membership::of_voters((1..=size).map(|id| (NodeId(id), incarnation(NodeId(id)))));
-        let member = |id| Member {
-            id: NodeId(id),
-            boots: 0,
-            disk: MemoryDisk::new(),
-            blocks: Arc::new(MemoryStore::new()),
-            table: Arc::new(MemoryTable::new()),
-            node: None,
+        let member = |id| {
+            let blocks = Arc::new(MemoryStore::new());
+            let store = Arc::new(TroubledStore::new(Arc::clone(&blocks)));
+            let (disk, table) = (MemoryDisk::new(), Arc::new(MemoryTable::new()));
+            Member { id: NodeId(id), boots: 0, disk, blocks, store, table, node: None }
         };
         let members = (1..=size).map(member).collect();
         let mut cluster = Self { network: Network::new(), genesis, tune, members };
@@ -120,6 +121,26 @@ impl Cluster {
         others.next().expect("a cluster with a leader has a follower that runs").id
     }
 
+    /// Waits until every running node has applied all that the leader has.
+    ///
+    /// # Panics
+    /// It takes too long.
+    pub async fn level(&self) {
+        let leader = self.leader().await;
+        let index = self.node(leader).status().last_applied().index;
+        let behind = |node: &Node| node.status().last_applied().index < index;
+        eventually("every node has applied what the leader has", PATIENCE, || {
+            (!self.running().any(behind)).then_some(())
+        })
+        .await;
+    }
+
+    /// The terms of all running nodes, by id: they change if anybody campaigned.
+    #[must_use]
+    pub fn terms(&self) -> Vec<(NodeId, Term)> {
+        self.running().map(|node| (node.status().node(), node.current_term())).collect()
+    }
+
     /// Crashes a member: cuts it off, stops it without a word, and cuts the power of its disks.
     pub async fn crash(&mut self, id: NodeId) {
         self.isolate(id);
@@ -147,6 +168,7 @@ impl Cluster {
         assert!(member.node.is_none(), "member {id} runs already");
         member.boots += 1;
         member.blocks.reopen();
+        member.store.set(Trouble::None);
         let boot = BootNonce(id.0 << 32 | member.boots);
         let identity = Identity { cluster: cluster_id(), node: id, incarnation: incarnation(id), boot };
         let transport = Arc::new(network.endpoint(Peer { node: id, incarnation: incarnation(id), boot }));
@@ -159,7 +181,7 @@ impl Cluster {
         let parts = Parts {
             log: Box::new(member.disk.open()),
             transport,
-            blocks: Arc::clone(&member.blocks) as _,
+            blocks: Arc::clone(&member.store) as _,
             table: Arc::clone(&member.table) as _,
         };
         member.node = Some(blockraft_node::start(config, parts).await.expect("a member starts from what it kept"));
@@ -200,4 +222,4 @@ fn incarnation(id: NodeId) -> Incarnation {
 }
 
 /// How long a cluster may take to settle on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);

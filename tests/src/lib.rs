@@ -10,5 +10,9 @@
 
 pub mod cluster;
 pub mod settle;
+pub mod troubled_store;
+pub mod tuning;
 
-pub use cluster::{Cluster, Member};
+pub use cluster::{Cluster, Member, PATIENCE};
+pub use settle::eventually;
+pub use troubled_store::{Trouble, TroubledStore};

@@ -1,0 +1,110 @@
+//! Leadership moves: by request, by a stop, by a crash; what clients asked meanwhile happens once or not at all.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use blockraft_blocks::{Block, HashCode, Multihash};
+use blockraft_node::{Consistency, Outcome, StopReason, WriteError};
+use blockraft_tests::{Cluster, PATIENCE, eventually};
+use blockraft_types::NodeId;
+use futures::future::join;
+
+fn block(seed: u32, bytes: usize) -> Block {
+    let pattern = seed.to_le_bytes();
+    Block::hash(HashCode::Blake3, pattern.iter().copied().cycle().take(bytes).collect::<Vec<u8>>())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_handed_to_whom_it_is_asked_for() {
+    let cluster = Cluster::start(3).await;
+    for _ in 0..3 {
+        let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+        cluster.node(leader).transfer_leadership(follower);
+        eventually("the follower leads", PATIENCE, || cluster.node(follower).is_leader().then_some(())).await;
+        assert_eq!(cluster.leader().await, follower);
+    }
+    cluster.node(NodeId(1)).put(block(1, 50_000)).await.expect("put");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_hands_over_in_one_term() {
+    let mut cluster = Cluster::start_tuned(3, |config| config.driver.handover_ticks_max = 500).await;
+    cluster.level().await;
+    let leader = cluster.leader().await;
+    let term = cluster.node(leader).current_term();
+    let node = cluster.node(leader).clone();
+    assert!(matches!(node.shutdown().await, StopReason::Shutdown));
+    let successor = cluster.ids().find(|id| *id != leader).expect("there are three");
+    // Somebody was elected before the leader was gone: nobody had to miss a heartbeat.
+    let others = cluster.terms().into_iter().filter(|(id, _)| *id != leader);
+    assert_eq!(others.map(|(_, term)| term.0).max(), Some(term.0 + 1));
+    assert!(matches!(node.put(block(1, 10)).await, Err(WriteError::Stopping)));
+    cluster.node(successor).put(block(1, 50_000)).await.expect("put");
+    cluster.crash(leader).await;
+    cluster.restart(leader).await;
+    let read = cluster.node(leader).get(*block(1, 50_000).multihash(), Consistency::Linearizable).await;
+    assert_eq!(read.expect("get").value, Some(block(1, 50_000)));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn puts_and_deletes_while_leadership_moves_happen_once_or_not_at_all() {
+    let cluster = Cluster::start(3).await;
+    let through = |id: NodeId| {
+        let node = cluster.node(id).clone();
+        async move {
+            let (mut present, mut open) = (BTreeSet::<Multihash>::new(), BTreeSet::<Multihash>::new());
+            for seed in 0..40 {
+                let block = block(seed * 4 + id.0 as u32, if seed % 2 == 0 { 600 } else { 20_000 });
+                let name = *block.multihash();
+                match node.put(block).await {
+                    // Nobody else puts it: a repeat of our own would be told as already present.
+                    Ok(written) => {
+                        assert_eq!(written.outcome, Outcome::Created);
+                        present.insert(name);
+                    }
+                    Err(WriteError::NotProposed { .. }) => {}
+                    Err(WriteError::Unknown { .. }) => drop(open.insert(name)),
+                    Err(other) => panic!("{other}"),
+                }
+                if seed % 5 == 4 && present.remove(&name) {
+                    match node.delete(name).await {
+                        Ok(written) => assert_eq!(written.outcome, Outcome::Deleted),
+                        Err(WriteError::NotProposed { .. }) => drop(present.insert(name)),
+                        Err(WriteError::Unknown { .. }) => drop(open.insert(name)),
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+            (present, open)
+        }
+    };
+    let moves = async {
+        let mut rounds = tokio::time::interval(Duration::from_millis(40));
+        loop {
+            rounds.tick().await;
+            let leader = cluster.leader().await;
+            let next = NodeId(leader.0 % 3 + 1);
+            cluster.node(leader).transfer_leadership(next);
+        }
+    };
+    let first_term = cluster.terms();
+    let clients = join(through(NodeId(1)), join(through(NodeId(2)), through(NodeId(3))));
+    let told = tokio::select! {
+        told = clients => told,
+        () = moves => unreachable!("leadership moves for ever"),
+    };
+    let last_term = cluster.node(cluster.leader().await).current_term();
+    assert!(first_term.iter().all(|(_, term)| term.0 + 3 < last_term.0), "leadership hardly moved: {last_term}");
+
+    let (one, (two, three)) = told;
+    for (present, open) in [one, two, three] {
+        for (id, name) in cluster.ids().flat_map(|id| present.iter().map(move |name| (id, *name))) {
+            let read = cluster.node(id).get(name, Consistency::Linearizable).await.expect("get");
+            assert!(read.value.is_some(), "{name} was acknowledged and is gone at {id}");
+        }
+        assert!(open.len() < 24, "{} of 48 outcomes are open: nothing was tested", open.len());
+    }
+    cluster.stop().await;
+}

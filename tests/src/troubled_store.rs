@@ -1,0 +1,87 @@
+//! A block store whose disk a test fills, stalls and mends while a node runs on it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use blockraft_blocks::{
+    Block, BlockStore, DeleteOutcome, Lookup, MemoryStore, Multihash, Page, PutOutcome, ReadError, WriteError,
+};
+use tokio::sync::watch;
+
+/// Wraps a store in memory; all is well until a test says otherwise.
+#[derive(Debug)]
+pub struct TroubledStore {
+    inner: Arc<MemoryStore>,
+    trouble: watch::Sender<Trouble>,
+}
+
+/// What is the matter with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    None,
+    /// Puts find no room; deletes and reads go on.
+    Full,
+    /// Writes hang until the trouble changes; reads go on.
+    Stalled,
+}
+
+impl TroubledStore {
+    /// Wraps `inner`, without trouble.
+    #[must_use]
+    pub fn new(inner: Arc<MemoryStore>) -> Self {
+        Self { inner, trouble: watch::Sender::new(Trouble::None) }
+    }
+
+    /// From now on the store has this trouble; writes that hang look again.
+    pub fn set(&self, trouble: Trouble) {
+        self.trouble.send_replace(trouble);
+    }
+
+    /// Waits while writes hang, and tells what is the matter then.
+    async fn written(&self) -> Trouble {
+        let mut trouble = self.trouble.subscribe();
+        let found = trouble.wait_for(|trouble| *trouble != Trouble::Stalled).await;
+        *found.expect("the sender lives in this store")
+    }
+}
+
+#[async_trait]
+impl BlockStore for TroubledStore {
+    async fn put_many(&self, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
+        match self.written().await {
+            Trouble::Full => Err(WriteError::Full { free_bytes: 0, reserve_bytes: 0 }),
+            Trouble::None | Trouble::Stalled => self.inner.put_many(blocks).await,
+        }
+    }
+
+    async fn get_many(&self, multihashes: &[Multihash]) -> Result<Vec<Lookup>, ReadError> {
+        self.inner.get_many(multihashes).await
+    }
+
+    async fn stat_many(&self, multihashes: &[Multihash]) -> Result<Vec<Option<u32>>, ReadError> {
+        self.inner.stat_many(multihashes).await
+    }
+
+    async fn delete_many(&self, multihashes: &[Multihash]) -> Result<Vec<DeleteOutcome>, WriteError> {
+        self.written().await;
+        self.inner.delete_many(multihashes).await
+    }
+
+    async fn list(&self, after: Option<Multihash>, limit: usize) -> Result<Page, ReadError> {
+        self.inner.list(after, limit).await
+    }
+
+    async fn count(&self) -> Result<u64, ReadError> {
+        self.inner.count().await
+    }
+
+    async fn flush(&self) -> Result<(), WriteError> {
+        self.written().await;
+        self.inner.flush().await
+    }
+
+    async fn close(&self) -> Result<(), WriteError> {
+        self.inner.close().await
+    }
+}
