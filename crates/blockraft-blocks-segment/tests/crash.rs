@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use blockraft_blocks::crash::{self, Survived};
 use blockraft_blocks::fault::{Faults, Syncs};
 use blockraft_blocks::suite::Violation;
+use blockraft_blocks::suite::crash::{self, Survived};
 use blockraft_blocks::{BlockStore, FaultyStore};
 use blockraft_blocks_segment::{Options, SegmentStore};
 

@@ -47,7 +47,6 @@
 
 pub mod block;
 pub mod cid;
-pub mod crash;
 pub mod fault;
 pub mod hash;
 pub mod limits;

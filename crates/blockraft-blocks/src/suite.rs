@@ -26,6 +26,8 @@
 //! The suite needs no runtime: it waits in one task, by whatever executor the caller drives it with. What it can't
 //! check is a power cut; stores on disk bring tests of their own for that.
 
+pub mod crash;
+
 use core::fmt;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
