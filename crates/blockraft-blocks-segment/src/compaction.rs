@@ -9,20 +9,13 @@ use std::collections::VecDeque;
 use blockraft_blocks::WriteError;
 
 use crate::active::file_name;
+use crate::ends::{read_header, read_table};
 use crate::failure::Failure;
-use crate::format::{FooterEntry, Mark, RecordKind};
+use crate::format::{FooterEntry, RecordKind};
 use crate::index::{Covered, Location, Usage};
-use crate::recovery::{read_header, read_table};
 use crate::scan::{Found, header_at, read_or_zero, scan};
 use crate::segments::{Batch, Segments};
-
-/// A segment that is being emptied.
-#[derive(Debug)]
-pub(crate) struct Compaction {
-    segment: u64,
-    mark: Option<Mark>,
-    left: VecDeque<FooterEntry>,
-}
+use crate::victim::Victim;
 
 /// How much dead space makes a segment worth emptying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +43,8 @@ impl Segments {
     }
 
     fn try_compact(&mut self, thoroughness: Thoroughness) -> Result<(), Failure> {
-        let mut compaction = match self.compaction.take() {
-            Some(compaction) => compaction,
+        let mut victim = match self.compaction.take() {
+            Some(victim) => victim,
             None => match self.victim(thoroughness) {
                 None => return Ok(()),
                 Some(segment) => {
@@ -65,16 +58,16 @@ impl Segments {
         let mut batch = Batch::default();
         let mut copied = 0;
         while copied < self.options.compaction_step_bytes
-            && let Some(entry) = compaction.left.pop_front()
+            && let Some(entry) = victim.left.pop_front()
         {
-            copied += self.carry(&mut batch, &compaction, entry)?;
+            copied += self.carry(&mut batch, &victim, entry)?;
         }
         self.status.bytes_copied += copied;
         self.commit(batch)?;
-        if compaction.left.is_empty() {
-            self.conclude(compaction.segment)?;
+        if victim.left.is_empty() {
+            self.conclude(victim.segment)?;
         } else {
-            self.compaction = Some(compaction);
+            self.compaction = Some(victim);
         }
         Ok(())
     }
@@ -107,13 +100,13 @@ impl Segments {
     }
 
     /// Finds out what is in a sealed segment.
-    fn enumerate(&self, segment: u64) -> Result<Compaction, Failure> {
+    fn enumerate(&self, segment: u64) -> Result<Victim, Failure> {
         let read = || format!("read segment {segment} to compact it");
         let Some(file) = self.reader.file(segment) else {
-            return Ok(Compaction { segment, mark: None, left: VecDeque::new() });
+            return Ok(Victim { segment, mark: None, left: VecDeque::new() });
         };
         let Some(mark) = read_header(&*file).map_err(Failure::to(read))?.map(|header| header.mark) else {
-            return Ok(Compaction { segment, mark: None, left: VecDeque::new() });
+            return Ok(Victim { segment, mark: None, left: VecDeque::new() });
         };
         let left = match read_table(&*file, mark).map_err(Failure::to(read))? {
             Some(sealed) => sealed.entries.into(),
@@ -126,11 +119,11 @@ impl Segments {
                 scanned.found.into_iter().filter_map(entry).collect()
             }
         };
-        Ok(Compaction { segment, mark: Some(mark), left })
+        Ok(Victim { segment, mark: Some(mark), left })
     }
 
     /// Copies a record if it still means something, and tells how many bytes that took.
-    fn carry(&mut self, batch: &mut Batch, from: &Compaction, entry: FooterEntry) -> Result<u64, Failure> {
+    fn carry(&mut self, batch: &mut Batch, from: &Victim, entry: FooterEntry) -> Result<u64, Failure> {
         match entry.kind {
             RecordKind::Void => Ok(0),
             RecordKind::Tombstone(multihash) => {
@@ -158,7 +151,7 @@ impl Segments {
     }
 
     /// The body as it is, damaged or not, with the checksum it was written with: damage stays damage.
-    fn read_body(&self, from: &Compaction, entry: &FooterEntry) -> Result<(Vec<u8>, u32), Failure> {
+    fn read_body(&self, from: &Victim, entry: &FooterEntry) -> Result<(Vec<u8>, u32), Failure> {
         let read = || format!("read segment {} to compact it", from.segment);
         let mut body = vec![0; entry.length as usize];
         let mut header = None;

@@ -60,22 +60,26 @@
 mod active;
 mod compaction;
 pub mod disk;
+mod ends;
 mod failure;
 pub mod format;
 mod index;
 pub mod options;
 pub mod reader;
+pub mod recovered;
 pub mod recovery;
 mod scan;
 pub mod segments;
 pub mod status;
 pub mod store;
 pub mod table;
+mod victim;
 
 pub use compaction::Thoroughness;
 pub use disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
 pub use options::Options;
-pub use recovery::{OpenError, Recovered};
+pub use recovered::{Gap, Recovered};
+pub use recovery::OpenError;
 pub use segments::{Segments, Write, Written};
 pub use status::Status;
 pub use store::SegmentStore;

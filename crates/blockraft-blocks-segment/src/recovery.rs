@@ -18,14 +18,15 @@ use thiserror::Error;
 
 use crate::active::{Active, file_name, segment_of};
 use crate::disk::{Disk, DiskFile};
+use crate::ends::{read_any_header, read_table};
 use crate::failure::Failure;
-use crate::format::footer::{self, TRAILER_BYTES};
 use crate::format::record::FIXED_BYTES;
 use crate::format::segment::{HeaderFound, RECORDS_FROM, VERSION};
-use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind, SegmentHeader, Trailer};
+use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind};
 use crate::index::{Covered, Index, Location, Place, Usage};
 use crate::options::{InvalidOption, Options};
 use crate::reader::Reader;
+use crate::recovered::{Gap, Recovered};
 use crate::scan::{Body, Found, scan};
 use crate::segments::{Parts, Segments};
 use crate::table::Table;
@@ -60,40 +61,6 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-}
-
-/// What opening found. All of it is fine but the damage.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recovered {
-    /// Blocks whose records are damaged, among those that had to be read: fetch them elsewhere and put them.
-    pub damaged: Vec<Multihash>,
-    /// Stretches in which acknowledged records may have stood whose names can't be read any more.
-    pub gaps: Vec<Gap>,
-    /// Segments that the index points into and whose file is gone or has no readable header.
-    pub lost_segments: Vec<u64>,
-    /// How many records the index had still to learn.
-    pub replayed_records: u64,
-    /// How many unacknowledged bytes were cut off or voided.
-    pub torn_bytes: u64,
-}
-
-/// A damaged stretch of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// Which segment.
-    pub segment: u64,
-    /// Where the stretch begins.
-    pub offset: u64,
-    /// How long it is.
-    pub bytes: u64,
-}
-
-/// A sealed segment's table.
-pub(crate) struct SealedTable {
-    pub(crate) entries: Vec<FooterEntry>,
-    /// Where the records end.
-    pub(crate) tail: u64,
 }
 
 impl Segments {
@@ -353,33 +320,6 @@ fn void(file: &dyn DiskFile, mark: Mark, range: &std::ops::Range<u64>, synced: u
     let mut header = Vec::new();
     RecordHeader::void(bytes, synced).encode(mark, range.start, &mut header);
     file.write_at(&header, range.start)
-}
-
-/// The header of a segment file, if it is intact and of this version.
-pub(crate) fn read_header(file: &dyn DiskFile) -> io::Result<Option<SegmentHeader>> {
-    Ok(match read_any_header(file)? {
-        HeaderFound::Current(header) => Some(header),
-        HeaderFound::Newer { .. } | HeaderFound::Damaged => None,
-    })
-}
-
-fn read_any_header(file: &dyn DiskFile) -> io::Result<HeaderFound> {
-    let mut bytes = vec![0; RECORDS_FROM as usize];
-    let read = crate::scan::read_or_zero(file, &mut bytes, 0)?;
-    Ok(SegmentHeader::decode(bytes.get(..read).unwrap_or_default()))
-}
-
-/// The footer of a sealed segment, if there is an intact one.
-pub(crate) fn read_table(file: &dyn DiskFile, mark: Mark) -> io::Result<Option<SealedTable>> {
-    let file_bytes = file.length()?;
-    let Some(trailer_from) = file_bytes.checked_sub(TRAILER_BYTES as u64) else { return Ok(None) };
-    let mut bytes = [0; TRAILER_BYTES];
-    crate::scan::read_or_zero(file, &mut bytes, trailer_from)?;
-    let Some(trailer) = Trailer::decode(&bytes, mark, file_bytes) else { return Ok(None) };
-    // The trailer is intact and says that the table fits the file, so this allocates no more than the file has.
-    let mut table = vec![0; trailer.table_bytes as usize];
-    crate::scan::read_or_zero(file, &mut table, trailer.table_from)?;
-    Ok(footer::decode(&table, &trailer).map(|entries| SealedTable { entries, tail: trailer.table_from }))
 }
 
 fn reading(segment: u64) -> String {

@@ -11,7 +11,6 @@ use blockraft_blocks::limits::{BlockTooLarge, check_storable};
 use blockraft_blocks::{Block, Multihash, WriteError};
 
 use crate::active::{Active, room_for};
-use crate::compaction::Compaction;
 use crate::disk::Disk;
 use crate::failure::Failure;
 use crate::format::RecordKind;
@@ -19,8 +18,9 @@ use crate::format::segment::RECORDS_FROM;
 use crate::index::{Covered, Index, Location, Usage};
 use crate::options::Options;
 use crate::reader::Reader;
-use crate::recovery::Recovered;
+use crate::recovered::Recovered;
 use crate::status::Status;
+use crate::victim::Victim;
 
 /// One write of a batch.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub struct Segments {
     pub(crate) sealed: BTreeMap<u64, u64>,
     pub(crate) usages: BTreeMap<u64, Usage>,
     pub(crate) blocks: u64,
-    pub(crate) compaction: Option<Compaction>,
+    pub(crate) compaction: Option<Victim>,
     /// Segments that hold blocks which can't be enumerated: they stay.
     pub(crate) held: Vec<u64>,
     pub(crate) recovered: Recovered,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::FallocateFlags;
 
-use super::{Disk, DiskFile};
+use super::seam::{Disk, DiskFile};
 
 /// A directory of a file system, locked against other processes as long as this value lives.
 #[derive(Debug)]

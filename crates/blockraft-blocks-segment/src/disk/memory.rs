@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, DiskFile};
+use super::seam::{Disk, DiskFile};
 
 /// A directory in memory. A clone is the same directory.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! What a sealed segment ends with: a table of its records, so that the index can be rebuilt without reading bodies.
 
-use super::Fields;
+use super::fields::Fields;
 use super::record::RecordKind;
 use super::segment::{Mark, VERSION};
 

@@ -3,8 +3,8 @@
 use blockraft_blocks::Multihash;
 use blockraft_blocks::multihash::MULTIHASH_BYTES_MAX;
 
+use super::fields::Fields;
 use super::segment::Mark;
-use super::{Fields, aligned};
 
 /// What stands in front of a record's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +123,19 @@ impl RecordHeader {
     }
 }
 
+/// Rounds up to the alignment of records.
+#[must_use]
+pub const fn aligned(offset: u64) -> u64 {
+    offset.next_multiple_of(ALIGNMENT)
+}
+
 /// Covers the offset too, so that a record written to a wrong place isn't taken for the one that belongs there.
 fn header_crc(offset: u64, covered: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&offset.to_le_bytes()), covered)
 }
+
+/// Records begin at multiples of this many bytes.
+pub const ALIGNMENT: u64 = 8;
 
 /// The part of a header that all records have; the multihash follows.
 pub const FIXED_BYTES: usize = 32;

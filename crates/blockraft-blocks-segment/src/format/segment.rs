@@ -1,6 +1,6 @@
 //! A segment's first bytes: which format, which segment, and the mark its records begin with.
 
-use super::Fields;
+use super::fields::Fields;
 
 /// Eight random bytes that begin each record of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

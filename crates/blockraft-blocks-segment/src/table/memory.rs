@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Change, Table};
+use super::seam::{Change, Table};
 
 /// A table in memory. A clone is the same table.
 #[derive(Clone, Debug, Default)]

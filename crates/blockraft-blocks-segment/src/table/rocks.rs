@@ -10,7 +10,7 @@ use rocksdb::{
     WriteBatch, WriteOptions,
 };
 
-use super::{Change, Table};
+use super::seam::{Change, Table};
 
 /// A RocksDB database of its own.
 pub struct RocksTable {
