@@ -1,0 +1,105 @@
+//! Which fault happens when, and for how long: drawn from a seed, before anything starts.
+
+use std::time::Duration;
+
+use crate::cluster::faults::{Fault, Victim};
+
+/// Faults in the order of their beginnings. They may overlap; the last one ends before the time is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Schedule {
+    pub(crate) strokes: Vec<Stroke>,
+}
+
+/// One fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stroke {
+    pub(crate) at: Duration,
+    pub(crate) lasts: Duration,
+    pub(crate) fault: Fault,
+    pub(crate) victim: Victim,
+}
+
+impl Schedule {
+    pub(crate) fn draw(seed: u64, time: Duration, nodes: usize, with_power_cuts: bool) -> Self {
+        let mut dice = Dice(seed);
+        let mut strokes = Vec::new();
+        let mut at = Duration::from_millis(1_000 + dice.below(1_500));
+        loop {
+            let fault = match dice.below(100) {
+                0..40 => Fault::Kill,
+                40..50 => Fault::Stop,
+                50..75 => Fault::Pause,
+                _ if with_power_cuts => Fault::PowerCut,
+                _ => Fault::Kill,
+            };
+            let victim = match dice.below(100) {
+                0..45 => Victim::Leader,
+                45..85 => Victim::Node(dice.below(nodes as u64) as usize),
+                _ => Victim::All,
+            };
+            let lasts = Duration::from_millis(match fault {
+                Fault::Pause => 100 + dice.below(3_000),
+                Fault::Kill | Fault::Stop | Fault::PowerCut => 200 + dice.below(3_000),
+            });
+            if time < at + lasts + LAST_WORDS {
+                return Self { strokes };
+            }
+            strokes.push(Stroke { at, lasts, fault, victim });
+            // Some faults begin while another lasts, some only once writes flow again.
+            at += Duration::from_millis(500 + dice.below(5_000));
+        }
+    }
+}
+
+/// SplitMix64: small, and the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end.max(1)
+    }
+}
+
+/// Clients go on for at least so long after the last fault.
+const LAST_WORDS: Duration = Duration::from_millis(1_500);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::Schedule;
+    use crate::cluster::faults::Fault;
+
+    fn draw(seed: u64, seconds: u64, with_power_cuts: bool) -> Schedule {
+        Schedule::draw(seed, Duration::from_secs(seconds), 3, with_power_cuts)
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_schedule_again_and_another_seed_another() {
+        assert_eq!(draw(7, 60, false), draw(7, 60, false));
+        assert_ne!(draw(7, 60, false), draw(8, 60, false));
+    }
+
+    #[test]
+    fn every_kind_of_fault_happens_in_two_minutes() {
+        for seed in 0..20 {
+            let kinds =
+                |power| draw(seed, 120, power).strokes.iter().map(|stroke| stroke.fault).collect::<BTreeSet<_>>();
+            assert!(kinds(false).is_superset(&[Fault::Kill, Fault::Pause].into()), "seed {seed}");
+            assert!(!kinds(false).contains(&Fault::PowerCut));
+            assert!(kinds(true).contains(&Fault::PowerCut), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn everything_is_over_before_the_time_is() {
+        for stroke in draw(3, 30, true).strokes {
+            assert!(stroke.at + stroke.lasts < Duration::from_secs(30));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The two programs that a live cluster needs, built.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+use crate::setup;
+use crate::workspace::Workspace;
+
+/// How much the compiler optimises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Our crates unoptimised and with their assertions on, all others optimised: what the tests are built with too, so
+    /// that a fresh machine compiles each dependency once.
+    Dev,
+    /// What users run: for everything that is measured.
+    Release,
+}
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    /// The node and its command line.
+    pub(crate) blockraft: PathBuf,
+    /// The load generator and judge.
+    pub(crate) load: PathBuf,
+}
+
+impl Programs {
+    /// Sets up what is missing and builds both.
+    pub(crate) fn build(workspace: &Workspace, profile: Profile) -> Result<Self> {
+        setup::ensure(workspace)?;
+        let mut cargo = workspace.cargo();
+        cargo.args(["build", "--locked", "-p", "blockraft", "-p", "blockraft-load", "--bins"]);
+        let folder = match profile {
+            Profile::Dev => "debug",
+            Profile::Release => {
+                cargo.arg("--release");
+                "release"
+            }
+        };
+        process::run(&mut cargo, BUILD_TIME_MAX)?;
+        let folder = target(workspace)?.join(folder);
+        Ok(Self { blockraft: folder.join("blockraft"), load: folder.join("blockraft-load") })
+    }
+}
+
+fn target(workspace: &Workspace) -> Result<PathBuf> {
+    let text = process::capture(workspace.cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&text).context("can't understand `cargo metadata`")?;
+    let folder = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
+    Ok(PathBuf::from(folder))
+}
+
+const BUILD_TIME_MAX: Duration = Duration::from_secs(45 * 60);
