@@ -25,8 +25,7 @@ use crate::live::event::Event;
 use crate::live::load::{Next, Run};
 use crate::live::members::Members;
 use crate::live::node::Lifetime;
-use crate::live::programs::{Profile, Programs};
-use crate::live::words;
+use crate::live::programs::{Choice, Profile, Programs};
 use crate::workspace::Workspace;
 
 /// Hurt a cluster under load, heal it, and judge what its clients saw
@@ -63,6 +62,9 @@ pub(crate) struct Cluster {
     /// Where the cluster's folder is made, instead of the system's folder for temporary files
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    choice: Choice,
 }
 
 /// What becomes of syncs.
@@ -89,7 +91,11 @@ impl Cluster {
         if let Some(lacking) = self.power_cut.then(disk::lacking).flatten() {
             return skip(&lacking);
         }
-        let programs = Programs::build(workspace, if self.release { Profile::Release } else { Profile::Dev })?;
+        let programs = Programs::find_or_build(
+            workspace,
+            &self.choice,
+            if self.release { Profile::Release } else { Profile::Dev },
+        )?;
         let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
         let folder = parent.join(format!("blockraft-cluster-{}-{}", self.seed, std::process::id()));
         println!(
@@ -232,11 +238,6 @@ fn panics(members: &Members) -> Vec<String> {
         found.extend(lines.map(|line| format!("node {}: {line}", place + 1)));
     }
     found
-}
-
-/// A line about what happens, with the time since the load began.
-pub(crate) fn log(at: Duration, text: &str) {
-    println!("{:>9}  {text}", words::time(at));
 }
 
 const START_TIME_MAX: Duration = Duration::from_secs(30);

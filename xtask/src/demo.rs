@@ -14,12 +14,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::demo::report::Report;
 use crate::demo::scene::Scene;
 use crate::demo::screen::Screen;
 use crate::live::members::Members;
 use crate::live::node::Lifetime;
-use crate::live::programs::{Profile, Programs};
+use crate::live::programs::{Choice, Profile, Programs};
 use crate::workspace::Workspace;
 
 /// Form a cluster, store real files, kill the leader, and prove that nothing is lost
@@ -40,6 +39,9 @@ pub(crate) struct Demo {
     /// Where the cluster's folder is made, instead of the system's folder for temporary files
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    choice: Choice,
 }
 
 impl Demo {
@@ -50,7 +52,7 @@ impl Demo {
         };
         let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
         let folder = parent.join(format!("blockraft-demo-{}", std::process::id()));
-        let programs = Programs::build(workspace, Profile::Dev)?;
+        let programs = Programs::find_or_build(workspace, &self.choice, Profile::Dev)?;
 
         let screen = Screen::new();
         screen.title("A cluster of three nodes on this machine");

@@ -7,6 +7,8 @@
 
 mod arrows;
 mod ci;
+mod cluster;
+mod demo;
 mod setup;
 mod test;
 mod tidy;
@@ -14,6 +16,7 @@ mod tidy;
 mod advice;
 mod cache;
 mod graph;
+mod live;
 mod process;
 mod source;
 mod workspace;
@@ -53,6 +56,8 @@ macro_rules! commands {
 commands! {
     Setup(setup::Setup),
     Test(test::Test),
+    Demo(demo::Demo),
+    Cluster(cluster::Cluster),
     Ci(ci::Ci),
     Tidy(tidy::Tidy),
     Arrows(arrows::Arrows),

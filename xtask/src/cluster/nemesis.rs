@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 
 use crate::cluster::disk::Disks;
 use crate::cluster::faults::{Fault, Victim};
-use crate::cluster::log;
 use crate::cluster::outcome::Outcome;
 use crate::cluster::schedule::{Schedule, Stroke};
 use crate::live::members::Members;
 use crate::live::signal::Signal;
+use crate::live::words;
 
 /// A schedule under way.
 #[derive(Debug)]
@@ -90,15 +90,14 @@ impl Nemesis {
         if hurt.is_empty() {
             return Ok(());
         }
-        log(
-            self.begun.elapsed(),
-            &format!(
-                "{} {} ({:?}) for {} ms",
-                stroke.fault,
-                stroke.victim,
-                hurt.iter().map(|place| place + 1).collect::<Vec<_>>(),
-                stroke.lasts.as_millis()
-            ),
+        let nodes: Vec<String> = hurt.iter().map(|place| (place + 1).to_string()).collect();
+        println!(
+            "{:>9}  {} {} (node {}) for {}",
+            words::time(self.begun.elapsed()),
+            stroke.fault,
+            stroke.victim,
+            nodes.join(", "),
+            words::time(stroke.lasts)
         );
         outcome.struck(stroke.fault);
         // A power cut is one moment for all that it concerns.

@@ -107,10 +107,6 @@ impl Run {
         }
         Ok(events)
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 /// What came next.

@@ -1,9 +1,10 @@
 //! The two programs that a live cluster needs, built.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use clap::Args;
 
 use crate::process;
 use crate::setup;
@@ -19,6 +20,14 @@ pub(crate) enum Profile {
     Release,
 }
 
+/// Which programs to run.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Choice {
+    /// Run `blockraft` and `blockraft-load` from this folder, such as an older release's, instead of building them
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
@@ -29,8 +38,25 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Sets up what is missing and builds both.
-    pub(crate) fn build(workspace: &Workspace, profile: Profile) -> Result<Self> {
+    /// The chosen ones; otherwise sets up what is missing and builds both.
+    pub(crate) fn find_or_build(workspace: &Workspace, choice: &Choice, profile: Profile) -> Result<Self> {
+        match &choice.programs {
+            Some(folder) => Self::inside(&folder.canonicalize().context("can't find the folder of --programs")?),
+            None => Self::build(workspace, profile),
+        }
+    }
+
+    fn inside(folder: &Path) -> Result<Self> {
+        let programs = Self { blockraft: folder.join("blockraft"), load: folder.join("blockraft-load") };
+        for program in [&programs.blockraft, &programs.load] {
+            if !program.is_file() {
+                bail!("{} is missing", program.display());
+            }
+        }
+        Ok(programs)
+    }
+
+    fn build(workspace: &Workspace, profile: Profile) -> Result<Self> {
         setup::ensure(workspace)?;
         let mut cargo = workspace.cargo();
         cargo.args(["build", "--locked", "-p", "blockraft", "-p", "blockraft-load", "--bins"]);
@@ -42,8 +68,7 @@ impl Programs {
             }
         };
         process::run(&mut cargo, BUILD_TIME_MAX)?;
-        let folder = target(workspace)?.join(folder);
-        Ok(Self { blockraft: folder.join("blockraft"), load: folder.join("blockraft-load") })
+        Self::inside(&target(workspace)?.join(folder))
     }
 }
 
