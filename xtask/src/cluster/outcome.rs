@@ -85,7 +85,7 @@ impl Outcome {
         }
         match &self.judged {
             Some(judged) if judged.is_clean() => {
-                line("judged", format!("{} blocks, every answer explained", words::count(judged.blocks)))
+                line("judged", format!("{} blocks, every answer explained", words::count(judged.blocks)));
             }
             Some(judged) => {
                 line("judged", format!("{:?}, {} undecided", judged.faults, judged.undecided));
