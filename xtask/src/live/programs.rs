@@ -13,8 +13,7 @@ use crate::workspace::Workspace;
 /// How much the compiler optimises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// Our crates unoptimised and with their assertions on, all others optimised: what the tests are built with too, so
-    /// that a fresh machine compiles each dependency once.
+    /// Our crates hardly optimised and with their assertions on, all others optimised: as the tests are built.
     Dev,
     /// What users run: for everything that is measured.
     Release,
