@@ -150,10 +150,10 @@ impl<P: Payload> Exchange<P> {
                 self.gate.persisted(position, &mut self.ledger);
             }
             Input::Truncated { from } => self.log.truncate(from),
-            Input::AppendDropped { first, last } => {
+            Input::AppendDropped { positions } => {
                 let waited_for = self.gate.waiting_for();
-                for name in self.gate.dropped((first, last), &mut self.ledger) {
-                    self.fetches.unwant(name, Purpose::Gate(first));
+                for name in self.gate.dropped(&positions, &mut self.ledger) {
+                    self.fetches.unwant(name, Purpose::Gate(LogIndex::ZERO));
                 }
                 if waited_for != self.gate.waiting_for() {
                     self.out.push(Effect::GateMoved);
@@ -271,7 +271,7 @@ impl<P: Payload> Exchange<P> {
 
     /// The entry whose payload this node waits for, for the reply to heartbeats.
     #[must_use]
-    pub const fn waiting_for(&self) -> Option<LogIndex> {
+    pub fn waiting_for(&self) -> Option<LogIndex> {
         self.gate.waiting_for()
     }
 

@@ -14,19 +14,14 @@ use crate::payload::{EntryNames, Named, Payload};
 
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Entries that were admitted and aren't known to be in the log.
-    admitted: BTreeMap<LogIndex, Admitted>,
+    /// The names of entries that were admitted and aren't known to be in the log. Two leaders' entries may stand for one
+    /// place: the older one leaves the log only after the newer one was admitted.
+    admitted: BTreeMap<Position, Vec<Multihash>>,
     /// What the entries in front of the gate lack, and the first entry that lacks it.
     lacking: BTreeMap<Multihash, (LogIndex, u32)>,
     /// What they name and has a lease of the gate.
     leased: BTreeSet<Multihash>,
-    waiting_for: Option<LogIndex>,
-}
-
-#[derive(Debug)]
-struct Admitted {
-    position: Position,
-    names: Vec<Multihash>,
+    waiting_for: Option<Position>,
 }
 
 /// What changed in front of the gate.
@@ -82,7 +77,7 @@ impl Gate {
         held.wanted.sort_unstable_by_key(|(named, index)| (*index, named.name));
         self.leased = leased;
         self.lacking = lacking;
-        self.waiting_for = rest.first().map(|entry| entry.position.index);
+        self.waiting_for = rest.first().map(|entry| entry.position);
         (prefix, held)
     }
 
@@ -92,7 +87,7 @@ impl Gate {
             Some((_, length)) if length == named.length => {
                 self.lacking.remove(&named.name);
                 let first = self.lacking.values().map(|(index, _)| *index).min();
-                if self.waiting_for.is_some_and(|waiting| first.is_none_or(|first| first > waiting)) {
+                if self.waiting_for.is_some_and(|waiting| first.is_none_or(|first| first > waiting.index)) {
                     GateMove::FirstComplete
                 } else {
                     GateMove::Closer
@@ -108,24 +103,20 @@ impl Gate {
 
     /// The log holds the entry from now on, and protects its payloads.
     pub(crate) fn appended<P: Payload>(&mut self, position: Position, ledger: &mut Ledger<P>) {
-        self.release_admitted(|admitted| admitted.position.index == position.index, ledger);
+        self.release_admitted(|admitted| admitted == position, ledger);
     }
 
     /// The log is durable up to `position`: whatever was admitted for a place in there is in it or was dropped.
     pub(crate) fn persisted<P: Payload>(&mut self, position: Position, ledger: &mut Ledger<P>) {
-        let covers =
-            |admitted: &Admitted| admitted.position.index <= position.index && admitted.position.term <= position.term;
+        let covers = |admitted: Position| admitted.index <= position.index && admitted.term <= position.term;
         self.release_admitted(covers, ledger);
     }
 
-    /// Nothing between `first` and `last` waits or will be appended. Gives back what isn't wanted any more.
-    pub(crate) fn dropped<P: Payload>(
-        &mut self,
-        (first, last): (LogIndex, LogIndex),
-        ledger: &mut Ledger<P>,
-    ) -> Vec<Multihash> {
-        let is_dropped = |index: LogIndex| first <= index && index <= last;
-        self.release_admitted(|admitted| is_dropped(admitted.position.index), ledger);
+    /// None of these waits or will be appended. Gives back what isn't wanted any more.
+    pub(crate) fn dropped<P: Payload>(&mut self, positions: &[Position], ledger: &mut Ledger<P>) -> Vec<Multihash> {
+        let positions: BTreeSet<Position> = positions.iter().copied().collect();
+        let is_dropped = |position: Position| positions.contains(&position);
+        self.release_admitted(is_dropped, ledger);
         if !self.waiting_for.is_some_and(is_dropped) {
             return Vec::new();
         }
@@ -136,8 +127,8 @@ impl Gate {
         core::mem::take(&mut self.lacking).into_keys().collect()
     }
 
-    pub(crate) const fn waiting_for(&self) -> Option<LogIndex> {
-        self.waiting_for
+    pub(crate) fn waiting_for(&self) -> Option<LogIndex> {
+        self.waiting_for.map(|position| position.index)
     }
 
     fn admit<P: Payload>(&mut self, entry: &EntryNames, ledger: &mut Ledger<P>) {
@@ -145,20 +136,15 @@ impl Gate {
         for name in &names {
             ledger.lease(*name, Holder::Gate);
         }
-        let admitted = Admitted { position: entry.position, names };
-        if let Some(before) = self.admitted.insert(entry.position.index, admitted) {
-            release_all(&before.names, ledger);
+        if let Some(before) = self.admitted.insert(entry.position, names) {
+            release_all(&before, ledger);
         }
     }
 
-    fn release_admitted<P: Payload>(&mut self, is_over: impl Fn(&Admitted) -> bool, ledger: &mut Ledger<P>) {
-        self.admitted.retain(|_, admitted| {
-            let keep = !is_over(admitted);
-            if !keep {
-                release_all(&admitted.names, ledger);
-            }
-            keep
-        });
+    fn release_admitted<P: Payload>(&mut self, is_over: impl Fn(Position) -> bool, ledger: &mut Ledger<P>) {
+        for (_, names) in self.admitted.extract_if(.., |position, _| is_over(*position)) {
+            release_all(&names, ledger);
+        }
     }
 }
 

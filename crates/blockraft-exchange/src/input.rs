@@ -137,12 +137,11 @@ pub enum Input<P> {
         from: LogIndex,
     },
     /// These entries never reached the log: the core refused what `reserve_append` had admitted, or what was held is given
-    /// up. Their leases end. If the gate waited for one of them, `GateMoved` follows, in case something else is still held.
+    /// up. Their leases end, and those of another leader's entries at the same places don't. If the gate waited for one of
+    /// them, `GateMoved` follows, in case something else is still held.
     AppendDropped {
-        /// The first index.
-        first: LogIndex,
-        /// The last index.
-        last: LogIndex,
+        /// Term and index of each.
+        positions: Vec<Position>,
     },
     /// The entry was applied to the catalog.
     Applied {

@@ -126,10 +126,8 @@ impl AppendGate for NodeGate {
                 self.step(Input::Truncated { from });
             }
             LogEvent::Dropped { entries } => {
-                if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
-                    let (first, last) = (first.head.position.index, last.head.position.index);
-                    self.step(Input::AppendDropped { first, last });
-                }
+                let positions = entries.iter().map(|entry| entry.head.position).collect();
+                self.step(Input::AppendDropped { positions });
             }
             LogEvent::Compacted { through } => self.step(Input::Compacted { through }),
             LogEvent::ProposalAccepted { ticket, .. } | LogEvent::ProposalRefused { ticket } => {

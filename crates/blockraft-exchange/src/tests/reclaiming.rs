@@ -243,7 +243,7 @@ fn a_failed_delete_is_tried_again_and_counts_as_unknown_meanwhile() {
     desk.step(Input::Removed { name: block(1).name, result: Err(crate::input::StoreFailure::Full) });
     desk.offer(3, &[block(1)]);
     assert_eq!(desk.effects(), [Effect::Stat { name: block(1).name }]);
-    desk.step(Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) });
+    desk.step(Input::AppendDropped { positions: vec![at(1, 3)] });
     desk.step(Input::Statted { name: block(1).name, length: Some(100) });
     desk.effects();
     assert_eq!(deletes(&desk.rows_are_absent(config().grace_ticks)), [block(1).name]);

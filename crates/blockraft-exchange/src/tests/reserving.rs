@@ -75,7 +75,7 @@ fn the_gates_leases_end_when_what_it_held_is_dropped() {
     desk.staged(block(1));
     desk.offer(1, &[block(1), block(2)]);
     desk.store_knows_nothing();
-    desk.step(Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) });
+    desk.step(Input::AppendDropped { positions: vec![at(1, 1), at(1, 2)] });
     let status = desk.exchange.status();
     assert_eq!((status.leases.gate, status.wanted, status.gate_waiting_for), (0, 0, None));
 }
@@ -88,13 +88,30 @@ fn only_the_dropped_entries_lose_their_leases() {
     desk.staged(block(2));
     desk.offer(1, &[block(1), block(2), block(3)]);
     desk.store_knows_nothing();
-    desk.step(Input::AppendDropped { first: LogIndex(1), last: LogIndex(1) });
+    desk.step(Input::AppendDropped { positions: vec![at(1, 1)] });
     let status = desk.exchange.status();
     assert_eq!((status.leases.gate, status.gate_waiting_for), (2, Some(LogIndex(3))));
     assert_eq!(desk.effects(), []);
     // The gate waited for this one, and the driver may still hold another that names the same place.
-    desk.step(Input::AppendDropped { first: LogIndex(3), last: LogIndex(3) });
+    desk.step(Input::AppendDropped { positions: vec![at(1, 3)] });
     assert_eq!(desk.effects(), [Effect::GateMoved]);
+}
+
+/// The core took a new leader's entry while the old leader's one at the same place still waits for the disk. The driver
+/// drops the old one then, and tells of the new one as appended only when the disk has room.
+#[test]
+fn dropping_an_old_leaders_entry_leaves_the_lease_of_the_one_that_takes_its_place() {
+    let mut desk = Desk::led_by(B);
+    desk.staged(block(1));
+    desk.staged(block(2));
+    let entry = |term, number| EntryNames { position: at(term, 1), names: vec![block(number)] };
+    assert_eq!(desk.exchange.reserve_append(&[entry(1, 1)]), 1);
+    assert_eq!(desk.exchange.reserve_append(&[entry(2, 2)]), 1);
+    // Until the core has judged the new one, both may be in its log.
+    assert_eq!(desk.exchange.status().leases.gate, 2);
+    desk.step(Input::AppendDropped { positions: vec![at(1, 1)] });
+    assert_eq!(deletes(&desk.rows_are_absent(config().grace_ticks)), [block(1).name]);
+    assert_eq!(desk.exchange.status().leases.gate, 1);
 }
 
 #[test]

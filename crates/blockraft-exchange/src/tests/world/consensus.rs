@@ -43,7 +43,7 @@ impl World {
         if let Some(life) = &mut self.nodes[node].life {
             life.believes_leader = node == leader;
         }
-        self.step(node, Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) })?;
+        self.drop_offered(node)?;
         self.step(node, Input::Leader { term: Term(term), leader: Some(leader_id) })
     }
 
@@ -81,7 +81,9 @@ impl World {
             .map(|(index, entry)| EntryNames { position: position(entry.term, *index), names: entry.payload_names() })
             .collect();
         let truncates = to.log.end() > common;
-        let admitted = self.life(follower).exchange.reserve_append(&names);
+        let life = self.life(follower);
+        life.offered.extend(names.iter().map(|entry| entry.position));
+        let admitted = life.exchange.reserve_append(&names);
         self.perform(follower)?;
         if admitted < entries.len() {
             self.coverage.held_appends += 1;
@@ -103,7 +105,13 @@ impl World {
     /// A core refused what the gate admitted.
     pub(super) fn drop_append(&mut self) -> Result<(), String> {
         let Some(node) = self.any_up() else { return Ok(()) };
-        self.step(node, Input::AppendDropped { first: LogIndex(1), last: LogIndex(u64::MAX) })
+        self.drop_offered(node)
+    }
+
+    fn drop_offered(&mut self, node: usize) -> Result<(), String> {
+        let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
+        let positions = core::mem::take(&mut life.offered);
+        self.step(node, Input::AppendDropped { positions })
     }
 
     pub(super) fn sync_one(&mut self) -> Result<(), String> {

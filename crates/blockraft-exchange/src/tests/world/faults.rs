@@ -175,6 +175,7 @@ impl World {
             log: here.log.clone(),
             catalog: here.catalog.clone(),
             believes_leader: false,
+            offered: Vec::new(),
             puts: BTreeMap::new(),
             proposals: BTreeMap::new(),
             backlog: Some(backlog),

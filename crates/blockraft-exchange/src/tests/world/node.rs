@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{Incarnation, LogIndex, NodeId};
+use blockraft_types::{Incarnation, LogIndex, NodeId, Position};
 
 use super::log::Log;
 use crate::{Exchange, Named, ProposalTicket, PutId};
@@ -25,6 +25,8 @@ pub(super) struct Life {
     pub(super) log: Log,
     pub(super) catalog: Catalog,
     pub(super) believes_leader: bool,
+    /// What the gate was asked about since the last time that all of it was dropped.
+    pub(super) offered: Vec<Position>,
     pub(super) puts: BTreeMap<PutId, (Named, u64)>,
     pub(super) proposals: BTreeMap<ProposalTicket, Vec<Named>>,
     /// Inlined bodies to be told again after the start; none once that is done.
