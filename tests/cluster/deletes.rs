@@ -2,6 +2,7 @@
 
 use blockraft_blocks::{Block, BlockStore, HashCode, Multihash};
 use blockraft_driver::config::CompactionPolicy;
+use blockraft_exchange::Config;
 use blockraft_node::{Consistency, NodeConfig, Outcome};
 use blockraft_tests::{Cluster, PATIENCE, eventually};
 
@@ -34,7 +35,7 @@ async fn a_deleted_block_is_absent_everywhere_until_it_is_put_again() {
 
 fn eager(config: &mut NodeConfig) {
     config.driver.replica.compaction = CompactionPolicy { entries_max: 20, bytes_max: 100_000 };
-    let mut exchange = blockraft_exchange::Config::for_ticks_of(10);
+    let mut exchange = Config::for_ticks_of(10);
     exchange.put_ticks_max = 50;
     exchange.push_ticks_max = 20;
     exchange.grace_ticks = 100;
@@ -101,6 +102,23 @@ async fn a_block_put_again_while_its_bytes_are_given_back_keeps_them() {
         for block in &blocks {
             assert_eq!(node.delete(*block.multihash()).await.map(|written| written.outcome), Ok(Outcome::Deleted));
         }
+    }
+    cluster.stop().await;
+}
+
+/// A body that comes with the log again while the store has it is written no second time, and its room must come free all
+/// the same: otherwise applying stops for good once the bound is full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_block_can_be_deleted_and_put_again_for_ever() {
+    let cluster = Cluster::start_tuned(1, |config| {
+        config.exchange = Some(Config { inline_bytes_max: 4_000, ..Config::for_ticks_of(10) });
+    })
+    .await;
+    let node = cluster.running().next().expect("it runs");
+    let block = Block::hash(HashCode::Sha2_256, vec![7; 1_000]);
+    for _ in 0..20 {
+        assert_eq!(node.put(block.clone()).await.map(|written| written.outcome), Ok(Outcome::Created));
+        assert_eq!(node.delete(*block.multihash()).await.map(|written| written.outcome), Ok(Outcome::Deleted));
     }
     cluster.stop().await;
 }

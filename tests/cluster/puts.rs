@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use blockraft_blocks::{Block, BlockLimits, HashCode};
+use blockraft_exchange::Config;
 use blockraft_node::{Consistency, Node, Outcome, WriteError};
 use blockraft_tests::{Cluster, PATIENCE, Trouble, eventually};
 use futures::future::{join, join_all};
@@ -167,6 +168,25 @@ async fn more_bytes_than_the_budget_wait_and_none_is_dropped() {
     let (written, most) = join(join_all(blocks.iter().map(|block| node.put(block.clone()))), watched).await;
     assert!(written.iter().all(Result::is_ok), "{written:?}");
     assert!(most <= 300_000, "{most} bytes were under way");
+    for block in &blocks {
+        read_everywhere(&cluster, block).await;
+    }
+    cluster.stop().await;
+}
+
+/// Small blocks ride in the log, many in one entry: the data plane stores them when it was told of the entry, and applying
+/// must not wait for that in the middle of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_with_more_small_blocks_than_may_wait_for_the_store_is_applied() {
+    let cluster = Cluster::start_tuned(1, |config| {
+        config.exchange = Some(Config { inline_bytes_max: 4_000, ..Config::for_ticks_of(10) });
+    })
+    .await;
+    let node = cluster.running().next().expect("it runs");
+    let blocks: Vec<Block> = (0..64).map(|seed| block(seed, 1_000)).collect();
+    for written in node.put_many(blocks.clone()).await {
+        assert_eq!(written.map(|written| written.outcome), Ok(Outcome::Created));
+    }
     for block in &blocks {
         read_everywhere(&cluster, block).await;
     }

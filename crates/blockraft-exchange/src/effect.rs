@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{NodeId, RemoteTicket};
+use blockraft_types::{LogIndex, NodeId, RemoteTicket};
 use thiserror::Error;
 
 use crate::message::Message;
@@ -102,6 +102,14 @@ pub enum Effect<P> {
     },
     /// Something that entries wait for at the gate is durable now: ask `reserve_append` again.
     GateMoved,
+    /// A body that was told as `InlineApplied` is durable in the store. It may have been there all along: then no `Store`
+    /// was asked for.
+    InlineStored {
+        /// The entry that it rode in.
+        index: LogIndex,
+        /// The block.
+        name: Multihash,
+    },
     /// The copy is whole again.
     Repaired {
         /// The block.

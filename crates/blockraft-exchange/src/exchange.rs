@@ -534,7 +534,10 @@ impl<P: Payload> Exchange<P> {
                 self.send_receipt(to, ticket, named, verdict);
             }
             Waiter::Inline { index } => match result {
-                Ok(()) => self.inlines.durable(index, named.name),
+                Ok(()) => {
+                    self.inlines.durable(index, named.name);
+                    self.out.push(Effect::InlineStored { index, name: named.name });
+                }
                 Err(_) => self.inlines.failed(index, named.name),
             },
             Waiter::Fetch => {}

@@ -1,11 +1,13 @@
 //! Blocks that rode inside the log, are applied, and aren't durable in the block store yet.
 //!
-//! A read in between is served from here. Bounded in bytes: at the bound the apply thread waits for the store.
+//! A read in between is served from here. Bounded in bytes: beyond the bound the apply thread waits for the store before it
+//! applies more. At start-up nobody stores any yet, and the log's own bound is the bound.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use blockraft_blocks::{Block, Multihash};
+use blockraft_types::LogIndex;
 
 /// The blocks, shared by the apply thread, the readers and whoever stores them.
 #[derive(Debug)]
@@ -17,8 +19,8 @@ pub(crate) struct InlinePending {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With how often each was applied and not stored: the same block may be put, deleted and put again.
-    blocks: HashMap<Multihash, (Block, usize)>,
+    /// With the entries that each rode in: the same block may be put, deleted and put again.
+    blocks: HashMap<Multihash, (Block, BTreeSet<LogIndex>)>,
     bytes: usize,
     /// Set when the node stops: nothing will be stored any more, nobody may wait.
     closed: bool,
@@ -29,19 +31,20 @@ impl InlinePending {
         Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
     }
 
-    /// Takes a block in; waits while the bound is exceeded. Call it from the apply thread alone.
-    pub(crate) fn add(&self, block: &Block) {
+    /// Waits while the bound is exceeded. Call it from the apply thread alone, when the data plane was told of everything
+    /// that was taken in before: what it doesn't know of it doesn't store, and room would never come.
+    pub(crate) fn wait_for_room(&self) {
         let full = |state: &mut State| self.bytes_max < state.bytes && !state.closed;
-        let state = self.room.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner);
-        drop(state);
-        self.add_unbounded(block);
+        drop(self.room.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes a block in at start-up, when nobody stores any yet: the log's own bound is the bound.
-    pub(crate) fn add_unbounded(&self, block: &Block) {
+    /// Takes in a block that rode in the entry at `index`.
+    pub(crate) fn add(&self, index: LogIndex, block: &Block) {
         let mut state = self.lock();
-        state.bytes += block.bytes().len();
-        state.blocks.entry(*block.multihash()).or_insert_with(|| (block.clone(), 0)).1 += 1;
+        let (_, entries) = state.blocks.entry(*block.multihash()).or_insert_with(|| (block.clone(), BTreeSet::new()));
+        if entries.insert(index) {
+            state.bytes += block.bytes().len();
+        }
     }
 
     /// The block, if it is here.
@@ -49,14 +52,17 @@ impl InlinePending {
         self.lock().blocks.get(multihash).map(|(block, _)| block.clone())
     }
 
-    /// Says that the block is durable in the store: all that was added of it goes.
-    pub(crate) fn stored(&self, multihash: &Multihash) {
+    /// Says that the block which rode in the entry at `index` is durable in the store.
+    pub(crate) fn stored(&self, index: LogIndex, multihash: &Multihash) {
         let mut state = self.lock();
-        if let Some((block, times)) = state.blocks.remove(multihash) {
-            state.bytes -= block.bytes().len() * times;
-            drop(state);
-            self.room.notify_all();
+        let Some((block, entries)) = state.blocks.get_mut(multihash) else { return };
+        let freed = if entries.remove(&index) { block.bytes().len() } else { 0 };
+        if entries.is_empty() {
+            state.blocks.remove(multihash);
         }
+        state.bytes -= freed;
+        drop(state);
+        self.room.notify_all();
     }
 
     /// Ends every wait.

@@ -38,8 +38,11 @@ impl CatalogMachine {
 
     /// Inlined blocks are readable before their rows are: a reader that sees the row must find the bytes.
     fn hold_inlined(&self, entries: &[Entry]) {
-        for block in entries.iter().flat_map(gate::inlined) {
-            self.inline.add(&block);
+        self.inline.wait_for_room();
+        for entry in entries {
+            for block in gate::inlined(entry) {
+                self.inline.add(entry.head.position.index, &block);
+            }
         }
     }
 }

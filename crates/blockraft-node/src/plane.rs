@@ -66,6 +66,7 @@ impl Plane {
             Effect::Serve { to, serve, ticket, name } => {
                 drop(tokio::spawn(async move { plane.serve(to, serve, ticket, name).await }));
             }
+            Effect::InlineStored { index, name } => self.inline.stored(index, &name),
             Effect::PutReady { op, .. } => self.waiting.puts.settle(&op, Ok(())),
             Effect::PutFailed { op, reason } => self.waiting.puts.settle(&op, Err(reason)),
             Effect::Repaired { name } => self.waiting.repairs.settle_all(&name, Repair::Done),
@@ -83,9 +84,6 @@ impl Plane {
     async fn store(&self, block: Block) {
         let name = *block.multihash();
         let result = self.blocks.put(block).await.map(|_| ());
-        if result.is_ok() {
-            self.inline.stored(&name);
-        }
         let result = result.map_err(|error| store_failure("put", name, &error));
         self.tell(Input::Stored { name, result });
     }

@@ -53,7 +53,7 @@ impl Replay<'_> {
                 }
             }
             for (index, block) in self.without_copy(inlined).await {
-                self.inline.add_unbounded(&block);
+                self.inline.add(index, &block);
                 self.exchange.step(Input::InlineApplied { index, payload: BlockPayload(block) });
             }
             next = end.next();

@@ -281,6 +281,20 @@ fn the_log_isnt_compacted_beyond_an_inlined_body_that_isnt_durable() {
     assert_eq!(desk.exchange.compaction_floor(), LogIndex(u64::MAX));
 }
 
+/// The second entry asks for no write, and whoever kept its body for readers must hear of it all the same.
+#[test]
+fn an_inlined_body_that_the_store_has_already_is_told_as_stored() {
+    let mut desk = Desk::led_by(B);
+    for index in [4, 6] {
+        desk.appended(index, &[block(1)]);
+        desk.step(Input::InlineApplied { index: LogIndex(index), payload: block(1) });
+        desk.stored(block(1));
+        let effects = desk.effects();
+        assert_eq!(stores(&effects).len(), usize::from(index == 4));
+        assert!(effects.contains(&Effect::InlineStored { index: LogIndex(index), name: block(1).name }));
+    }
+}
+
 #[test]
 fn before_replay_has_told_all_bodies_nothing_may_be_compacted() {
     let mut desk = Desk::starting(config());

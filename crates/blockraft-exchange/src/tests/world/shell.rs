@@ -63,7 +63,10 @@ impl World {
                     self.life(node).proposals.remove(&ticket);
                     continue;
                 }
-                Effect::GateMoved | Effect::Repaired { .. } | Effect::RepairFailed { .. } => continue,
+                Effect::GateMoved
+                | Effect::InlineStored { .. }
+                | Effect::Repaired { .. }
+                | Effect::RepairFailed { .. } => continue,
             };
             self.pending.push(Event { node, boot, what });
         }
