@@ -4,6 +4,7 @@
 //! consensus. It does no I/O: what the data plane wants done leaves through a channel.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::{Command, batch};
@@ -17,28 +18,37 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tracing::error;
 
+use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
 
 /// The data plane behind the driver's hook.
 #[derive(Debug)]
 pub(crate) struct NodeGate {
     exchange: Exchange<BlockPayload>,
+    inline: Arc<InlinePending>,
     effects: mpsc::UnboundedSender<Effect<BlockPayload>>,
     status: watch::Sender<blockraft_exchange::Status>,
     /// Entries in the log that aren't known to be durable: the data plane wants positions, the driver tells indexes.
     unpersisted: VecDeque<Position>,
     /// What came up while no changes could be returned; the next tick takes it along.
     pending: GateChanges,
+    /// How far the data plane was told what applying did. The apply thread tells the driver by a way of its own, which may
+    /// be the faster one.
+    told: LogIndex,
     ticks: u32,
 }
 
 impl NodeGate {
+    /// The gate of a data plane to which the log was replayed, and what was applied up to `applied`.
     pub(crate) fn new(
         exchange: Exchange<BlockPayload>,
+        applied: LogIndex,
+        inline: Arc<InlinePending>,
         effects: mpsc::UnboundedSender<Effect<BlockPayload>>,
         status: watch::Sender<blockraft_exchange::Status>,
     ) -> Self {
-        Self { exchange, effects, status, unpersisted: VecDeque::new(), pending: GateChanges::default(), ticks: 0 }
+        let (unpersisted, pending) = (VecDeque::new(), GateChanges::default());
+        Self { exchange, inline, effects, status, unpersisted, pending, told: applied, ticks: 0 }
     }
 
     /// Hands on what the data plane wants done, and keeps what concerns the driver.
@@ -98,6 +108,9 @@ impl AppendGate for NodeGate {
     }
 
     fn handle(&mut self, event: Self::Event) -> GateChanges {
+        if let Input::Applied { index, .. } = event {
+            self.told = self.told.max(index);
+        }
         self.step(event);
         core::mem::take(&mut self.pending)
     }
@@ -145,7 +158,16 @@ impl AppendGate for NodeGate {
     }
 
     fn compaction_floor(&self) -> LogIndex {
-        self.exchange.compaction_floor()
+        // Of bodies that rode in entries behind `told` the data plane has yet to hear.
+        self.exchange.compaction_floor().min(self.told)
+    }
+}
+
+impl Drop for NodeGate {
+    /// The loop ends, and nothing is stored any more: the apply thread, which the driver is about to wait for, must not
+    /// wait for the store.
+    fn drop(&mut self) {
+        self.inline.close();
     }
 }
 
@@ -223,3 +245,6 @@ fn refusal(reason: ProposalRefusal) -> GateRefusal {
 
 /// Ticks between two pictures of the data plane for operators.
 const STATUS_TICKS: u32 = 10;
+
+#[cfg(test)]
+mod tests;

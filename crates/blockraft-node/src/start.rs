@@ -76,7 +76,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
             state_machine: CatalogMachine::new(catalog, Arc::clone(&inline), Arc::clone(&told_in)),
-            gate: NodeGate::new(exchange, wishes_in, exchange_status_in),
+            gate: NodeGate::new(exchange, applied, Arc::clone(&inline), wishes_in, exchange_status_in),
         },
     )
     .map_err(StartError::Driver)?;

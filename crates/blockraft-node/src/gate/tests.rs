@@ -1,0 +1,78 @@
+use blockraft_blocks::HashCode;
+use blockraft_exchange::{Config, Identity};
+use blockraft_types::{BootNonce, Incarnation, NodeId, Term};
+
+use super::*;
+
+fn gate(inline: &Arc<InlinePending>) -> NodeGate {
+    let identity = Identity { node: NodeId(1), incarnation: Incarnation::from_bytes([1; 16]), boot: BootNonce(1) };
+    let mut exchange = Exchange::new(identity, Config::for_ticks_of(10)).expect("the default bounds fit together");
+    exchange.step(Input::ReplayFinished);
+    let (effects, _) = mpsc::unbounded_channel();
+    let (status, _) = watch::channel(exchange.status());
+    NodeGate::new(exchange, LogIndex(3), Arc::clone(inline), effects, status)
+}
+
+/// The driver hears that entry 4 is applied before the data plane hears of the body that rode in it: a compaction in
+/// between would drop the only durable copy.
+#[test]
+fn the_log_isnt_compacted_beyond_what_the_data_plane_was_told_of_applying() {
+    let mut gate = gate(&Arc::new(InlinePending::new(1_000)));
+    assert_eq!(gate.compaction_floor(), LogIndex(3));
+    gate.observe(LogEvent::Applied { through: LogIndex(4) });
+    assert_eq!(gate.compaction_floor(), LogIndex(3));
+
+    let block = Block::hash(HashCode::Sha2_256, vec![7; 100]);
+    let name = *block.multihash();
+    let index = LogIndex(4);
+    assert_eq!(gate.handle(Input::InlineApplied { index, payload: BlockPayload(block) }), GateChanges::default());
+    assert_eq!(gate.handle(Input::Applied { index, created: vec![name], deleted: vec![] }), GateChanges::default());
+    assert_eq!(gate.compaction_floor(), LogIndex(3));
+    assert_eq!(gate.handle(Input::Stored { name, result: Ok(()) }), GateChanges::default());
+    assert_eq!(gate.compaction_floor(), LogIndex(4));
+}
+
+/// A driver that ends waits for its apply thread, which waits for a store that nobody asks any more.
+#[test]
+fn the_end_of_the_loop_ends_the_wait_for_room() {
+    let inline = Arc::new(InlinePending::new(0));
+    let block = Block::hash(HashCode::Sha2_256, vec![7; 100]);
+    inline.add(LogIndex(1), &block);
+    let (apply, gate) = (Arc::clone(&inline), gate(&inline));
+    let (done, went_on) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        apply.wait_for_room();
+        done.send(()).expect("the test waits");
+    });
+    drop(gate);
+    went_on.recv_timeout(core::time::Duration::from_secs(10)).expect("the apply thread goes on");
+}
+
+#[test]
+fn an_old_leaders_entry_is_dropped_without_the_one_that_took_its_place() {
+    let mut gate = gate(&Arc::new(InlinePending::new(1_000)));
+    let block = Block::hash(HashCode::Sha2_256, vec![7; 10_000]);
+    let (name, length) = (*block.multihash(), 10_000);
+    gate.exchange.step(Input::InlineApplied { index: LogIndex(1), payload: BlockPayload(block) });
+    gate.exchange.step(Input::Stored { name, result: Ok(()) });
+    let put = Command::Put { multihash: name, length, inline: None };
+    let body = batch::encode([put], batch::BatchLimits::default()).expect("one put fits");
+    let entry = |term| {
+        let position = Position { term: Term(term), index: LogIndex(4) };
+        let digest = blockraft_types::BodyDigest::of(&body);
+        let head = blockraft_types::EntryHead::chained(
+            blockraft_types::ChainDigest::from_bytes([0; 16]),
+            position,
+            EntryKind::Command,
+            body.len() as u32,
+            digest,
+        );
+        Entry { head, body: body.clone() }
+    };
+    assert_eq!(gate.admit(&[entry(1)]), 1);
+    assert_eq!(gate.admit(&[entry(2)]), 1);
+    gate.observe(LogEvent::Dropped { entries: &[entry(1)] });
+    assert_eq!(gate.exchange.status().leases.gate, 1);
+    gate.observe(LogEvent::Appended { entries: &[entry(2)] });
+    assert_eq!(gate.exchange.status().leases.gate, 0);
+}
