@@ -199,6 +199,13 @@ impl<SM: StateMachine, G: AppendGate> DriverHandle<SM, G> {
         self.stopped()
     }
 
+    /// Stops the driver at once with [`StopReason::GateFailed`], for a gate whose storage has failed: a member that can't
+    /// keep what entries need must not go on leading.
+    pub fn fail_gate(&self, source: Arc<dyn core::error::Error + Send + Sync>) {
+        // A driver that has ended already can't fail any more.
+        let _ = self.shared.inbox.push(Item::Failed(StopReason::GateFailed { source }));
+    }
+
     /// Resolves when the driver has stopped, with the reason. Anything but [`StopReason::Shutdown`] should end the
     /// process.
     pub fn stopped(&self) -> impl Future<Output = StopReason> + Send + use<SM, G> {

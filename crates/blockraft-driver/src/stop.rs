@@ -50,6 +50,13 @@ pub enum StopReason {
         #[source]
         source: Arc<FlushError>,
     },
+    /// What the gate asks for can't be kept in place any more; see [`DriverHandle::fail_gate`](crate::DriverHandle::fail_gate).
+    #[error("what entries need in place can't be kept")]
+    GateFailed {
+        /// What failed.
+        #[source]
+        source: Arc<dyn core::error::Error + Send + Sync>,
+    },
     /// A thread of the driver panicked: a bug of ours, of the gate or of the state machine. Its message is on stderr.
     #[error("the {thread} thread panicked")]
     Panicked {

@@ -84,7 +84,7 @@ impl Plane {
     async fn store(&self, block: Block) {
         let name = *block.multihash();
         let result = self.blocks.put(block).await.map(|_| ());
-        let result = result.map_err(|error| store_failure("put", name, &error));
+        let result = result.map_err(|error| self.store_failure("put", name, error));
         self.tell(Input::Stored { name, result });
     }
 
@@ -101,8 +101,24 @@ impl Plane {
 
     async fn delete(&self, name: Multihash) {
         let result = self.blocks.delete(name).await.map(|_| ());
-        let result = result.map_err(|error| store_failure("delete", name, &error));
+        let result = result.map_err(|error| self.store_failure("delete", name, error));
         self.tell(Input::Removed { name, result });
+    }
+
+    /// A full store is waited out. One that failed to write is given up and the node with it: a leader that can't keep
+    /// payloads would stand in the way of those who can.
+    fn store_failure(&self, attempt: &'static str, name: Multihash, error: WriteError) -> StoreFailure {
+        match error {
+            WriteError::Full { .. } => {
+                warn!(%name, attempt, error = &error as &dyn std::error::Error, "block_store_full");
+                StoreFailure::Full
+            }
+            error => {
+                error!(%name, attempt, error = &error as &dyn std::error::Error, "block_store_failed");
+                self.driver.fail_gate(Arc::new(error));
+                StoreFailure::Poisoned
+            }
+        }
     }
 
     async fn list(&self, after: Option<Multihash>, limit: usize) {
@@ -184,19 +200,6 @@ impl Plane {
                 debug!(peer = to.0, "bulk_transfer_timed_out");
                 PushOutcome::Failed
             }
-        }
-    }
-}
-
-fn store_failure(attempt: &'static str, name: Multihash, error: &WriteError) -> StoreFailure {
-    match error {
-        WriteError::Full { .. } => {
-            warn!(%name, attempt, error = error as &dyn std::error::Error, "block_store_full");
-            StoreFailure::Full
-        }
-        error => {
-            error!(%name, attempt, error = error as &dyn std::error::Error, "block_store_failed");
-            StoreFailure::Poisoned
         }
     }
 }
