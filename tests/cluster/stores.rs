@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use blockraft_blocks::{Block, BlockStore, HashCode, Lookup};
-use blockraft_node::{Consistency, NodeConfig, Obstacle, WriteError};
+use blockraft_node::{Consistency, NodeConfig, Obstacle, StopReason, WriteError};
 use blockraft_tests::tuning::{STALL, calm, impatient};
 use blockraft_tests::{Cluster, PATIENCE, Trouble, eventually};
 use blockraft_types::NodeId;
@@ -214,5 +214,41 @@ async fn damage_on_every_node_is_told_as_no_copy_and_never_as_absent() {
     }
     let read = cluster.node(NodeId(1)).get(*block.multihash(), Consistency::Linearizable).await;
     assert!(matches!(read, Err(blockraft_node::ReadError::NoCopy { .. })), "{read:?}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_store_fails_stops_loudly_and_the_others_go_on() {
+    let mut cluster = Cluster::start(3).await;
+    for (round, bytes) in [(0, 60_000), (1, 700)] {
+        let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+        cluster.member(leader).store.set(Trouble::Broken);
+        // Whatever becomes of the puts under way: those that are repeated get through.
+        let blocks: Vec<Block> = (0..10).map(|seed| block(round * 100 + seed, bytes)).collect();
+        drop(cluster.node(follower).put_many(blocks.clone()).await);
+        let reason = timeout(PATIENCE, cluster.node(leader).stopped()).await.expect("it stops by itself");
+        assert!(matches!(reason, StopReason::GateFailed { .. }), "{reason:?}");
+        put_all(&cluster, follower, &blocks).await;
+        cluster.crash(leader).await;
+        cluster.restart(leader).await;
+        holds_all(&cluster, leader, &blocks).await;
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_store_stalls_can_still_be_stopped() {
+    let cluster = Cluster::start_tuned(3, |config| {
+        let mut exchange = blockraft_exchange::Config::for_ticks_of(10);
+        exchange.inline_bytes_max = 5_000;
+        config.exchange = Some(exchange);
+    })
+    .await;
+    let (leader, stalled) = (cluster.leader().await, cluster.follower().await);
+    cluster.member(stalled).store.set(Trouble::Stalled);
+    let blocks: Vec<Block> = (0..20).map(|seed| block(seed, 3_000)).collect();
+    put_all(&cluster, leader, &blocks).await;
+    let reason = timeout(PATIENCE, cluster.node(stalled).shutdown()).await.expect("the stop takes a bounded time");
+    assert!(matches!(reason, StopReason::Shutdown), "{reason:?}");
     cluster.stop().await;
 }

@@ -24,6 +24,14 @@ pub enum Trouble {
     Full,
     /// Writes hang until the trouble changes; reads go on.
     Stalled,
+    /// Writes fail, as after a failed sync; reads go on.
+    Broken,
+}
+
+/// Whether a put finds room.
+enum Room {
+    Enough,
+    None,
 }
 
 impl TroubledStore {
@@ -38,20 +46,24 @@ impl TroubledStore {
         self.trouble.send_replace(trouble);
     }
 
-    /// Waits while writes hang, and tells what is the matter then.
-    async fn written(&self) -> Trouble {
+    /// Waits while writes hang, and tells whether there is room then.
+    async fn writable(&self) -> Result<Room, WriteError> {
         let mut trouble = self.trouble.subscribe();
-        let found = trouble.wait_for(|trouble| *trouble != Trouble::Stalled).await;
-        *found.expect("the sender lives in this store")
+        let found = *trouble.wait_for(|trouble| *trouble != Trouble::Stalled).await.expect("the sender lives in self");
+        match found {
+            Trouble::None | Trouble::Stalled => Ok(Room::Enough),
+            Trouble::Full => Ok(Room::None),
+            Trouble::Broken => Err(WriteError::Poisoned { attempt: "sync in a test".to_owned() }),
+        }
     }
 }
 
 #[async_trait]
 impl BlockStore for TroubledStore {
     async fn put_many(&self, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
-        match self.written().await {
-            Trouble::Full => Err(WriteError::Full { free_bytes: 0, reserve_bytes: 0 }),
-            Trouble::None | Trouble::Stalled => self.inner.put_many(blocks).await,
+        match self.writable().await? {
+            Room::None => Err(WriteError::Full { free_bytes: 0, reserve_bytes: 0 }),
+            Room::Enough => self.inner.put_many(blocks).await,
         }
     }
 
@@ -64,7 +76,7 @@ impl BlockStore for TroubledStore {
     }
 
     async fn delete_many(&self, multihashes: &[Multihash]) -> Result<Vec<DeleteOutcome>, WriteError> {
-        self.written().await;
+        self.writable().await?;
         self.inner.delete_many(multihashes).await
     }
 
@@ -77,7 +89,7 @@ impl BlockStore for TroubledStore {
     }
 
     async fn flush(&self) -> Result<(), WriteError> {
-        self.written().await;
+        self.writable().await?;
         self.inner.flush().await
     }
 

@@ -166,3 +166,6 @@ const BULK_TASKS: usize = 4;
 
 /// Reads that wait for a round; further ones wait for a place.
 const READ_ASKERS_MAX: usize = 4_096;
+
+#[cfg(test)]
+mod tests;
