@@ -13,7 +13,7 @@ use crate::unavailable::{MemberTrouble, Trouble, Unavailable};
 #[derive(Debug)]
 pub(crate) struct Attempts {
     deadline: Instant,
-    /// Members that failed since the last pause.
+    /// Members that failed in this round.
     failed: Vec<usize>,
     /// The last trouble of each member.
     troubles: Vec<Option<Trouble>>,
@@ -36,8 +36,8 @@ impl Attempts {
         self.deadline
     }
 
-    /// The member to ask now: `current` if it will do, else the next healthy one, else the next that hasn't failed since
-    /// the last pause. `None` when all have.
+    /// The member to ask now: `current` if it will do, else the next healthy one, else the next that hasn't failed in
+    /// this round. `None` when all have.
     pub(crate) fn next(&self, slots: &[Arc<Slot>], current: usize) -> Option<usize> {
         let order = (0..slots.len()).map(|offset| (current + offset) % slots.len());
         let untried = order.filter(|index| !self.failed.contains(index));
@@ -56,12 +56,17 @@ impl Attempts {
         }
     }
 
-    /// Waits a little, longer each time, and lets every member be asked again.
+    /// Waits a little, longer each time.
     pub(crate) async fn pause(&mut self) {
         // Clients that failed together must not come back together: anything from half of the pause to all of it.
         let jittered = self.pause.mul_f64(rand::rng().random_range(0.5..1.0));
         sleep_until(self.deadline.min(Instant::now() + jittered)).await;
         self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+
+    /// Waits a little, and lets every member be asked again.
+    pub(crate) async fn begin_anew(&mut self) {
+        self.pause().await;
         self.failed.clear();
     }
 

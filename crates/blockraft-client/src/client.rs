@@ -50,7 +50,7 @@ pub enum ConnectError {
         found: Box<Subject>,
     },
     /// No member answered in time.
-    #[error("no member of cluster {cluster} can be reached")]
+    #[error("cluster {cluster}")]
     Unreachable {
         /// The cluster.
         cluster: ClusterId,
@@ -129,7 +129,7 @@ impl Client {
                 if unavailable.members.iter().all(|member| is_final(&member.trouble)) {
                     return Err(unavailable);
                 }
-                attempts.pause().await;
+                attempts.begin_anew().await;
                 continue;
             };
             match self.pool.reach(index, &attempts).await {

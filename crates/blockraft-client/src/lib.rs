@@ -98,3 +98,6 @@ pub use stat::StatError;
 pub use status::StatusError;
 pub use target::Target;
 pub use unavailable::Unavailable;
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,7 @@ impl Pool {
         Attempts::new(self.slots.len(), self.options.request_time_max)
     }
 
-    /// The member to ask now; `None` when all have failed since the last pause.
+    /// The member to ask now; `None` when all have failed in this round.
     pub(crate) fn next(&self, attempts: &Attempts) -> Option<usize> {
         attempts.next(&self.slots, self.current.load(Ordering::Relaxed))
     }
@@ -122,7 +122,7 @@ impl Pool {
     ) -> Result<Answered, AskError> {
         while !attempts.is_over() {
             let Some(index) = self.next(attempts) else {
-                attempts.pause().await;
+                attempts.begin_anew().await;
                 continue;
             };
             let Some(slot) = self.slots.get(index) else { break };

@@ -86,7 +86,8 @@ impl std::error::Error for Unavailable {}
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no member of the cluster could do it in time")?;
+        let outline = if self.is_unreachable() { "no member can be reached" } else { "no member did it in time" };
+        f.write_str(outline)?;
         for (number, member) in self.members.iter().enumerate() {
             let separator = if number == 0 { " (" } else { "; " };
             write!(f, "{separator}node {} at {}: {}", member.node, member.address, member.trouble)?;
