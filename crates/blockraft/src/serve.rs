@@ -135,7 +135,12 @@ async fn assemble(
         .context("opening the block store")?;
 
     let expected = file.itself().context("the node is among its members")?.address;
-    let listen = settings.listen.unwrap_or(expected);
+    // Members and clients were told a port: to listen on any free one would be to listen where nobody looks.
+    let listen = match settings.listen {
+        Some(listen) if listen.port() == 0 => SocketAddr::new(listen.ip(), expected.port()),
+        Some(listen) => listen,
+        None => expected,
+    };
     let (transport, clients) = QuicTransport::bind(QuicConfig {
         listen,
         credentials: directory.credentials.clone(),
