@@ -2,17 +2,63 @@
 
 mod cli;
 mod commands;
+mod connection;
+mod exit;
+mod output;
+mod size;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
+use crate::exit::Failure;
+use crate::output::Output;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match cli.command {
-        Command::Init(arguments) => commands::init::run(&arguments),
-        Command::Serve(arguments) => commands::serve::run(arguments),
+    cli.trace();
+    let mut output = Output::new(cli.format());
+    let ended = run(cli, &mut output).and_then(|exit| output.flush().map(|()| exit));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.report(&failure);
+            failure.exit.into()
+        }
     }
 }
+
+fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
+    let command = match cli.command {
+        Command::Init(arguments) => return commands::init::run(&arguments, output),
+        command => command,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed("starting the runtime", &error))?;
+    let waits = matches!(command, Command::Serve(_));
+    let ended = runtime.block_on(async {
+        match command {
+            Command::Init(_) => unreachable!("init has returned already"),
+            Command::Serve(arguments) => commands::serve::run(arguments, output).await,
+            Command::Put(arguments) => commands::put::run(arguments, output).await,
+            Command::Get(arguments) => commands::get::run(arguments, output).await,
+            Command::Has(arguments) => commands::has::run(arguments, output).await,
+            Command::Stat(arguments) => commands::stat::run(arguments, output).await,
+            Command::Rm(arguments) => commands::rm::run(arguments, output).await,
+            Command::Ls(arguments) => commands::ls::run(arguments, output).await,
+            Command::Status(arguments) => commands::status::run(arguments, output).await,
+        }
+    });
+    if waits {
+        // The node's last tasks give their stores back before the process ends.
+        drop(runtime);
+    } else {
+        // A thread that reads standard input may wait for ever; nothing that matters does.
+        runtime.shutdown_background();
+    }
+    ended
+}
+
+#[cfg(test)]
+mod tests;

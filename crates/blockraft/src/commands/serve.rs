@@ -2,41 +2,78 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use blockraft::serve::{self, ServeOptions};
+use blockraft::serve::{self, ServeOptions, Serving, WhenMissing};
 use clap::Args;
+use serde_json::json;
 
-/// Run one node.
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::size;
+
+/// Run one node until it is told to stop.
+///
+/// Without --data it is a lone node in ./blockraft-data, which is made if it is missing. With --data, the directory must
+/// exist: `blockraft init` makes it. SIGINT and SIGTERM hand leadership over before the node stops.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub(crate) struct ServeArguments {
     /// The node's data directory, as `init` made it
-    #[arg(long = "data", value_name = "DIR", default_value = "blockraft-data")]
-    data_dir: PathBuf,
-    /// A configuration file
+    #[arg(long = "data", value_name = "DIR", env = "BLOCKRAFT_DATA")]
+    data_dir: Option<PathBuf>,
+    /// A settings file; by default blockraft.toml in the data directory, if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen, instead of what the configuration says
+    /// Where to listen, instead of what the settings say
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
-    /// The longest block to take from clients, in bytes
-    #[arg(long, value_name = "BYTES")]
+    /// The longest block to take from clients, such as 4MiB; at most 64MiB
+    #[arg(long = "block-max", value_name = "SIZE", value_parser = size::parse)]
     block_bytes_max: Option<u64>,
 }
 
-pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
+pub(crate) async fn run(arguments: ServeArguments, output: &mut Output) -> Result<Exit, Failure> {
+    let (data_dir, missing) = match arguments.data_dir {
+        Some(data_dir) => (data_dir, WhenMissing::Refuse),
+        None => (PathBuf::from("blockraft-data"), WhenMissing::FormLoneNode),
+    };
+    let attempt = format!("serving {}", data_dir.display());
     let options = ServeOptions {
-        data_dir: arguments.data_dir,
-        missing: serve::WhenMissing::FormLoneNode,
+        data_dir,
+        missing,
         config: arguments.config,
         listen: arguments.listen,
         block_bytes_max: arguments.block_bytes_max,
     };
-    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread().enable_all().build() else {
-        return ExitCode::FAILURE;
-    };
-    match runtime.block_on(serve::run(options, |_serving| {})) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_error) => ExitCode::FAILURE,
-    }
+    // Whoever started the node may not care for its output: a closed pipe must not stop it.
+    let ready = |serving: &Serving| drop(announce(serving, output));
+    let served = serve::run(options, ready).await;
+    served.map_err(|error| Failure::failed(attempt, error.as_ref()))?;
+    Ok(Exit::Done)
 }
+
+fn announce(serving: &Serving, output: &mut Output) -> Result<(), Failure> {
+    let Serving { cluster, node, address, client_dir } = serving;
+    let clients = match client_dir {
+        Some(dir) => format!("; clients: --client {}", dir.display()),
+        None => String::new(),
+    };
+    let text = format!("node {node} of cluster {cluster} serves on {address}{clients}");
+    output.line(text, || {
+        json!({
+            "event": "serving",
+            "cluster": cluster.to_string(),
+            "node": node.0,
+            "address": address.to_string(),
+            "client_dir": client_dir,
+        })
+    })?;
+    output.flush()
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  blockraft serve                                   a lone node
+  blockraft serve --data blockraft-data/node-1      a member of a cluster
+
+JSON, once the node listens: {\"event\": \"serving\", \"cluster\", \"node\", \"address\", \"client_dir\"}";

@@ -1,0 +1,210 @@
+//! `blockraft put`.
+
+mod pieces;
+mod progress;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use blockraft_blocks::{Block, Codec, HashCode};
+use blockraft_client::{Client, OnUnknown, PutError, PutOutcome};
+use clap::Args;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::connection::{ConnectionArguments, parse_codec};
+use crate::exit::{Exit, Failure, causes, of_unavailable};
+use crate::output::Output;
+use crate::size;
+
+use self::pieces::{Piece, PieceError, Pieces};
+use self::progress::Progress;
+
+/// Put files, or standard input, as blocks and print their CIDs.
+///
+/// A file is one block, as it is. A file that is longer than a block may be (2 MiB unless the cluster is set otherwise)
+/// is cut with --chunk: each piece is a raw block with a CID of its own, and nothing keeps them together but the order
+/// in which they are printed.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct PutArguments {
+    /// What to put; `-` or nothing is standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Put every file below the folders given
+    #[arg(short, long)]
+    recursive: bool,
+    /// Cut into raw blocks of this size, such as 256KiB or 1MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    chunk: Option<u64>,
+    /// What the bytes are to be read as: raw, dag-pb, dag-cbor, dag-json, cbor, json or a number such as 0x55
+    #[arg(long, default_value = "raw", value_parser = parse_codec)]
+    codec: Codec,
+    /// The hash function: sha2-256, sha2-512, sha3-256, blake3 or blake2b-256
+    #[arg(long, default_value = "sha2-256", value_parser = parse_hash)]
+    hash: HashCode,
+    /// How many blocks are on their way at once
+    #[arg(short, long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
+    /// Put again when an answer is lost; harmless unless somebody deletes the block in between
+    #[arg(long)]
+    retry_unknown: bool,
+    /// Print CIDs alone
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+pub(crate) async fn run(arguments: PutArguments, output: &mut Output) -> Result<Exit, Failure> {
+    check(&arguments)?;
+    let files = pieces::find(&arguments.files, arguments.recursive)?;
+    let client = arguments.connection.connect().await?;
+    let progress = Arc::new(Progress::new(files.bytes, output.format()));
+    let pieces = Pieces::read(files, arguments.chunk, arguments.hash, usize::from(arguments.jobs));
+    let on_unknown = if arguments.retry_unknown { OnUnknown::Retry } else { OnUnknown::Surface };
+    let puts = stream::unfold(pieces, |mut pieces| async { pieces.next().await.map(|piece| (piece, pieces)) })
+        .map(|piece| put(&client, piece, on_unknown, &progress))
+        .buffered(arguments.jobs.into());
+    let mut puts = std::pin::pin!(puts);
+    let mut total = Total::default();
+    while let Some(put) = puts.next().await {
+        let printed = progress.suspend(|| total.print(&put, &arguments, output));
+        printed?;
+    }
+    progress.finish();
+    client.close().await;
+    if 1 < total.blocks {
+        output.remark(&total);
+    }
+    Ok(total.exit)
+}
+
+/// A piece and what became of it.
+struct Put {
+    source: String,
+    offset: u64,
+    block: Option<Block>,
+    outcome: Result<PutOutcome, NotPut>,
+}
+
+enum NotPut {
+    Unread(PieceError),
+    Unput(PutError),
+}
+
+#[derive(Default)]
+struct Total {
+    blocks: u64,
+    bytes: u64,
+    created: u64,
+    present: u64,
+    failed: u64,
+    exit: Exit,
+}
+
+async fn put(client: &Client, piece: Result<Piece, PieceError>, on_unknown: OnUnknown, progress: &Progress) -> Put {
+    match piece {
+        Err(error) => {
+            Put { source: error.source_name().to_owned(), offset: 0, block: None, outcome: Err(NotPut::Unread(error)) }
+        }
+        Ok(Piece { source, offset, block }) => {
+            let outcome = client.put_with(block.clone(), on_unknown).await.map_err(NotPut::Unput);
+            progress.advance(block.bytes().len() as u64);
+            Put { source, offset, block: Some(block), outcome }
+        }
+    }
+}
+
+impl Total {
+    fn print(&mut self, put: &Put, arguments: &PutArguments, output: &mut Output) -> Result<(), Failure> {
+        self.blocks += 1;
+        let bytes = put.block.as_ref().map(|block| block.bytes().len() as u64);
+        let word = match &put.outcome {
+            Ok(PutOutcome::Created) => {
+                self.created += 1;
+                "created"
+            }
+            Ok(PutOutcome::AlreadyPresent) => {
+                self.present += 1;
+                "already_present"
+            }
+            Err(NotPut::Unput(PutError::Unknown { .. })) => "unknown",
+            Err(NotPut::Unput(_) | NotPut::Unread(_)) => "failed",
+        };
+        let cid = put.block.as_ref().map(|block| block.cid(arguments.codec).to_string());
+        let error = put.outcome.as_ref().err().map(|error| self.complain(put, error, output));
+        if error.is_none() {
+            self.bytes += bytes.unwrap_or(0);
+        }
+        let object = || -> Value {
+            json!({
+                "source": put.source, "offset": put.offset, "cid": cid, "bytes": bytes, "outcome": word, "error": error,
+            })
+        };
+        let text = match (&cid, &error) {
+            (Some(cid), None) if arguments.quiet => cid.clone(),
+            (Some(cid), None) if arguments.chunk.is_some() => format!("{cid}  {}  {}", put.source, put.offset),
+            (Some(cid), None) => format!("{cid}  {}", put.source),
+            _ if output.format() == crate::output::Format::Text => return Ok(()),
+            _ => String::new(),
+        };
+        output.line(text, object)
+    }
+
+    fn complain(&mut self, put: &Put, error: &NotPut, output: &Output) -> String {
+        self.failed += 1;
+        let (exit, message) = match error {
+            NotPut::Unread(error) => (Exit::Failed, causes(error)),
+            NotPut::Unput(error @ PutError::Unknown { .. }) => {
+                let advice = "look with `blockraft has`, or put it again: that is harmless unless somebody deletes it";
+                (Exit::Unknown, format!("{}; {advice}", causes(error)))
+            }
+            NotPut::Unput(PutError::BlockTooLong { bytes, bytes_max, .. }) => {
+                let advice = "cut it with --chunk, or serve with a larger --block-max (at most 64MiB)";
+                (Exit::Failed, format!("{bytes} bytes are over the cluster's limit of {bytes_max} per block; {advice}"))
+            }
+            NotPut::Unput(PutError::Unavailable(unavailable)) => {
+                (of_unavailable(unavailable), format!("the block was not put: {unavailable}"))
+            }
+            NotPut::Unput(error) => (Exit::Failed, causes(error)),
+        };
+        self.exit = self.exit.max(exit);
+        output.complain(format_args!("putting {}: {message}", put.source));
+        message
+    }
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { created, present, failed, .. } = self;
+        write!(f, "{} in {} blocks: ", size::human(self.bytes), created + present)?;
+        write!(f, "{created} created, {present} already present, {failed} failed")
+    }
+}
+
+fn check(arguments: &PutArguments) -> Result<(), Failure> {
+    match arguments.chunk {
+        Some(0) => Err(Failure::usage("--chunk must be at least 1 byte")),
+        Some(_) if arguments.codec != Codec::RAW => {
+            Err(Failure::usage("--chunk makes raw blocks: a piece of a file isn't of its codec any more"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn parse_hash(text: &str) -> Result<HashCode, String> {
+    text.parse().map_err(|error: blockraft_blocks::hash::ParseHashCodeError| error.to_string())
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  echo hello | blockraft put
+  blockraft put --quiet --hash blake3 notes.txt
+  blockraft put --codec dag-cbor node.cbor
+  blockraft put --recursive --jobs 32 photos
+  blockraft put --chunk 1MiB movie.mkv > movie.cids
+  blockraft get $(cut -d' ' -f1 movie.cids) > movie.mkv
+
+Prints `CID  file`, and with --chunk `CID  file  offset`.
+JSON: {\"source\", \"offset\", \"cid\", \"bytes\", \"outcome\": \"created\" | \"already_present\" | \"unknown\" | \"failed\", \"error\"}";

@@ -1,0 +1,161 @@
+//! `blockraft status`.
+
+mod table;
+
+use blockraft_client::{Member, NodeStatus, StatusError};
+use blockraft_wire::client::{Connection, GroupStatus};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::connection::ConnectionArguments;
+use crate::exit::{Exit, Failure};
+use crate::output::{Format, Output};
+use crate::size;
+
+use self::table::Table;
+
+/// Show how every node of the cluster is doing, each as it sees itself.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct StatusArguments {
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+pub(crate) async fn run(arguments: StatusArguments, output: &mut Output) -> Result<Exit, Failure> {
+    let client = arguments.connection.connect().await?;
+    let nodes = client.status_all().await;
+    client.close().await;
+    let commit_max = nodes.iter().filter_map(|(_, status)| Some(group(status.as_ref().ok()?)?.commit_index.0)).max();
+    let commit_max = commit_max.unwrap_or(0);
+    match output.format() {
+        Format::Text => print_table(&nodes, commit_max, output)?,
+        Format::Json => {
+            for (member, status) in &nodes {
+                output.line("", || object(member, status, commit_max))?;
+            }
+        }
+    }
+    let reached = nodes.iter().any(|(_, status)| status.is_ok());
+    Ok(if reached { Exit::Done } else { Exit::Unreachable })
+}
+
+type Asked = (Member, Result<NodeStatus, StatusError>);
+
+fn print_table(nodes: &[Asked], commit_max: u64, output: &mut Output) -> Result<(), Failure> {
+    if let Some(status) = nodes.iter().find_map(|(_, status)| status.as_ref().ok()) {
+        output.line(format_args!("cluster {}, release {}", status.cluster, status.release), || Value::Null)?;
+    }
+    let mut table = Table::new(&[
+        "node", "address", "role", "term", "leader", "log", "commit", "applied", "lag", "blocks", "bytes", "reaches",
+        "up",
+    ]);
+    for (member, status) in nodes {
+        let id = vec![member.node.to_string(), member.address.to_string()];
+        match status {
+            Err(_) => table.row(id.into_iter().chain(["unreachable".to_owned()]).collect()),
+            Ok(status) => {
+                let cells = group(status).map(|group| cells(status, group, commit_max)).unwrap_or_default();
+                table.row(id.into_iter().chain(cells).collect());
+            }
+        }
+    }
+    for line in table.lines() {
+        output.line(line, || Value::Null)?;
+    }
+    for (member, status) in nodes {
+        if let Err(StatusError::Unreachable(unreachable)) = status {
+            output.remark(format_args!("node {}: {}", member.node, unreachable.trouble));
+        }
+    }
+    Ok(())
+}
+
+fn cells(status: &NodeStatus, group: &GroupStatus, commit_max: u64) -> Vec<String> {
+    let leader = group.leader.map_or("none".to_owned(), |leader| leader.to_string());
+    let log = match (group.log_first.0, group.log_last.index.0) {
+        (first, last) if first <= last => format!("{first}-{last}"),
+        _ => "empty".to_owned(),
+    };
+    vec![
+        group.role.to_string(),
+        group.term.to_string(),
+        leader,
+        log,
+        group.commit_index.to_string(),
+        group.last_applied.index.to_string(),
+        lag(group, commit_max).to_string(),
+        group.blocks.to_string(),
+        size::human(group.block_bytes),
+        reaches(group).iter().map(u64::to_string).collect::<Vec<_>>().join(","),
+        uptime(status.uptime_ms),
+    ]
+}
+
+fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max: u64) -> Value {
+    let (node, address) = (member.node.0, member.address.to_string());
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => {
+            return json!({ "node": node, "address": address, "reachable": false, "error": error.to_string() });
+        }
+    };
+    let Some(group) = group(status) else {
+        return json!({ "node": node, "address": address, "reachable": true, "error": "the node has no group" });
+    };
+    json!({
+        "node": node,
+        "address": address,
+        "reachable": true,
+        "cluster": status.cluster.to_string(),
+        "incarnation": status.incarnation.to_string(),
+        "release": status.release,
+        "uptime_ms": status.uptime_ms,
+        "role": group.role.to_string(),
+        "term": group.term.0,
+        "leader": group.leader.map(|leader| leader.0),
+        "log_first": group.log_first.0,
+        "log_last": group.log_last.index.0,
+        "commit": group.commit_index.0,
+        "applied": group.last_applied.index.0,
+        "lag": lag(group, commit_max),
+        "blocks": group.blocks,
+        "bytes": group.block_bytes,
+        "reaches": reaches(group),
+    })
+}
+
+/// A node has one group so far.
+fn group(status: &NodeStatus) -> Option<&GroupStatus> {
+    status.groups.first()
+}
+
+/// How many entries that some node knows to be committed this one hasn't applied.
+const fn lag(group: &GroupStatus, commit_max: u64) -> u64 {
+    commit_max.saturating_sub(group.last_applied.index.0)
+}
+
+/// The other members that the node is connected with.
+fn reaches(group: &GroupStatus) -> Vec<u64> {
+    let up = group.members.iter().filter(|member| member.connection == Connection::Up);
+    up.map(|member| member.node.0).collect()
+}
+
+fn uptime(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    match seconds {
+        0..=59 => format!("{seconds}s"),
+        60..=3_599 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3_600..=86_399 => format!("{}h{:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+const AFTER_HELP: &str = "\
+The columns: `log` is the first and last entry that the node holds, `commit` the last that it knows to be committed,
+`applied` the last that its blocks show, `lag` how many committed entries it has yet to apply, `reaches` the other
+members that it is connected with.
+
+JSON, an object per node: {\"node\", \"address\", \"reachable\": true, \"cluster\", \"incarnation\", \"release\", \"uptime_ms\",
+\"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\"},
+or {\"node\", \"address\", \"reachable\": false, \"error\"}. Exit code 5: no node was reached.";

@@ -1,0 +1,41 @@
+use serde_json::json;
+
+use crate::harness::run_in;
+
+#[test]
+fn init_says_what_it_made_and_refuses_to_make_it_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let formed =
+        run_in(folder.path(), &["init", "--dir", "cluster", "--nodes", "3", "--base-port", "4001", "--json"], b"");
+    assert_eq!(formed.code, 0, "{}", formed.stderr);
+    let [formed] = formed.objects().try_into().unwrap();
+    assert_eq!(formed["members"][2]["node"], json!(3));
+    assert_eq!(formed["members"][2]["address"], json!("127.0.0.1:4003"));
+    let again = run_in(folder.path(), &["init", "--dir", "cluster"], b"");
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("cluster"), "{}", again.stderr);
+}
+
+#[test]
+fn init_refuses_what_is_no_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, code) in [
+        (vec!["init", "--nodes", "2"], 1),
+        (vec!["init", "--nodes", "3", "--base-port", "65534"], 2),
+        (vec!["init", "--address", "127.0.0.1:4001", "--nodes", "1"], 2),
+        (vec!["init", "--address", "localhost"], 2),
+    ] {
+        let run = run_in(folder.path(), &arguments, b"");
+        assert_eq!(run.code, code, "{arguments:?}: {}", run.stderr);
+        assert!(std::fs::read_dir(folder.path()).unwrap().next().is_none(), "{arguments:?} left something");
+    }
+}
+
+#[test]
+fn serve_never_makes_a_directory_that_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run_in(folder.path(), &["serve", "--data", "nowhere"], b"");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+    assert!(!folder.path().join("nowhere").exists());
+}
