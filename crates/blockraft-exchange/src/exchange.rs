@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{BootNonce, Incarnation, LogIndex, NodeId, RemoteTicket};
+use blockraft_types::{LogIndex, NodeId, RemoteTicket};
 
 use crate::arrivals::Arrivals;
 use crate::config::{Config, ConfigError};
@@ -11,6 +11,7 @@ use crate::dissemination::{self, Dissemination};
 use crate::effect::{Admission, Effect, ProposalRefusal, PutFailure};
 use crate::fetch::{self, Fetches, Purpose};
 use crate::gate::{Gate, GateMove};
+use crate::identity::Identity;
 use crate::inline::Inlines;
 use crate::input::{Input, StoreFailure};
 use crate::ledger::{Completed, Holder, Ledger, LogEnd, Presence, Waiter};
@@ -26,17 +27,6 @@ use crate::status::{Debt, Status, StoreStatus};
 use crate::ticket::{ProposalTicket, PutId};
 use crate::tickets::Tickets;
 use crate::view::View;
-
-/// Who a node is, in this life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The node.
-    pub node: NodeId,
-    /// Its data directory.
-    pub incarnation: Incarnation,
-    /// This start of it.
-    pub boot: BootNonce,
-}
 
 /// The data plane of one node as a plain value. See the crate page for the duties of its owner.
 #[derive(Debug)]

@@ -84,6 +84,7 @@
 pub mod config;
 pub mod effect;
 pub mod exchange;
+pub mod identity;
 pub mod input;
 pub mod message;
 pub mod payload;
@@ -108,7 +109,8 @@ mod view;
 
 pub use config::Config;
 pub use effect::{Admission, Effect};
-pub use exchange::{Exchange, Identity};
+pub use exchange::Exchange;
+pub use identity::Identity;
 pub use input::Input;
 pub use ledger::Holder;
 pub use message::{BulkHeader, Message};
