@@ -330,3 +330,6 @@ mod hex {
 
 /// The format of data directories that this release writes and reads.
 pub const FORMAT: u32 = 1;
+
+#[cfg(test)]
+mod tests;

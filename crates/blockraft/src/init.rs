@@ -150,3 +150,6 @@ fn client_file(cluster: ClusterId, members: &[MemberEntry]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,6 @@ impl IdentityPolicy for KnownMembers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

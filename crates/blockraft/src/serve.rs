@@ -217,3 +217,6 @@ const WIRE_VERSION: u16 = 1;
 
 /// How long a stop may take before the process ends anyway; nothing that was acknowledged depends on it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -142,3 +142,6 @@ impl Settings {
 
 /// What a batch of commands takes inline by default.
 const INLINE_BYTES_MAX: u32 = 4 << 10;
+
+#[cfg(test)]
+mod tests;

@@ -103,29 +103,3 @@ async fn a_node_of_another_cluster_at_a_members_address_is_refused() {
         running.node.shutdown().await;
     }
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_that_was_stopped_comes_back_with_what_it_kept() {
-    let parent = tempfile::tempdir().expect("a temporary directory");
-    let formed = form(&parent.path().join("cluster"));
-    let blocks: Vec<Block> =
-        [10, 50_000].into_iter().map(|bytes| Block::hash(HashCode::Blake3, vec![5; bytes])).collect();
-    for life in 0..2 {
-        let mut running = Vec::new();
-        for member in &formed.members {
-            running.push(serve(&member.data_dir).await);
-        }
-        for block in &blocks {
-            if life == 0 {
-                running[0].node.put(block.clone()).await.expect("put");
-            }
-            for Running { node, .. } in &running {
-                let read = node.get(*block.multihash(), Consistency::Linearizable).await.expect("get");
-                assert_eq!(read.value.as_ref(), Some(block));
-            }
-        }
-        for Running { node, .. } in running {
-            node.shutdown().await;
-        }
-    }
-}
