@@ -1,4 +1,5 @@
-//! Nodes that follow a script, and die when told.
+//! Nodes that follow a script, and die when told. Their tests run on a paused clock (`start_paused`), so that pauses take no
+//! time.
 
 use std::collections::BTreeMap;
 use std::fmt;
