@@ -12,6 +12,7 @@ use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Ter
 
 use crate::settle::eventually;
 use crate::troubled_store::{Trouble, TroubledStore};
+use crate::tuning::calm;
 
 /// A cluster of nodes with ids from 1.
 #[derive(Debug)]
@@ -39,12 +40,12 @@ pub struct Member {
 }
 
 impl Cluster {
-    /// Starts `size` members with default settings, and waits for a leader.
+    /// Starts `size` members with [`calm`] settings, and waits for a leader.
     ///
     /// # Panics
     /// No leader stands in time.
     pub async fn start(size: u64) -> Self {
-        Self::start_tuned(size, |_| ()).await
+        Self::start_tuned(size, calm).await
     }
 
     /// Starts `size` members whose settings `tune` has changed, and waits for a leader.

@@ -43,7 +43,8 @@ pub struct NodeConfig {
 pub struct NodeLimits {
     /// The longest block that is taken in. Binds where a block comes in, never where members pass it on.
     pub blocks: BlockLimits,
-    /// Blocks up to this many bytes ride inside the log entry: one sync instead of two. Default 4 KiB.
+    /// Blocks up to this many bytes ride inside the log entry: one sync instead of two. Default 4 KiB, at
+    /// most 64 KiB: more counts as that.
     pub inline_bytes_max: u32,
     /// Bytes of blocks being put through this node at once; further puts wait. Default 48 MiB.
     pub put_bytes_max: u32,

@@ -24,7 +24,7 @@ use crate::requests::Requests;
 use crate::start_error::StartError;
 use crate::told::Told;
 use crate::waiting::Waiting;
-use crate::writer::{Writer, batch_commands};
+use crate::writer::{Writer, batch_commands, batch_limits};
 
 /// Starts a node from its parts, on the current tokio runtime.
 ///
@@ -111,7 +111,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let mut tasks = vec![
         tokio::spawn(plane.run(wishes)),
         tokio::spawn(inbox.clone().run()),
-        tokio::spawn(batch_commands(commands, requests.clone())),
+        tokio::spawn(batch_commands(commands, requests.clone(), batch_limits(&limits))),
         tokio::spawn(confirm_rounds(askers, requests)),
     ];
     tasks.extend((0..BULK_TASKS).map(|_| tokio::spawn(inbox.clone().run_bulk())));

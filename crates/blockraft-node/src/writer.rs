@@ -6,13 +6,14 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::batch::{BatchBuilder, BatchLimits, PushError};
+use blockraft_catalog::batch::{BatchBuilder, BatchLimits, INLINE_BYTES_MAX, PushError};
 use blockraft_catalog::{Command, Outcome};
 use blockraft_exchange::Input;
 use blockraft_exchange::effect::PutFailure;
 use blockraft_exchange::ticket::PutId;
 use blockraft_types::NodeId;
 use blockraft_wire::node::NotProposed;
+use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -77,7 +78,7 @@ impl Writer {
         let _room = self.put_bytes.acquire_many(charge).await.map_err(|_| WriteError::Stopping)?;
         let deadline = Instant::now() + self.limits.request_timeout;
         let multihash = *block.multihash();
-        if length <= self.limits.inline_bytes_max {
+        if length <= self.limits.inline_bytes_max.min(INLINE_BYTES_MAX as u32) {
             let command = Command::Put { multihash, length, inline: Some(block.into_bytes()) };
             return self.submit(command, deadline).await;
         }
@@ -122,7 +123,10 @@ impl Writer {
         loop {
             let (fate, answer) = oneshot::channel();
             let submission = Submission { command: command.clone(), fate };
-            self.commands.send(submission).await.map_err(|_| WriteError::Stopping)?;
+            match timeout_at(deadline, self.commands.send(submission)).await {
+                Ok(sent) => sent.map_err(|_| WriteError::Stopping)?,
+                Err(_) => return Err(self.not_proposed(Obstacle::Overloaded, None)),
+            }
             let (reason, leader) = match timeout_at(deadline, answer).await {
                 Ok(Ok(CommandFate::Written(written))) => return Ok(written),
                 Ok(Ok(CommandFate::NotProposed { reason, leader })) => (reason, leader),
@@ -184,14 +188,14 @@ impl Drop for OpenPut<'_> {
 }
 
 /// Serves a writer's queue: all commands that wait go into one entry, and the next ones gather while it is under way.
-pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, requests: Requests) {
+pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, requests: Requests, limits: BatchLimits) {
     let batches = Arc::new(Semaphore::new(BATCHES_MAX));
     let mut gathered: Vec<Submission> = Vec::new();
     while let Ok(place) = Arc::clone(&batches).acquire_owned().await {
         if gathered.is_empty() && queue.recv_many(&mut gathered, COMMANDS_MAX).await == 0 {
             return;
         }
-        let (body, fates) = fill_batch(&mut gathered);
+        let (body, fates) = fill_batch(&mut gathered, limits);
         if fates.is_empty() {
             continue;
         }
@@ -205,26 +209,38 @@ pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, reques
 }
 
 /// Takes as many commands from the front as one batch holds.
-fn fill_batch(gathered: &mut Vec<Submission>) -> (bytes::Bytes, Vec<oneshot::Sender<CommandFate>>) {
-    let mut batch = BatchBuilder::new(BatchLimits::default());
+fn fill_batch(gathered: &mut Vec<Submission>, limits: BatchLimits) -> (Bytes, Vec<oneshot::Sender<CommandFate>>) {
+    // Whoever gave up doesn't get it done behind their back.
+    gathered.retain(|submission| !submission.fate.is_closed());
+    let mut batch = BatchBuilder::new(limits);
     let mut fates = Vec::new();
     let mut taken = 0;
     for submission in gathered.iter_mut() {
         match batch.push(submission.command.clone()) {
             Ok(()) => {}
             Err(PushError::Full) => break,
-            // The limits of a block and of inlining were checked where the block came in.
             Err(_) => {
+                let refused = CommandFate::NotProposed { reason: NotProposed::Invalid, leader: None };
+                let _ = take_fate(submission).send(refused);
                 taken += 1;
                 continue;
             }
         }
-        let (unused, _) = oneshot::channel();
-        fates.push(core::mem::replace(&mut submission.fate, unused));
+        fates.push(take_fate(submission));
         taken += 1;
     }
     gathered.drain(..taken);
     (batch.finish(), fates)
+}
+
+fn take_fate(submission: &mut Submission) -> oneshot::Sender<CommandFate> {
+    let (unused, _) = oneshot::channel();
+    core::mem::replace(&mut submission.fate, unused)
+}
+
+/// What a batch may hold: the catalog's defaults, with blocks as long as this node inlines them.
+pub(crate) fn batch_limits(limits: &NodeLimits) -> BatchLimits {
+    BatchLimits { inline_bytes_max: limits.inline_bytes_max as usize, ..BatchLimits::default() }
 }
 
 fn tell(fates: Vec<oneshot::Sender<CommandFate>>, fate: &BatchFate) {
