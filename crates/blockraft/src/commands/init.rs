@@ -21,11 +21,11 @@ pub(crate) struct InitArguments {
     /// The folder to make; it must not exist yet
     #[arg(long, default_value = "blockraft-data")]
     dir: PathBuf,
-    /// How many members the cluster is born with: 1, 3, 5 or 7
-    #[arg(long, default_value_t = 3)]
-    nodes: u16,
-    /// Where each member listens, once per member; instead of --nodes, --host and --base-port
-    #[arg(long = "address", value_name = "IP:PORT", conflicts_with_all = ["nodes", "host", "base_port"])]
+    /// How many members the cluster is born with: 1, 3, 5 or 7 [default: 3, or as many as there are addresses]
+    #[arg(long)]
+    nodes: Option<u16>,
+    /// Where each member listens, once per member; instead of --host and --base-port
+    #[arg(long = "address", value_name = "IP:PORT", conflicts_with_all = ["host", "base_port"])]
     addresses: Vec<SocketAddr>,
     /// The address that all members share
     #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
@@ -36,9 +36,13 @@ pub(crate) struct InitArguments {
 }
 
 pub(crate) fn run(arguments: &InitArguments, output: &mut Output) -> Result<Exit, Failure> {
-    let addresses = match arguments.addresses.as_slice() {
-        [] => successive(arguments)?,
-        given => given.to_vec(),
+    let addresses = match (arguments.addresses.as_slice(), arguments.nodes) {
+        ([], nodes) => successive(arguments, nodes.unwrap_or(3))?,
+        (given, Some(nodes)) if given.len() != usize::from(nodes) => {
+            let message = format!("--nodes {nodes} doesn't fit {} times --address", given.len());
+            return Err(Failure::usage(message));
+        }
+        (given, _) => given.to_vec(),
     };
     let dir = arguments.dir.clone();
     let formed = init::run(InitOptions { dir, addresses })
@@ -47,9 +51,9 @@ pub(crate) fn run(arguments: &InitArguments, output: &mut Output) -> Result<Exit
     Ok(Exit::Done)
 }
 
-fn successive(arguments: &InitArguments) -> Result<Vec<SocketAddr>, Failure> {
+fn successive(arguments: &InitArguments, nodes: u16) -> Result<Vec<SocketAddr>, Failure> {
     let port = |offset| arguments.base_port.checked_add(offset);
-    let ports: Option<Vec<_>> = (0..arguments.nodes).map(port).collect();
+    let ports: Option<Vec<_>> = (0..nodes).map(port).collect();
     let ports = ports.ok_or_else(|| Failure::usage("--base-port leaves no ports for all members"))?;
     Ok(ports.into_iter().map(|port| SocketAddr::new(arguments.host, port)).collect())
 }

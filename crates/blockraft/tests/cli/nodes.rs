@@ -22,7 +22,7 @@ fn init_refuses_what_is_no_cluster() {
     for (arguments, code) in [
         (vec!["init", "--nodes", "2"], 1),
         (vec!["init", "--nodes", "3", "--base-port", "65534"], 2),
-        (vec!["init", "--address", "127.0.0.1:4001", "--nodes", "1"], 2),
+        (vec!["init", "--address", "127.0.0.1:4001", "--nodes", "3"], 2),
         (vec!["init", "--address", "localhost"], 2),
     ] {
         let run = run_in(folder.path(), &arguments, b"");
