@@ -29,7 +29,7 @@ impl LoneNode {
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let announced = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the node announced {line:?}"));
+        let announced = serde_json::from_str(&line).unwrap();
         Self { folder, process, announced }
     }
 
