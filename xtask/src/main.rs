@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
 
 mod arrows;
+mod bench;
 mod ci;
 mod cluster;
 mod demo;
@@ -58,6 +59,7 @@ commands! {
     Test(test::Test),
     Demo(demo::Demo),
     Cluster(cluster::Cluster),
+    Bench(bench::Bench),
     Ci(ci::Ci),
     Tidy(tidy::Tidy),
     Arrows(arrows::Arrows),

@@ -78,6 +78,11 @@ async fn look(
     let mut reads = stream::select_all(shares);
     while let Some((operation, end)) = reads.next().await {
         let Some(operation) = operation else { continue };
+        if UNREADABLE_MAX < found.unreadable {
+            let seen = found.seen();
+            found.unreadable += (ends.len() as u64).saturating_sub(seen);
+            break;
+        }
         found.count(&operation, end);
         writer.sender().send(operation).await.ok().context("the history can't be written")?;
     }
@@ -130,6 +135,12 @@ impl Found {
         *cell += 1;
     }
 
+    /// Blocks that were read, or could not be.
+    const fn seen(&self) -> u64 {
+        let Self { present, absent, either, lost, resurrected, wrong, unreadable } = *self;
+        present + absent + either + lost + resurrected + wrong + unreadable
+    }
+
     fn tell(self, node: NodeId) {
         let Self { present, absent, either, lost, resurrected, wrong, unreadable } = self;
         Event::Verified { node: node.0, present, absent, either, lost, resurrected, wrong, unreadable }.tell();
@@ -138,6 +149,9 @@ impl Found {
 
 /// Clients that read from one node at once.
 const SESSIONS: u32 = 8;
+
+/// A node with more unreadable blocks is not asked for the rest: they count as unreadable too.
+const UNREADABLE_MAX: u64 = 64;
 
 /// Tries for each block.
 const READS_MAX: u32 = 4;

@@ -106,4 +106,4 @@ const IMAGE_BYTES: u64 = 4 << 30;
 
 /// EXT4_IOC_SHUTDOWN without flushing the journal.
 const SHUTDOWN: &str =
-    r#"open(my $f, "<", $ARGV[0]) or die "$!"; ioctl($f, 0x8004587D, pack("L", 2)) // die "shutdown: $!";"#;
+    r#"my $flags = pack("L", 2); open(my $f, "<", $ARGV[0]) or die "$!"; ioctl($f, 0x8004587D, $flags) // die "$!";"#;

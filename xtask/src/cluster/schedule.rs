@@ -22,17 +22,20 @@ pub(crate) struct Stroke {
 impl Schedule {
     pub(crate) fn draw(seed: u64, time: Duration, nodes: usize, with_power_cuts: bool) -> Self {
         let mut dice = Dice(seed);
-        let mut strokes = Vec::new();
+        let mut strokes: Vec<Stroke> = Vec::new();
         let mut at = Duration::from_millis(1_000 + dice.below(1_500));
         loop {
+            let is_first_cut = with_power_cuts && strokes.is_empty();
             let fault = match dice.below(100) {
-                0..40 => Fault::Kill,
-                40..50 => Fault::Stop,
-                50..75 => Fault::Pause,
-                _ if with_power_cuts => Fault::PowerCut,
-                _ => Fault::Kill,
+                _ if is_first_cut => Fault::PowerCut,
+                0..50 if with_power_cuts => Fault::PowerCut,
+                0..65 => Fault::Kill,
+                65..75 => Fault::Stop,
+                _ => Fault::Pause,
             };
             let victim = match dice.below(100) {
+                // Only when everybody's power fails at once does what was not synced surely go.
+                _ if is_first_cut => Victim::All,
                 0..45 => Victim::Leader,
                 45..85 => Victim::Node(dice.below(nodes as u64) as usize),
                 _ => Victim::All,
