@@ -20,7 +20,7 @@ pub enum DeleteError {
     #[error("the block was not deleted")]
     Unavailable(#[source] Unavailable),
     /// The answer was lost: the block may be deleted, or become so yet, even if somebody puts it again now.
-    #[error("whether the block was deleted is unknown: node {node} took the request and didn't answer")]
+    #[error("whether the block was deleted is unknown: node {node} took the request, and no outcome came back")]
     Unknown {
         /// The member that was asked.
         node: NodeId,

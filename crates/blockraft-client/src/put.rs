@@ -35,7 +35,7 @@ pub enum PutError {
     Unavailable(#[source] Unavailable),
     /// The answer was lost: the block may be visible, or become so yet. [`stat`](Client::stat) tells what is, not what
     /// will be; putting again is harmless unless somebody deletes the block.
-    #[error("whether the block was put is unknown: node {node} took it and didn't answer")]
+    #[error("whether the block was put is unknown: node {node} took it, and no outcome came back")]
     Unknown {
         /// The member that was asked.
         node: NodeId,
