@@ -1,6 +1,6 @@
 //! The command line as its users meet it: the built program against a real lone node.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is how a claim fails")]
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is how a claim fails")]
 
 mod bad_input;
 mod blocks;
