@@ -12,13 +12,13 @@ use blockraft_driver::proposal::{NotProposed as DriverNotProposed, ProposeError,
 use blockraft_driver::read::ReadError as DriverReadError;
 use blockraft_driver::status::RoleStatus;
 use blockraft_transport::{Peer, Transport};
-use blockraft_types::{GroupId, LogIndex, NodeId, Position, RemoteTicket, Role};
+use blockraft_types::{GroupId, LogIndex, NodeId, Position, RemoteTicket, Role, Term};
 use blockraft_wire::node::{
     self, Forward, ForwardReply, ForwardResult, NodeMessage, NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
 };
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::config::Identity;
@@ -94,7 +94,14 @@ impl Requests {
         if !self.send(leader, &question) {
             return BatchFate::NotProposed { reason: NotProposed::NotLeader, leader: Some(leader) };
         }
-        match timeout(FORWARD_TIMEOUT, place.answer()).await {
+        let answered = tokio::select! {
+            biased;
+            answered = timeout(FORWARD_TIMEOUT, place.answer()) => answered,
+            () = self.superseded(role.term) => {
+                return BatchFate::Unknown { reason: "another leader was elected before this one answered" };
+            }
+        };
+        match answered {
             Ok(Some(ForwardResult::Committed { position, outcomes })) => match Outcome::decode_list(&outcomes) {
                 Ok(outcomes) => BatchFate::Committed { position, outcomes },
                 Err(_) => BatchFate::Unknown { reason: "the leader's answer could not be read" },
@@ -108,7 +115,7 @@ impl Requests {
     /// A read index, taken here or at the leader after this call.
     pub(crate) async fn read_index(&self) -> Result<LogIndex, ReadIndexFailure> {
         let shared = &self.shared;
-        let RoleStatus { role, leader, .. } = *shared.driver.roles().borrow();
+        let RoleStatus { role, term, leader, .. } = *shared.driver.roles().borrow();
         let leader = match (role, leader) {
             (Role::Leader, _) => return shared.driver.read_index().await.map_err(ReadIndexFailure::from),
             (_, Some(leader)) if leader != shared.identity.node => leader,
@@ -119,13 +126,29 @@ impl Requests {
         if !self.send(leader, &NodeMessage::ReadIndex(ReadIndex { group: shared.group, ticket })) {
             return Err(ReadIndexFailure::NoLeader);
         }
-        match timeout(READ_INDEX_TIMEOUT, place.answer()).await {
+        let answered = tokio::select! {
+            biased;
+            answered = timeout(READ_INDEX_TIMEOUT, place.answer()) => answered,
+            () = self.superseded(term) => return Err(ReadIndexFailure::NotConfirmed),
+        };
+        match answered {
             Ok(Some(ReadIndexResult::Index { position })) => Ok(position.index),
             Ok(Some(ReadIndexResult::NotLeader { .. })) => Err(ReadIndexFailure::NoLeader),
             Ok(Some(ReadIndexResult::NoQuorum | ReadIndexResult::Overloaded) | None) | Err(_) => {
                 Err(ReadIndexFailure::NotConfirmed)
             }
         }
+    }
+
+    /// Waits until this node follows a leader of a later term than `asked`, and a little longer: the answer of the one
+    /// that was asked may be on its way. A leader that died says nothing, and its connection ends only seconds later.
+    async fn superseded(&self, asked: Term) {
+        let mut roles = self.shared.driver.roles();
+        // An error means that the driver stopped, which ends the waiting questions by itself.
+        if roles.wait_for(|role| asked < role.term && role.leader.is_some()).await.is_err() {
+            core::future::pending::<()>().await;
+        }
+        sleep(SUPERSEDED_GRACE).await;
     }
 
     /// Answers a forward. Beyond the bound it is refused, which is safe to retry.
@@ -254,6 +277,9 @@ const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
 
 /// How long a forwarded batch may take. Longer than an election, so that a leader that is busy isn't given up.
 const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the answer of a leader that another one followed is still waited for.
+const SUPERSEDED_GRACE: Duration = Duration::from_millis(50);
 
 /// How long one confirmation may take before the leader is doubted.
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
