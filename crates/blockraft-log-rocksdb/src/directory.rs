@@ -19,7 +19,15 @@ use crate::watermark;
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a child process that is just being started holds a copy of it, and the lock
+        // with it, until it runs its own program. A failure leaves what closing does.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What stands where the version record should be.
@@ -48,7 +56,7 @@ impl Directory {
         let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
         let lock = options.open(path.join("LOCK")).map_err(LockError::Io)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_path_buf(), lock }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held),
             Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
         }
@@ -116,3 +124,6 @@ fn format_path(path: &Path) -> PathBuf {
 const MAGIC: &[u8; 8] = b"brlogdir";
 /// The version that this program reads and writes.
 pub(crate) const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,15 @@ pub struct DataDir {
     pub credentials: Credentials,
     /// The key that lets its peers notice a restart at once.
     pub reset_key: ResetKey,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a child process that is just being started holds a copy of it, and the lock
+        // with it, until it runs its own program. A failure leaves what closing does.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// What `node.toml` says.
@@ -198,7 +206,7 @@ impl DataDir {
         let reset_path = path.join("reset.key");
         let reset_key = parse_reset_key(&read_secret(&reset_path)?)
             .ok_or(DataDirError::Contradiction { path: reset_path, what: "expected 128 hexadecimal digits" })?;
-        Ok(Self { path: path.to_owned(), identity, credentials, reset_key, _lock: lock })
+        Ok(Self { path: path.to_owned(), identity, credentials, reset_key, lock })
     }
 
     /// Whether a formatted directory is at `path`.

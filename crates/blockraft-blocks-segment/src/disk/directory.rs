@@ -15,7 +15,15 @@ use super::seam::{Disk, DiskFile};
 pub struct DirectoryDisk {
     path: PathBuf,
     directory: File,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for DirectoryDisk {
+    fn drop(&mut self) {
+        // Closing the file isn't enough: a child process that is just being started holds a copy of it, and the lock
+        // with it, until it runs its own program. A failure leaves what closing does.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl DirectoryDisk {
@@ -38,7 +46,7 @@ impl DirectoryDisk {
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             File::open(parent)?.sync_all()?;
         }
-        Ok(Self { path, directory, _lock: lock })
+        Ok(Self { path, directory, lock })
     }
 }
 
@@ -123,3 +131,6 @@ impl DiskFile for RealFile {
 
 /// The file whose lock is the directory's.
 const LOCK: &str = "LOCK";
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,16 @@ fn a_missing_directory_is_never_made() {
 }
 
 #[test]
+fn a_lock_ends_with_its_value_even_if_a_child_process_got_a_copy_of_the_file() {
+    let (_parent, dir) = formed();
+    let first = DataDir::open(&dir).expect("opened");
+    let copy = first.lock.try_clone().expect("what a fork does");
+    drop(first);
+    DataDir::open(&dir).expect("the lock ended with the value");
+    drop(copy);
+}
+
+#[test]
 fn a_directory_is_served_by_one_at_a_time() {
     let (_parent, dir) = formed();
     let first = DataDir::open(&dir).expect("opened");
