@@ -44,7 +44,7 @@ async fn serve(data_dir: &Path) -> Running {
 /// authority's key and not the old disk.
 fn wipe_and_reissue(cluster: &Path, formed: &Formed) {
     let first = &formed.members[0];
-    let mut identity = DataDir::open(&first.data_dir).expect("opened").identity;
+    let mut identity = DataDir::open(&first.data_dir).expect("opened").identity.clone();
     fs::remove_dir_all(&first.data_dir).expect("wiped");
     let read = |name: &str| fs::read_to_string(cluster.join(name)).expect("readable");
     let authority = Authority::from_pem(formed.cluster, &read("ca.pem"), &read("ca.key")).expect("the authority");
