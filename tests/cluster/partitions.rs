@@ -1,9 +1,12 @@
 //! Partitions: a minority promises nothing, and a link that is cut in one direction costs nobody an election.
 
+use core::time::Duration;
+
 use blockraft_blocks::{Block, HashCode};
 use blockraft_node::{Consistency, ReadError, WriteError};
 use blockraft_tests::tuning::{calm, impatient};
 use blockraft_tests::{Cluster, PATIENCE, eventually};
+use tokio::time::Instant;
 
 fn block(seed: u8, bytes: usize) -> Block {
     Block::hash(HashCode::Blake3, vec![seed; bytes])
@@ -104,5 +107,22 @@ async fn a_follower_that_hears_but_is_not_heard_stops_no_put() {
     cluster.network().heal(mute, other);
     let read = cluster.node(mute).get(*block(9, 50_000).multihash(), Consistency::Linearizable).await.expect("get");
     assert_eq!(read.value, Some(block(9, 50_000)));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_of_a_block_that_is_there_tries_no_longer_than_it_may_where_nobody_confirms_it() {
+    const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+    let cluster = Cluster::start_tuned(3, |config| config.limits.request_timeout = REQUEST_TIMEOUT).await;
+    let node = cluster.node(cluster.follower().await);
+    let known = block(1, 50_000);
+    node.put(known.clone()).await.expect("put");
+    cluster.level().await;
+    cluster.isolate(node.status().node());
+    let begun = Instant::now();
+    let refused = node.put(known).await;
+    assert!(matches!(refused, Err(WriteError::NotProposed { .. })), "{refused:?}");
+    let tries = begun.elapsed().as_secs_f64() / REQUEST_TIMEOUT.as_secs_f64();
+    assert!(tries < 1.5, "it took {tries} times as long as a request may take");
     cluster.stop().await;
 }

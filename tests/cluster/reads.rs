@@ -1,9 +1,14 @@
 //! Reads: what each consistency promises, and that wrong bytes are never served.
 
+use core::time::Duration;
+
 use blockraft_blocks::{Block, HashCode, Multihash};
 use blockraft_node::{Consistency, ReadError};
-use blockraft_tests::Cluster;
-use core::time::Duration;
+use blockraft_tests::tuning::{STALL, calm, impatient};
+use blockraft_tests::{Cluster, PATIENCE, Trouble};
+use blockraft_types::NodeId;
+use futures::poll;
+use tokio::time::{advance, pause, resume, timeout};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn absent_is_never_said_without_a_quorum() {
@@ -74,5 +79,77 @@ async fn a_listing_in_pages_names_every_block_once() {
     }
     assert_eq!(listed, names);
     assert_eq!(node.count(Consistency::Linearizable).await.map(|count| count.value.blocks), Ok(50));
+    cluster.stop().await;
+}
+
+/// A three-node cluster whose returned follower has applied the block's put and serves it without asking anybody.
+async fn with_a_fresh_follower(block: &Block) -> (Cluster, NodeId) {
+    let cluster = Cluster::start_tuned(3, calm).await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    cluster.node(leader).put(block.clone()).await.expect("put");
+    cluster.level().await;
+    let read = cluster.node(follower).get(*block.multihash(), Consistency::default()).await.expect("get");
+    assert_eq!(read.value.as_ref(), Some(block));
+    (cluster, follower)
+}
+
+/// Lets time pass as for a process that is stopped: clocks go on, and no loop has ticked yet when it goes on.
+async fn stand_still() {
+    pause();
+    advance(STALL).await;
+    resume();
+}
+
+#[tokio::test]
+async fn a_node_that_was_stopped_does_not_serve_what_was_deleted_meanwhile() {
+    let block = Block::hash(HashCode::Blake3, vec![5; 50_000]);
+    let (cluster, stopped) = with_a_fresh_follower(&block).await;
+    let (leader, network) = (cluster.leader().await, cluster.network());
+    let others: Vec<NodeId> = cluster.ids().filter(|id| *id != stopped).collect();
+    for other in &others {
+        network.cut(*other, stopped);
+        network.cut(stopped, *other);
+    }
+    cluster.node(leader).delete(*block.multihash()).await.expect("two of three go on");
+    stand_still().await;
+    for other in &others {
+        network.heal(*other, stopped);
+        network.heal(stopped, *other);
+    }
+    let read = cluster.node(stopped).get(*block.multihash(), Consistency::default()).await.expect("get");
+    assert_eq!(read.value, None);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_was_stopped_while_it_read_the_bytes_looks_again_whether_they_are_still_wanted() {
+    let block = Block::hash(HashCode::Blake3, vec![6; 50_000]);
+    let (cluster, stopped) = with_a_fresh_follower(&block).await;
+    let (leader, node) = (cluster.leader().await, cluster.node(stopped));
+    cluster.member(stopped).store.set(Trouble::Unresponsive);
+    let mut read = Box::pin(node.get(*block.multihash(), Consistency::default()));
+    assert!(poll!(&mut read).is_pending(), "the bytes are being read");
+    cluster.node(leader).delete(*block.multihash()).await.expect("delete");
+    stand_still().await;
+    cluster.member(stopped).store.set(Trouble::None);
+    assert_eq!(read.await.expect("get").value, None);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_never_comes_or_is_never_good_ends_a_read_in_time() {
+    let cluster = Cluster::start_tuned(3, impatient).await;
+    let block = Block::hash(HashCode::Blake3, vec![7; 50_000]);
+    let (leader, troubled) = (cluster.leader().await, cluster.follower().await);
+    cluster.node(leader).put(block.clone()).await.expect("put");
+    cluster.level().await;
+    for trouble in [Trouble::Unresponsive, Trouble::Rotten] {
+        cluster.member(troubled).store.set(trouble);
+        for consistency in [Consistency::Local, Consistency::default(), Consistency::Linearizable] {
+            let read = cluster.node(troubled).get(*block.multihash(), consistency);
+            let read = timeout(PATIENCE, read).await.expect("a read has a deadline");
+            assert!(matches!(read, Err(ReadError::NoCopy { .. })), "{trouble:?}, {consistency:?}: {read:?}");
+        }
+    }
     cluster.stop().await;
 }

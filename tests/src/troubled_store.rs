@@ -1,4 +1,4 @@
-//! A block store whose disk a test fills, stalls and mends while a node runs on it.
+//! A block store whose disk a test fills, stalls, spoils and mends while a node runs on it.
 
 use std::sync::Arc;
 
@@ -26,6 +26,10 @@ pub enum Trouble {
     Stalled,
     /// Writes fail, as after a failed sync; reads go on.
     Broken,
+    /// Reads of bytes hang until the trouble changes; writes go on.
+    Unresponsive,
+    /// Whatever is read is damaged, however often it is written again.
+    Rotten,
 }
 
 /// Whether a put finds room.
@@ -51,7 +55,7 @@ impl TroubledStore {
         let mut trouble = self.trouble.subscribe();
         let found = *trouble.wait_for(|trouble| *trouble != Trouble::Stalled).await.expect("the sender lives in self");
         match found {
-            Trouble::None | Trouble::Stalled => Ok(Room::Enough),
+            Trouble::None | Trouble::Stalled | Trouble::Unresponsive | Trouble::Rotten => Ok(Room::Enough),
             Trouble::Full => Ok(Room::None),
             Trouble::Broken => Err(WriteError::Poisoned { attempt: "sync in a test".to_owned() }),
         }
@@ -68,7 +72,14 @@ impl BlockStore for TroubledStore {
     }
 
     async fn get_many(&self, multihashes: &[Multihash]) -> Result<Vec<Lookup>, ReadError> {
-        self.inner.get_many(multihashes).await
+        let mut trouble = self.trouble.subscribe();
+        let found =
+            *trouble.wait_for(|trouble| *trouble != Trouble::Unresponsive).await.expect("the sender lives in self");
+        let mut lookups = self.inner.get_many(multihashes).await?;
+        if found == Trouble::Rotten {
+            lookups.iter_mut().filter(|lookup| **lookup != Lookup::Absent).for_each(|lookup| *lookup = Lookup::Damaged);
+        }
+        Ok(lookups)
     }
 
     async fn stat_many(&self, multihashes: &[Multihash]) -> Result<Vec<Option<u32>>, ReadError> {

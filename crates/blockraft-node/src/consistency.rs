@@ -7,8 +7,11 @@ use blockraft_types::Position;
 pub enum Consistency {
     /// What this replica has applied, however old: never waits for another node. The answer's position tells how old.
     Local,
-    /// A present block may be stale only with respect to deletes, and is served at once by a replica that is up to date;
-    /// "absent" is said only after a read index taken for this question was applied here. The default.
+    /// A present block may be stale only with respect to deletes, and is served at once by a replica that is up to date:
+    /// one that has applied a read index which it asked for less than the shortest election timeout ago. So no delete is
+    /// missed that was acknowledged longer before the answer than that, even by a node that was stopped in between or is
+    /// cut off without knowing. "Absent" is said only after a read index taken for this question was applied here. The
+    /// default.
     Confirmed {
         /// The answer is at least as new as this: give the position of the last answer you got, from any node.
         at_least: Position,

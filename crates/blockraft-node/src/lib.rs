@@ -90,6 +90,7 @@ pub mod write_error;
 
 mod driver;
 mod exchange_frame;
+mod freshness;
 mod gate;
 mod inbox;
 mod inline_pending;

@@ -23,7 +23,7 @@ use crate::inline_pending::InlinePending;
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::status::Status;
-use crate::write_error::WriteError;
+use crate::write_error::{Obstacle, WriteError};
 use crate::writer::Writer;
 
 /// A handle to a running node. Clone it freely and use it from any task; any node takes any request.
@@ -57,8 +57,15 @@ impl Node {
     /// # Errors
     /// See [`WriteError`], which says whether it may be repeated.
     pub async fn put(&self, block: Block) -> Result<Written, WriteError> {
-        if let Some(position) = self.shared.reader.confirmed_present(*block.multihash()).await {
-            return Ok(Written { outcome: Outcome::AlreadyPresent, position });
+        match self.shared.reader.confirmed_present(*block.multihash()).await {
+            Ok(Some(position)) => return Ok(Written { outcome: Outcome::AlreadyPresent, position }),
+            // No quorum to confirm it is none to write it, and the time is up.
+            Err(ReadError::NotConfirmed { within, leader, .. }) => {
+                let reason = if leader.is_none() { Obstacle::NoLeader } else { Obstacle::NoQuorum };
+                return Err(WriteError::NotProposed { within, reason, leader });
+            }
+            Err(ReadError::Stopping) => return Err(WriteError::Stopping),
+            Ok(None) | Err(ReadError::NoCopy { .. } | ReadError::Storage { .. }) => {}
         }
         let written = self.shared.writer.put(block).await?;
         self.shared.reader.freshness.returned(written.position);

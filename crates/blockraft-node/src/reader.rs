@@ -2,7 +2,6 @@
 //! where the copy here is damaged or still on its way.
 
 use core::future::Future;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -20,6 +19,7 @@ use crate::answer::{Answer, Count, ListPage};
 use crate::config::NodeLimits;
 use crate::consistency::Consistency;
 use crate::driver::Driver;
+use crate::freshness::Freshness;
 use crate::inline_pending::InlinePending;
 use crate::read_error::ReadError;
 use crate::requests::{ReadIndexFailure, Requests};
@@ -38,21 +38,13 @@ pub(crate) struct Reader {
     pub(crate) freshness: Arc<Freshness>,
 }
 
-/// How up to date this node knows itself to be.
-#[derive(Debug, Default)]
-pub(crate) struct Freshness {
-    /// Whether a read index taken since boot was applied here. Until then nothing but `Local` is served: a restart must
-    /// not take a node back in time.
-    caught_up: AtomicBool,
-    /// The highest index of any answer that this node gave, also of writes that the leader applied before this node did.
-    returned: AtomicU64,
-}
-
-impl Freshness {
-    /// Remembers the position of an answer that is about to be given.
-    pub(crate) fn returned(&self, position: Position) {
-        self.returned.fetch_max(position.index.0, Ordering::AcqRel);
-    }
+/// What a look at the catalog rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grounds {
+    /// As much as was asked for, whatever time it is.
+    Sufficient,
+    /// A proof of freshness, which held when the catalog was looked at.
+    Freshness,
 }
 
 impl Reader {
@@ -64,12 +56,21 @@ impl Reader {
     ) -> Result<Answer<Option<Block>>, ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
         loop {
-            let seen = self.row(multihash, consistency, deadline).await?;
+            let (seen, grounds) = self.row(multihash, consistency, deadline).await?;
             let Some(row) = seen.value else {
                 return Ok(self.answer(seen.position, None));
             };
-            if let Some(block) = self.copy(multihash).await? {
-                return Ok(self.answer(seen.position, Some(block)));
+            if let Some(block) = self.copy(multihash, deadline).await? {
+                if grounds == Grounds::Sufficient || self.freshness.is_proven() {
+                    return Ok(self.answer(seen.position, Some(block)));
+                }
+                // Reading took long, or this process was stopped. The bytes are right; whether they are wanted is asked.
+                self.apply_read_index(deadline).await?;
+                let seen = self.look(multihash)?;
+                return Ok(self.answer(seen.position, seen.value.map(|_| block)));
+            }
+            if deadline <= Instant::now() {
+                return Err(ReadError::NoCopy { multihash });
             }
             // Look at the row again before calling it damage: a delete may have been applied in between.
             let again = self.look(multihash)?;
@@ -87,7 +88,7 @@ impl Reader {
         consistency: Consistency,
     ) -> Result<Answer<Option<Row>>, ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
-        let seen = self.row(multihash, consistency, deadline).await?;
+        let (seen, _) = self.row(multihash, consistency, deadline).await?;
         Ok(self.answer(seen.position, seen.value))
     }
 
@@ -125,16 +126,18 @@ impl Reader {
         Ok(self.answer(state.position, Count { blocks: state.blocks, bytes: state.bytes }))
     }
 
-    /// Whether the block is visible, confirmed through the leader; `None` when a quick look says that it isn't.
-    pub(crate) async fn confirmed_present(&self, multihash: Multihash) -> Option<Position> {
-        self.look(multihash).ok()?.value?;
+    /// Where the block is visible, confirmed through the leader; `None` when a quick look already says that it isn't.
+    pub(crate) async fn confirmed_present(&self, multihash: Multihash) -> Result<Option<Position>, ReadError> {
+        if self.look(multihash)?.value.is_none() {
+            return Ok(None);
+        }
         let deadline = Instant::now() + self.limits.request_timeout;
-        self.apply_read_index(deadline).await.ok()?;
-        let seen = self.look(multihash).ok()?;
-        seen.value.map(|_| {
+        self.apply_read_index(deadline).await?;
+        let seen = self.look(multihash)?;
+        Ok(seen.value.map(|_| {
             self.freshness.returned(seen.position);
             seen.position
-        })
+        }))
     }
 
     async fn row(
@@ -142,26 +145,23 @@ impl Reader {
         multihash: Multihash,
         consistency: Consistency,
         deadline: Instant,
-    ) -> Result<AsOf<Option<Row>>, ReadError> {
+    ) -> Result<(AsOf<Option<Row>>, Grounds), ReadError> {
         match consistency {
-            Consistency::Local => self.look(multihash),
-            Consistency::Linearizable => {
-                self.apply_read_index(deadline).await?;
-                self.look(multihash)
-            }
+            Consistency::Local => {}
+            Consistency::Linearizable => self.apply_read_index(deadline).await?,
             Consistency::Confirmed { at_least } => {
                 if self.is_fresh(at_least) {
                     let seen = self.look(multihash)?;
                     if seen.value.is_some() {
-                        return Ok(seen);
+                        return Ok((seen, Grounds::Freshness));
                     }
                 }
                 // Absence is said only on the strength of a read index that is younger than the question.
                 self.apply_read_index(deadline).await?;
                 self.apply_through(at_least.index, deadline).await?;
-                self.look(multihash)
             }
         }
+        Ok((self.look(multihash)?, Grounds::Sufficient))
     }
 
     /// For answers that speak of many blocks at once, some of them absent.
@@ -179,23 +179,19 @@ impl Reader {
     /// Whether a present block may be served without asking anybody.
     fn is_fresh(&self, at_least: Position) -> bool {
         let applied = self.rows.state().position.index;
-        let returned = LogIndex(self.freshness.returned.load(Ordering::Acquire));
-        let hears_leader = self.driver.roles().borrow().leader.is_some();
-        self.freshness.caught_up.load(Ordering::Acquire)
-            && hears_leader
-            && at_least.index <= applied
-            && returned <= applied
+        at_least.index.max(self.freshness.highest_returned()) <= applied && self.freshness.is_proven()
     }
 
     /// Takes a read index that is younger than this call, and waits until it is applied here.
     async fn apply_read_index(&self, deadline: Instant) -> Result<(), ReadError> {
         loop {
+            let asked = Instant::now();
             let (asker, answer) = oneshot::channel();
             self.rounds.send(asker).await.map_err(|_| ReadError::Stopping)?;
             let failure = match timeout_at(deadline, answer).await {
                 Ok(Ok(Ok(index))) => {
                     self.apply_through(index, deadline).await?;
-                    self.freshness.caught_up.store(true, Ordering::Release);
+                    self.freshness.prove(asked);
                     return Ok(());
                 }
                 Ok(Ok(Err(ReadIndexFailure::Stopped)) | Err(_)) => return Err(ReadError::Stopping),
@@ -228,15 +224,16 @@ impl Reader {
     }
 
     /// The good copy that is here, if there is one.
-    async fn copy(&self, multihash: Multihash) -> Result<Option<Block>, ReadError> {
+    async fn copy(&self, multihash: Multihash, deadline: Instant) -> Result<Option<Block>, ReadError> {
         if let Some(block) = self.inline.get(&multihash) {
             return Ok(Some(block));
         }
-        match self.blocks.get(multihash).await {
-            Ok(Lookup::Present(block)) => Ok(Some(block)),
+        match timeout_at(deadline, self.blocks.get(multihash)).await {
+            Ok(Ok(Lookup::Present(block))) => Ok(Some(block)),
             // Between the two looks the block may have gone from the log's memory into the store.
-            Ok(Lookup::Absent | Lookup::Damaged) => Ok(self.inline.get(&multihash)),
-            Err(error) => Err(ReadError::Storage { what: error.to_string() }),
+            Ok(Ok(Lookup::Absent | Lookup::Damaged)) => Ok(self.inline.get(&multihash)),
+            Ok(Err(error)) => Err(ReadError::Storage { what: error.to_string() }),
+            Err(_) => Err(ReadError::NoCopy { multihash }),
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::{Identity, NodeConfig};
 use crate::driver::Driver;
+use crate::freshness::Freshness;
 use crate::gate::NodeGate;
 use crate::inbox::Inbox;
 use crate::inline_pending::InlinePending;
@@ -18,7 +19,7 @@ use crate::machine::CatalogMachine;
 use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
-use crate::reader::{Freshness, Reader, confirm_rounds};
+use crate::reader::{Reader, confirm_rounds};
 use crate::replay::{self, Replay};
 use crate::requests::Requests;
 use crate::start_error::StartError;
@@ -85,7 +86,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let requests = Requests::new(identity, group, driver.clone(), Arc::clone(&transport), Arc::clone(&waiting));
     let (writer, commands) = Writer::new(limits, driver.clone(), Arc::clone(&waiting));
     let (rounds, askers) = mpsc::channel(READ_ASKERS_MAX);
-    let freshness = Arc::new(Freshness::default());
+    let election_timeout = driver_config.tick * driver_config.replica.core.options().election_ticks_min;
+    let freshness = Arc::new(Freshness::new(election_timeout));
     let reader = Reader {
         limits,
         driver: driver.clone(),

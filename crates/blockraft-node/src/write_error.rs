@@ -47,7 +47,7 @@ pub enum Obstacle {
     /// The leader was changing.
     #[error("leadership was moving")]
     LeaderChanging,
-    /// The bytes did not get durable on a quorum.
+    /// The bytes did not get durable on a quorum, or none confirmed in time that the block is there already.
     #[error("no quorum took the block's bytes")]
     NoQuorum,
     /// The disk of a node that is needed is full.

@@ -1,0 +1,64 @@
+//! How up to date this node knows itself to be.
+//!
+//! A read index that was confirmed and applied here proves that this replica holds every write that was acknowledged
+//! before the *question* was asked. The proof bears the moment of the question, by this node's own clock, and holds for
+//! one election timeout from then. So what is served on the strength of it lacks no write that is older than that:
+//! whoever leads by now, whatever other clocks say, however long a message took.
+//!
+//! The moment at which a heartbeat is processed would prove less. Heartbeats wait in sockets and queues while a process
+//! is stopped, and look new when it goes on; a leader's word alone doesn't say that it still leads. The clock, too, isn't
+//! counted in ticks, which a stopped process doesn't have: it is the system's monotonic one, which goes on meanwhile. It
+//! may stand still while the whole machine sleeps, and then the bound is as of the waking.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use blockraft_types::{LogIndex, Position};
+use tokio::time::Instant;
+
+/// What this node may serve without asking anybody, shared by all its reads.
+#[derive(Debug)]
+pub(crate) struct Freshness {
+    /// For how long a proof holds.
+    lifetime: Duration,
+    /// When the question was asked whose read index was confirmed and applied here; the newest one. Nothing since boot:
+    /// a restart must not take a node back in time.
+    proven: Mutex<Option<Instant>>,
+    /// The highest index of any answer that this node gave, also of writes that the leader applied before this node did.
+    returned: AtomicU64,
+}
+
+impl Freshness {
+    /// Knows nothing yet. `election_timeout` is the shortest one.
+    pub(crate) fn new(election_timeout: Duration) -> Self {
+        Self { lifetime: election_timeout, proven: Mutex::new(None), returned: AtomicU64::new(0) }
+    }
+
+    /// A read index is applied here that was asked for at `asked` or later.
+    pub(crate) fn prove(&self, asked: Instant) {
+        let mut proven = self.proven();
+        *proven = (*proven).max(Some(asked));
+    }
+
+    /// Whether there is a proof that holds now.
+    pub(crate) fn is_proven(&self) -> bool {
+        let proven = *self.proven();
+        proven.is_some_and(|asked| asked.elapsed() < self.lifetime)
+    }
+
+    /// Remembers the position of an answer that is about to be given.
+    pub(crate) fn returned(&self, position: Position) {
+        self.returned.fetch_max(position.index.0, Ordering::AcqRel);
+    }
+
+    /// The highest index of any answer so far.
+    pub(crate) fn highest_returned(&self) -> LogIndex {
+        LogIndex(self.returned.load(Ordering::Acquire))
+    }
+
+    fn proven(&self) -> MutexGuard<'_, Option<Instant>> {
+        // It is whole between any two statements.
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
