@@ -254,10 +254,10 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
     fn take(&mut self, item: Item<O, G::Event>) {
         let event = match item {
             Item::Message { from, message, bodies } => Event::Received { from, message, bodies },
-            Item::Propose { body, promise } if self.leaving.is_none() => {
+            Item::Propose { term, body, promise } if self.leaving.is_none() => {
                 let ticket = ProposalTicket(self.next_ticket());
                 self.entering.insert(ticket, promise);
-                Event::Propose { ticket, body }
+                Event::Propose { ticket, term, body }
             }
             Item::Propose { promise, .. } => {
                 let leader = self.replica.role().leader;

@@ -2,7 +2,7 @@
 
 use blockraft_core::{ProposalTicket, ReadTicket};
 use blockraft_log::Anchor;
-use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt};
+use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt, Term};
 use bytes::Bytes;
 
 use crate::effect::{RangeRead, RangeResult};
@@ -31,6 +31,8 @@ pub enum Event<E> {
     Propose {
         /// The caller's name for it, never used before.
         ticket: ProposalTicket,
+        /// The only term in which it may enter the log; any, if there is none.
+        term: Option<Term>,
         /// The command.
         body: Bytes,
     },

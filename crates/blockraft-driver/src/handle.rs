@@ -4,7 +4,7 @@ use core::fmt;
 use core::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blockraft_types::{GroupId, LogIndex, Message, NodeId};
+use blockraft_types::{GroupId, LogIndex, Message, NodeId, Term};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
@@ -60,14 +60,33 @@ impl<SM: StateMachine, G: AppendGate> DriverHandle<SM, G> {
         &self,
         body: Bytes,
     ) -> impl Future<Output = Result<Committed<SM::Output>, ProposeError>> + Send + use<SM, G> {
-        let handle = self.clone();
-        async move {
-            let shared = &handle.shared;
-            shared.check_size(&body)?;
-            let permits = shared.wait_for_room(body.len()).await?;
-            let answer = shared.enqueue(body, permits)?;
-            outcome(answer).await
-        }
+        self.clone().propose_when_there_is_room(None, body)
+    }
+
+    /// Like [`propose`](Self::propose), but the entry enters the log in `term` or never, however long it waits: for a
+    /// command that was meant for the leader of that term, and that somebody may have repeated at another one since.
+    ///
+    /// # Errors
+    ///
+    /// [`NotProposed::OtherTerm`] in any other term; otherwise as `propose`.
+    pub fn propose_in(
+        &self,
+        term: Term,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Committed<SM::Output>, ProposeError>> + Send + use<SM, G> {
+        self.clone().propose_when_there_is_room(Some(term), body)
+    }
+
+    async fn propose_when_there_is_room(
+        self,
+        term: Option<Term>,
+        body: Bytes,
+    ) -> Result<Committed<SM::Output>, ProposeError> {
+        let shared = &self.shared;
+        shared.check_size(&body)?;
+        let permits = shared.wait_for_room(body.len()).await?;
+        let answer = shared.enqueue(term, body, permits)?;
+        outcome(answer).await
     }
 
     /// Like [`propose`](Self::propose), but a full queue is an error at once instead of a wait.
@@ -82,7 +101,7 @@ impl<SM: StateMachine, G: AppendGate> DriverHandle<SM, G> {
     {
         self.shared.check_size(&body)?;
         let permits = self.shared.try_room(body.len())?;
-        let answer = self.shared.enqueue(body, permits)?;
+        let answer = self.shared.enqueue(None, body, permits)?;
         let handle = self.clone();
         Ok(async move {
             let outcome = outcome(answer).await;
@@ -299,10 +318,15 @@ impl<O, E> Shared<O, E> {
         Ok([proposal, bytes])
     }
 
-    fn enqueue(&self, body: Bytes, permits: [OwnedSemaphorePermit; 2]) -> Result<Answer<O>, ProposeError> {
+    fn enqueue(
+        &self,
+        term: Option<Term>,
+        body: Bytes,
+        permits: [OwnedSemaphorePermit; 2],
+    ) -> Result<Answer<O>, ProposeError> {
         let (sender, answer) = oneshot::channel();
         let promise = Promise { answer: sender, permits };
-        self.inbox.push(Item::Propose { body, promise }).map_err(|_| ProposeError::Stopped)?;
+        self.inbox.push(Item::Propose { term, body, promise }).map_err(|_| ProposeError::Stopped)?;
         Ok(answer)
     }
 

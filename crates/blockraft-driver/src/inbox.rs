@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use blockraft_log::Anchor;
-use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt};
+use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt, Term};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
@@ -40,7 +40,7 @@ struct Waiting<O, E> {
 #[derive(Debug)]
 pub(crate) enum Item<O, E> {
     Message { from: NodeId, message: Message, bodies: Vec<Bytes> },
-    Propose { body: Bytes, promise: Promise<O> },
+    Propose { term: Option<Term>, body: Bytes, promise: Promise<O> },
     Read(oneshot::Sender<Result<LogIndex, ReadError>>),
     Gate(E),
     Transfer { to: NodeId },

@@ -1,6 +1,6 @@
 //! What becomes of a proposal, in words that say whether it may be repeated.
 
-use blockraft_types::{NodeId, Position};
+use blockraft_types::{NodeId, Position, Term};
 use thiserror::Error;
 
 use crate::gate::GateRefusal;
@@ -43,6 +43,12 @@ pub enum NotProposed {
     /// This member doesn't lead.
     #[error("this member does not lead")]
     NotLeader,
+    /// It was meant for another term than the one that this member is in.
+    #[error("this is term {term}, which it wasn't meant for")]
+    OtherTerm {
+        /// The term that this member is in.
+        term: Term,
+    },
     /// Leadership is being handed over to this member.
     #[error("leadership is being handed over to node {to}")]
     Transferring {

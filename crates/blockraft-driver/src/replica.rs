@@ -12,7 +12,7 @@ use blockraft_core::{
 use blockraft_log::{Anchor, Batch, ReadError};
 use blockraft_types::message::AppendEntries;
 use blockraft_types::{
-    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistReceipt, Position, Role,
+    BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistReceipt, Position, Role, Term,
 };
 use bytes::Bytes;
 
@@ -44,7 +44,7 @@ pub struct Replica<G: AppendGate> {
     ranges: Ranges,
     compaction: Compaction,
     /// Proposals that the gate lets wait.
-    waiting: BTreeMap<ProposalTicket, Bytes>,
+    waiting: BTreeMap<ProposalTicket, Proposal>,
     /// Proposals that the core has and didn't answer yet.
     entering: BTreeMap<ProposalTicket, Body>,
     /// Bodies of accepted proposals whose heads come with a later batch.
@@ -61,6 +61,14 @@ pub struct Replica<G: AppendGate> {
     /// What the core was told of held appends.
     told_waiting: Option<LogIndex>,
     effects: Vec<Effect>,
+}
+
+/// A proposal on its way to the core.
+#[derive(Debug)]
+struct Proposal {
+    /// The only term that it may enter the log in.
+    term: Option<Term>,
+    body: Bytes,
 }
 
 #[derive(Debug)]
@@ -118,7 +126,7 @@ impl<G: AppendGate> Replica<G> {
             }
             Event::Received { from, message, bodies: _ } => self.raft.step(Input::Message { from, message }),
             Event::Undelivered { to } => self.raft.step(Input::Unreachable { peer: to }),
-            Event::Propose { ticket, body } => self.propose(ticket, body),
+            Event::Propose { ticket, term, body } => self.propose(ticket, Proposal { term, body }),
             Event::Read { ticket } => self.raft.step(Input::Read { ticket }),
             Event::TransferLeadership { to } => self.raft.step(Input::TransferLeadership { to }),
             Event::Persisted(receipt) => self.persisted(receipt),
@@ -319,20 +327,26 @@ impl<G: AppendGate> Replica<G> {
         self.handed = self.handed.min(first.previous());
     }
 
-    fn propose(&mut self, ticket: ProposalTicket, body: Bytes) {
+    fn propose(&mut self, ticket: ProposalTicket, proposal: Proposal) {
         if self.role.role != Role::Leader {
             return self.refuse(ticket, NotProposed::NotLeader);
         }
-        match self.gate.admit_proposal(ticket, &body) {
-            Admission::Enter => self.enter_proposal(ticket, body),
+        match self.gate.admit_proposal(ticket, &proposal.body) {
+            Admission::Enter => self.enter_proposal(ticket, proposal),
             Admission::Wait => {
-                self.waiting.insert(ticket, body);
+                self.waiting.insert(ticket, proposal);
             }
             Admission::Refuse(refusal) => self.refuse(ticket, NotProposed::Gate(refusal)),
         }
     }
 
-    fn enter_proposal(&mut self, ticket: ProposalTicket, body: Bytes) {
+    fn enter_proposal(&mut self, ticket: ProposalTicket, Proposal { term, body }: Proposal) {
+        // The core's own term: the role that was told of last may be behind it by a batch.
+        let present = self.raft.term();
+        if term.is_some_and(|term| term != present) {
+            self.gate.observe(LogEvent::ProposalRefused { ticket });
+            return self.refuse(ticket, NotProposed::OtherTerm { term: present });
+        }
         let Some(head) = BodyHead::of(&body) else {
             self.gate.observe(LogEvent::ProposalRefused { ticket });
             let (bytes, bytes_max) = (body.len() as u64, u64::from(u32::MAX));
@@ -348,8 +362,8 @@ impl<G: AppendGate> Replica<G> {
 
     fn take_changes(&mut self, changes: GateChanges) {
         for ticket in changes.released {
-            if let Some(body) = self.waiting.remove(&ticket) {
-                self.enter_proposal(ticket, body);
+            if let Some(proposal) = self.waiting.remove(&ticket) {
+                self.enter_proposal(ticket, proposal);
             }
         }
         for (ticket, refusal) in changes.refused {

@@ -78,7 +78,7 @@ impl Requests {
         let shared = &self.shared;
         let role = *shared.driver.roles().borrow();
         match role {
-            RoleStatus { role: Role::Leader, .. } => propose(&shared.driver, body).await,
+            RoleStatus { role: Role::Leader, term, .. } => propose(&shared.driver, term, body).await,
             RoleStatus { leader: Some(leader), .. } if leader != shared.identity.node => {
                 self.forward(leader, role, body).await
             }
@@ -160,20 +160,17 @@ impl Requests {
             return self.reply_forward(from.node, ticket, refused);
         };
         tokio::spawn(async move {
-            let role = *requests.shared.driver.roles().borrow();
-            let result = if role.role != Role::Leader {
-                ForwardResult::NotProposed { reason: NotProposed::NotLeader, leader: role.leader }
-            } else if role.term != term {
-                let reason = NotProposed::OtherTerm { term: role.term };
-                ForwardResult::NotProposed { reason, leader: role.leader }
-            } else {
-                match propose(&requests.shared.driver, commands).await {
-                    BatchFate::Committed { position, outcomes } => {
-                        ForwardResult::Committed { position, outcomes: Outcome::encode_list(&outcomes) }
-                    }
-                    BatchFate::NotProposed { reason, leader } => ForwardResult::NotProposed { reason, leader },
-                    BatchFate::Unknown { .. } => ForwardResult::Unknown,
+            let RoleStatus { role, leader, .. } = *requests.shared.driver.roles().borrow();
+            let fate = match role {
+                Role::Leader => propose(&requests.shared.driver, term, commands).await,
+                _ => BatchFate::NotProposed { reason: NotProposed::NotLeader, leader },
+            };
+            let result = match fate {
+                BatchFate::Committed { position, outcomes } => {
+                    ForwardResult::Committed { position, outcomes: Outcome::encode_list(&outcomes) }
                 }
+                BatchFate::NotProposed { reason, leader } => ForwardResult::NotProposed { reason, leader },
+                BatchFate::Unknown { .. } => ForwardResult::Unknown,
             };
             requests.reply_forward(from.node, ticket, result);
             drop(permit);
@@ -247,8 +244,9 @@ impl From<DriverReadError> for ReadIndexFailure {
     }
 }
 
-async fn propose(driver: &Driver, body: Bytes) -> BatchFate {
-    match driver.propose(body).await {
+/// Proposes in `term` or not at all: whoever asked may have been told that the term is over.
+async fn propose(driver: &Driver, term: Term, body: Bytes) -> BatchFate {
+    match driver.propose_in(term, body).await {
         Ok(committed) => BatchFate::Committed { position: committed.position, outcomes: committed.output },
         Err(ProposeError::NotProposed { reason, leader }) => {
             BatchFate::NotProposed { reason: wire_reason(reason), leader }
@@ -266,6 +264,7 @@ async fn propose(driver: &Driver, body: Bytes) -> BatchFate {
 const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
     use blockraft_driver::gate::GateRefusal;
     match reason {
+        DriverNotProposed::OtherTerm { term } => NotProposed::OtherTerm { term },
         DriverNotProposed::Transferring { .. } => NotProposed::Transferring,
         DriverNotProposed::TooLarge { .. } | DriverNotProposed::Gate(GateRefusal::Never(_)) => NotProposed::Invalid,
         DriverNotProposed::Full | DriverNotProposed::Gate(GateRefusal::Later(_)) => NotProposed::Overloaded,

@@ -82,7 +82,7 @@ impl Campaign {
             self.cluster.node(id).step(Event::Gate(body.clone()));
         }
         self.payloads.push(body.clone());
-        self.cluster.node(id).step(Event::Propose { ticket: ProposalTicket(self.tickets), body });
+        self.cluster.node(id).step(Event::Propose { ticket: ProposalTicket(self.tickets), term: None, body });
     }
 
     /// A payload reaches a member, mostly a recent one.
@@ -104,7 +104,11 @@ impl Campaign {
         let last = Bytes::from_static(b"the last one");
         self.cluster.announce(&last);
         self.tickets += 1;
-        self.cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(self.tickets), body: last.clone() });
+        self.cluster.node(leader).step(Event::Propose {
+            ticket: ProposalTicket(self.tickets),
+            term: None,
+            body: last.clone(),
+        });
         self.cluster.run(50);
         let applied: BTreeSet<usize> = self.cluster.nodes.values().map(|node| node.applied.len()).collect();
         assert_eq!(applied.len(), 1, "all members applied the same number of entries");

@@ -18,7 +18,7 @@ fn lagging() -> (Cluster, u64) {
     for ticket in 1..=6 {
         let body = Bytes::from(format!("body {ticket}"));
         cluster.announce(&body);
-        cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(ticket), body });
+        cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body });
         // The follower that is behind hears nothing.
         for _ in 0..4 {
             cluster.nodes.values_mut().for_each(Node::settle);

@@ -1,11 +1,13 @@
 //! What callers of a running driver are promised.
 
+use core::time::Duration;
 use std::sync::Arc;
 
 use blockraft_core::{Config, Options};
 use blockraft_log::{FailingWrite, LogStore, MemoryDisk, MemoryLog, Reached};
-use blockraft_types::{GroupId, LogIndex, Message, NodeId, Role};
+use blockraft_types::{GroupId, LogIndex, Message, NodeId, Role, Term};
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use crate::config::{DriverConfig, ReplicaOptions};
 use crate::driver::{Driver, DriverParts, StartError};
@@ -187,6 +189,42 @@ async fn beyond_the_queue_callers_wait_or_are_refused_and_a_dropped_call_gives_i
         matches!(refused, Err(ProposeError::NotProposed { reason: NotProposed::TooLarge { .. }, .. })),
         "{refused:?}"
     );
+}
+
+/// Until `to` leads, whether or not it was ready at the first request.
+async fn hand_over(trio: &Trio, from: NodeId, to: NodeId) -> Term {
+    let mut roles = trio.handle(to).roles();
+    within(async {
+        while roles.borrow_and_update().role != Role::Leader {
+            trio.handle(from).transfer_leadership(to).unwrap();
+            drop(timeout(Duration::from_millis(100), roles.changed()).await);
+        }
+    })
+    .await;
+    roles.borrow().term
+}
+
+/// The leader of term 1 is asked for something and has no room; leadership moves away and back; now there is room. Whoever
+/// asked has been told of the new terms, and may have repeated it and undone it since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_for_room_in_one_term_never_enters_the_log_in_another() {
+    let trio = Trio::start(DriverConfig { proposals_max: 1, ..patient() });
+    let leader = trio.leader().await;
+    let (handle, other) = (trio.handle(leader), trio.others(leader)[0]);
+    within(handle.propose(body("shared"))).await.unwrap();
+    let term = handle.roles().borrow().term;
+    let applying = trio.members[&leader].applying.lock().await;
+    let takes_the_room = handle.try_propose(body("takes the room")).unwrap();
+    let mut late = Box::pin(handle.propose_in(term, body("late")));
+    let polled = core::future::poll_fn(|context| core::task::Poll::Ready(late.as_mut().poll(context).is_pending()));
+    assert!(polled.await, "it waits for room");
+    hand_over(&trio, leader, other).await;
+    let term = hand_over(&trio, other, leader).await;
+    drop(applying);
+    within(takes_the_room).await.unwrap();
+    let refused = ProposeError::NotProposed { reason: NotProposed::OtherTerm { term }, leader: Some(leader) };
+    assert_eq!(within(late).await, Err(refused));
+    within(handle.propose_in(term, body("in time"))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

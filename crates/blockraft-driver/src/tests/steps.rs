@@ -22,9 +22,9 @@ fn alone() -> Node {
 fn a_proposal_waits_for_its_payload_and_enters_once_it_is_here() {
     let mut node = alone();
     let (early, late) = (Bytes::from_static(b"early"), Bytes::from_static(b"late"));
-    node.step(Event::Propose { ticket: ProposalTicket(1), body: late.clone() });
+    node.step(Event::Propose { ticket: ProposalTicket(1), term: None, body: late.clone() });
     node.step(Event::Gate(early.clone()));
-    node.step(Event::Propose { ticket: ProposalTicket(2), body: early });
+    node.step(Event::Propose { ticket: ProposalTicket(2), term: None, body: early });
     assert_eq!(node.accepted.keys().collect::<Vec<_>>(), [&ProposalTicket(2)]);
     node.step(Event::Gate(late.clone()));
     node.settle();
@@ -37,7 +37,7 @@ fn proposals_that_wait_are_refused_when_leadership_is_lost() {
     let mut cluster = Cluster::new(3, tight());
     let leader = cluster.elect();
     let node = cluster.node(leader);
-    node.step(Event::Propose { ticket: ProposalTicket(1), body: Bytes::from_static(b"nowhere") });
+    node.step(Event::Propose { ticket: ProposalTicket(1), term: None, body: Bytes::from_static(b"nowhere") });
     assert_eq!(node.replica.status().waiting_proposals, 1);
     node.tick(100);
     assert!(!node.leads(), "a leader that hears nobody steps down");
@@ -54,7 +54,7 @@ fn a_proposal_that_never_left_the_core_ends_its_lease_when_another_leader_takes_
     bodies.iter().for_each(|body| cluster.announce(body));
     let node = cluster.node(leader);
     for (ticket, body) in (1..).zip(&bodies) {
-        node.step(Event::Propose { ticket: ProposalTicket(ticket), body: body.clone() });
+        node.step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body: body.clone() });
     }
     assert_eq!((node.batches.len(), node.accepted.len()), (2, 3), "the third proposal waits in the core");
     // Another leader got the first two and orders something else in the third place.
@@ -81,7 +81,7 @@ fn a_leader_whose_disk_stands_still_for_an_election_timeout_steps_down() {
     let leader = cluster.elect();
     let body = Bytes::from_static(b"stuck");
     cluster.announce(&body);
-    cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(1), body });
+    cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(1), term: None, body });
     for _ in 0..40 {
         cluster.nodes.values_mut().for_each(|node| node.tick(1));
         cluster.nodes.iter_mut().filter(|(id, _)| id.0 != leader).for_each(|(_, node)| node.settle());
@@ -101,7 +101,7 @@ fn a_disk_that_moves_slowly_is_no_stalled_disk() {
     for ticket in 1..=10 {
         let body = Bytes::from(vec![ticket; 3]);
         node.step(Event::Gate(body.clone()));
-        node.step(Event::Propose { ticket: ProposalTicket(ticket.into()), body });
+        node.step(Event::Propose { ticket: ProposalTicket(ticket.into()), term: None, body });
         node.tick(1);
     }
     for _ in 0..10 {
@@ -119,7 +119,7 @@ fn the_log_is_compacted_as_far_as_everyone_and_the_gate_allow() {
     for ticket in 1..=40 {
         let body = Bytes::from(format!("body {ticket}"));
         cluster.announce(&body);
-        cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(ticket), body });
+        cluster.node(leader).step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body });
         cluster.run(3);
     }
     cluster.run(30);
@@ -137,7 +137,7 @@ fn a_gate_that_needs_the_log_keeps_it() {
     for ticket in 1..=40 {
         let body = Bytes::from(format!("body {ticket}"));
         node.step(Event::Gate(body.clone()));
-        node.step(Event::Propose { ticket: ProposalTicket(ticket), body });
+        node.step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body });
         node.settle();
         node.tick(3);
     }

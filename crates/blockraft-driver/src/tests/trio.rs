@@ -11,6 +11,7 @@ use blockraft_transport::{Incoming, Network, Peer, Transport};
 use blockraft_types::{BootNonce, Entry, GroupId, LogIndex, Membership, NodeId, Role};
 use blockraft_wire::raft;
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::config::DriverConfig;
@@ -26,11 +27,13 @@ use crate::tests::cluster::{GROUP, anchor_of, birth, membership};
 #[derive(Debug)]
 pub(super) struct Echo {
     applied: Anchor,
+    /// Whoever holds it keeps entries from being applied.
+    applying: Arc<Mutex<()>>,
 }
 
 impl Echo {
-    pub(super) const fn at(applied: Anchor) -> Self {
-        Self { applied }
+    pub(super) fn at(applied: Anchor) -> Self {
+        Self { applied, applying: Arc::default() }
     }
 }
 
@@ -42,6 +45,7 @@ impl StateMachine for Echo {
     }
 
     fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Bytes>, ApplyError> {
+        let _applying = self.applying.blocking_lock();
         for entry in entries {
             if entry.body == POISON {
                 return Err(ApplyError { index: entry.head.position.index, source: "it is poison".into() });
@@ -61,6 +65,7 @@ pub(super) type Handle = DriverHandle<Echo, OpenGate>;
 pub(super) struct Member {
     pub(super) handle: Handle,
     pub(super) faults: LogFaults,
+    pub(super) applying: Arc<Mutex<()>>,
     pump: JoinHandle<()>,
 }
 
@@ -100,6 +105,8 @@ impl Trio {
         let faults = LogFaults::none();
         let store = FaultyLog::new(self.disks[&node].open(), faults.clone());
         let log = LogThread::start(Box::new(store)).unwrap();
+        let state_machine = Echo::at(birth(&self.membership));
+        let applying = Arc::clone(&state_machine.applying);
         let parts = DriverParts {
             node,
             group: GROUP,
@@ -108,12 +115,12 @@ impl Trio {
             seed: self.boots,
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
-            state_machine: Echo::at(birth(&self.membership)),
+            state_machine,
             gate: OpenGate,
         };
         let handle = Driver::start(self.config, parts).unwrap();
         let pump = tokio::spawn(pump(transport, handle.clone()));
-        self.members.insert(node, Member { handle, faults, pump });
+        self.members.insert(node, Member { handle, faults, applying, pump });
     }
 
     pub(super) fn handle(&self, node: NodeId) -> Handle {
