@@ -103,7 +103,7 @@ impl Run {
         if !status.success() {
             let complaints = std::mem::replace(&mut self.complaints, thread::spawn(String::new));
             let complaints = complaints.join().unwrap_or_default();
-            bail!("`{}` failed: {}", self.name, complaints.trim().trim_start_matches("Error: "));
+            bail!("`{}` failed: {}", self.name, complaints.trim().trim_start_matches("error: "));
         }
         Ok(events)
     }
