@@ -1,6 +1,7 @@
 //! A cluster of processes in one folder: formed, started, watched.
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -184,15 +185,28 @@ fn is_level(reports: &[NodeReport]) -> bool {
     has_leader && reports.iter().all(|report| report.role.is_some() && report.applied == most)
 }
 
-/// Free ports, as the system says now. Another process may take one before the node does; then it doesn't start, and
-/// says why.
+/// Ports that are free now and that the system gives to nobody by itself, so that a node which is dead for a while finds
+/// its own again.
 fn free_addresses(count: usize) -> Result<Vec<SocketAddr>> {
-    let sockets: Vec<UdpSocket> = (0..count)
-        .map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<Result<_, _>>()
-        .context("can't find free UDP ports on loopback")?;
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first_given = range.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(FIRST_GIVEN_PORT);
+    let ours = FIRST_PORT..first_given.max(FIRST_PORT + 1);
+    // Each run begins elsewhere, so that two of them don't try the same ports.
+    let begin = RandomState::new().hash_one(std::process::id()) as usize % ours.len();
+    let ports = ours.clone().cycle().skip(begin).take(ours.len());
+    let free = ports.filter_map(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    let sockets: Vec<UdpSocket> = free.take(count).collect();
+    if sockets.len() < count {
+        bail!("can't find {count} free UDP ports on loopback in {ours:?}");
+    }
     sockets.iter().map(|socket| Ok(socket.local_addr()?)).collect()
 }
+
+/// Lower ones belong to well-known services.
+const FIRST_PORT: u16 = 10_000;
+
+/// Where the ports begin that Linux gives away, unless it is set up otherwise.
+const FIRST_GIVEN_PORT: u16 = 32_768;
 
 const STATUS_TIME_MAX: Duration = Duration::from_secs(20);
 
