@@ -3,8 +3,10 @@
 //! While the clients work, faults follow a schedule that the seed decides. Then all is healed, every block is read from
 //! every node, and the clients' history is judged. What was kept of a failed run is named, with the line that repeats
 //! its schedule; processes and disks don't repeat themselves exactly, histories do.
+//!
+//! A check that can't fail proves nothing, so there is a control: the same run on nodes whose syncs do nothing has to be
+//! found out, by the blocks that it lost and not by any other failure.
 
-mod disk;
 mod faults;
 mod nemesis;
 mod outcome;
@@ -14,18 +16,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use crate::cluster::disk::Disks;
 use crate::cluster::nemesis::Nemesis;
 use crate::cluster::outcome::Outcome;
 use crate::cluster::schedule::Schedule;
+use crate::live::disk::{self, Disk, Journal};
 use crate::live::event::Event;
 use crate::live::load::{Next, Run};
 use crate::live::members::Members;
 use crate::live::node::Lifetime;
 use crate::live::programs::{Choice, Profile, Programs};
+use crate::live::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// Hurt a cluster under load, heal it, and judge what its clients saw
@@ -51,15 +54,15 @@ pub(crate) struct Cluster {
     #[arg(long)]
     power_cut: bool,
 
-    /// What becomes of syncs; swallowed ones must be found out, or the run fails
-    #[arg(long, value_enum, default_value_t = Syncs::Real)]
-    syncs: Syncs,
+    /// Instead of the cluster, test the check itself: succeed only if it finds what is wrong
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "power_cut")]
+    control: Option<Control>,
 
     /// Build and run what users run, instead of what tests run
     #[arg(long)]
     release: bool,
 
-    /// Where the cluster's folder is made, instead of the system's folder for temporary files
+    /// Where the run's folder is made, instead of the system's folder for temporary files
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 
@@ -67,37 +70,34 @@ pub(crate) struct Cluster {
     choice: Choice,
 }
 
-/// What becomes of syncs.
+/// What is wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Syncs {
-    /// They reach the disk.
-    Real,
-    /// libeatmydata makes them do nothing: the negative control.
-    Swallowed,
+enum Control {
+    /// libeatmydata makes every sync of the nodes do nothing, and then the power of all of them is cut (as root, on
+    /// Linux): acknowledged blocks are lost, and exit code 0 says that the reads from the nodes found them missing
+    SwallowedSyncs,
 }
 
 impl Cluster {
     pub(crate) fn run(self, workspace: &Workspace) -> Result<()> {
-        if self.syncs == Syncs::Swallowed && !self.power_cut {
-            bail!("without a power cut nobody notices swallowed syncs: add --power-cut");
+        let cuts_power = self.power_cut || self.control.is_some();
+        if let Some(lacking) = cuts_power.then(disk::lacking).flatten() {
+            bail!("can't cut power here: {lacking}");
         }
-        let preload = match self.syncs {
-            Syncs::Real => None,
-            Syncs::Swallowed => match disk::sync_swallower() {
+        let preload = match self.control {
+            None => None,
+            Some(Control::SwallowedSyncs) => match disk::sync_swallower() {
                 Some(library) => Some(library),
-                None => return skip("libeatmydata is not installed (`apt-get install libeatmydata1`)"),
+                None => bail!("libeatmydata is not installed (`apt-get install libeatmydata1`)"),
             },
         };
-        if let Some(lacking) = self.power_cut.then(disk::lacking).flatten() {
-            return skip(&lacking);
-        }
         let programs = Programs::find_or_build(
             workspace,
             &self.choice,
             if self.release { Profile::Release } else { Profile::Dev },
         )?;
-        let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = parent.join(format!("blockraft-cluster-{}-{}", self.seed, std::process::id()));
+        let scratch = Scratch::claim(self.dir.as_deref(), &format!("cluster-{}", self.seed))?;
+        let folder = scratch.path().join("cluster");
         println!(
             "{} nodes, {} clients, seed {}, {} s; {}",
             self.nodes,
@@ -110,18 +110,38 @@ impl Cluster {
         if let Some(library) = preload {
             members.preload(library);
         }
-        let disks = if self.power_cut { Some(Disks::mount(&folder, self.nodes)?) } else { None };
-        let judged = self.play(&mut members, disks.as_ref());
+        let journal = if self.control.is_some() { Journal::Lazy } else { Journal::Usual };
+        let mut disks = Vec::new();
+        for place in (0..self.nodes).filter(|_| cuts_power) {
+            let image = scratch.path().join(format!("disk-{}.img", place + 1));
+            disks.push(Disk::in_place_of(&members.data(place), image, journal)?);
+        }
+        let judged = self.play(&mut members, &disks);
         let fallen = members.fallen();
         drop(members);
-        self.conclude(judged, fallen, disks, &folder)
+        if judged.is_err() {
+            fallen.iter().for_each(|line| println!("{line}"));
+        }
+        let kept = self.conclude(judged);
+        if kept.is_err() {
+            // What the nodes left on their disks is worth a look, so the disks' files stay; the mounts go.
+            drop(disks);
+            println!("Kept: {} (history.jsonl, logs, data)\nAgain: {}", scratch.keep()?.display(), self.replay());
+        }
+        kept
     }
 
-    fn play(&self, members: &mut Members, disks: Option<&Disks>) -> Result<Outcome> {
+    fn play(&self, members: &mut Members, disks: &[Disk]) -> Result<Outcome> {
         members.start_all()?;
         members.leader(START_TIME_MAX)?;
+        // Where the nodes' own syncs do nothing, at least the birth of the cluster is durable.
+        disks.iter().try_for_each(Disk::sync)?;
         let history = members.folder().join("history.jsonl");
-        let schedule = Schedule::draw(self.seed, Duration::from_secs(self.seconds), self.nodes, self.power_cut);
+        let time = Duration::from_secs(self.seconds);
+        let schedule = match self.control {
+            None => Schedule::draw(self.seed, time, self.nodes, self.power_cut),
+            Some(Control::SwallowedSyncs) => Schedule::one_cut(time),
+        };
         let mut outcome = Outcome::default();
         let load = self.start_load(members, &history)?;
         let mut nemesis = Nemesis::new(schedule);
@@ -144,7 +164,12 @@ impl Cluster {
             outcome.fallen.push(format!("{error:#}"));
         }
         let history = history.to_string_lossy().into_owned();
-        for event in members.loader().run("verify", ["--history", &history], VERIFY_TIME_MAX)? {
+        let mut arguments = vec!["--history".to_owned(), history.clone()];
+        // A node that fell is named as fallen; what the others hold is worth knowing all the same.
+        for (_, node) in members.ids().iter().zip(1..).filter(|(id, _)| id.is_some()) {
+            arguments.extend(["--node".to_owned(), node.to_string()]);
+        }
+        for event in members.loader().run("verify", arguments, VERIFY_TIME_MAX)? {
             outcome.see(&event);
         }
         let check = Run::start(&members.loader().program, "check", ["--history", &history])?;
@@ -174,40 +199,22 @@ impl Cluster {
         }
     }
 
-    fn conclude(
-        &self,
-        judged: Result<Outcome>,
-        fallen: Vec<String>,
-        disks: Option<Disks>,
-        folder: &Path,
-    ) -> Result<()> {
-        let (is_clean, what) = match &judged {
-            Ok(outcome) => {
-                print!("{}", outcome.render());
-                (outcome.is_clean(), "a promise was broken".to_owned())
-            }
-            Err(error) => (false, format!("{error:#}")),
-        };
-        for line in &fallen {
-            println!("{line}");
-        }
-        drop(disks);
-        match (self.syncs, is_clean) {
-            (Syncs::Real, true) => {
-                fs::remove_dir_all(folder).with_context(|| format!("can't remove {}", folder.display()))?;
+    fn conclude(&self, judged: Result<Outcome>) -> Result<()> {
+        let outcome = judged?;
+        print!("{}", outcome.render());
+        match (self.control, outcome.broken()) {
+            (None, None) => {
                 println!("Nothing lost, nothing back, nothing wrong; every history explained.");
                 Ok(())
             }
-            (Syncs::Real, false) => {
-                println!("Kept: {} (history.jsonl, logs, data)\nAgain: {}", folder.display(), self.replay());
-                bail!("{what}")
+            (None, Some(broken)) => bail!("{broken}"),
+            (Some(Control::SwallowedSyncs), Some(broken)) if 0 < outcome.lost() => {
+                println!("Found out, as it must be: {broken}");
+                Ok(())
             }
-            (Syncs::Swallowed, false) => {
-                println!("Flagged, as it must be with syncs swallowed: {what}");
-                fs::remove_dir_all(folder).with_context(|| format!("can't remove {}", folder.display()))
-            }
-            (Syncs::Swallowed, true) => bail!(
-                "syncs were swallowed, power was cut, and nothing was flagged: the check has no teeth (or this seed cut no power at a bad moment: try another)"
+            (Some(Control::SwallowedSyncs), broken) => bail!(
+                "syncs were swallowed and power was cut, and no lost block was found: the check has no teeth{}",
+                broken.map(|broken| format!(" ({broken})")).unwrap_or_default()
             ),
         }
     }
@@ -217,18 +224,17 @@ impl Cluster {
             "cargo xtask cluster --seconds {} --seed {} --clients {} --nodes {}",
             self.seconds, self.seed, self.clients, self.nodes
         );
-        for (is_set, flag) in [(self.power_cut, " --power-cut"), (self.release, " --release")] {
-            if is_set {
-                line.push_str(flag);
-            }
+        let is_swallowed = self.control == Some(Control::SwallowedSyncs);
+        let flags = [
+            (self.power_cut, " --power-cut"),
+            (is_swallowed, " --control swallowed-syncs"),
+            (self.release, " --release"),
+        ];
+        for (_, flag) in flags.iter().filter(|(is_set, _)| *is_set) {
+            line.push_str(flag);
         }
         line
     }
-}
-
-fn skip(why: &str) -> Result<()> {
-    println!("skipped 1: {why}");
-    Ok(())
 }
 
 /// Lines of the nodes' logs that tell of a panic.

@@ -9,7 +9,7 @@ mod scene;
 mod screen;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -19,6 +19,7 @@ use crate::demo::screen::Screen;
 use crate::live::members::Members;
 use crate::live::node::Lifetime;
 use crate::live::programs::{Choice, Profile, Programs};
+use crate::live::scratch::Scratch;
 use crate::workspace::Workspace;
 
 /// Form a cluster, store real files, kill the leader, and prove that nothing is lost
@@ -50,9 +51,9 @@ impl Demo {
             Some(tree) => fs::canonicalize(tree).with_context(|| format!("can't read {}", tree.display()))?,
             None => sources_of_dependencies(workspace)?,
         };
-        let parent = self.dir.clone().unwrap_or_else(std::env::temp_dir);
-        let folder = parent.join(format!("blockraft-demo-{}", std::process::id()));
         let programs = Programs::find_or_build(workspace, &self.choice, Profile::Dev)?;
+        let scratch = Scratch::claim(self.dir.as_deref(), "demo")?;
+        let folder = scratch.path().join("cluster");
 
         let screen = Screen::new();
         screen.title("A cluster of three nodes on this machine");
@@ -65,55 +66,52 @@ impl Demo {
             Ok(report) => report,
             Err(error) => {
                 let fallen = members.fallen();
-                bail!("{error:#}{}\nLogs and data are kept in {}", lines(&fallen), folder.display());
+                drop(members);
+                bail!("{error:#}{}\nLogs and data are kept in {}", lines(&fallen), scratch.keep()?.display());
             }
         };
         let whole = report.is_whole();
-        let next = if self.keep || !whole {
-            self.leave(&programs, members, &folder)
-        } else {
-            self.tidy_away(members, &folder)
+        let next = match (self.keep, whole) {
+            (true, _) => stay(&programs, members, &folder),
+            (false, true) => {
+                stop(members);
+                NEXT.to_owned()
+            }
+            (false, false) => format!("The history, the logs and the data are in {}", folder.display()),
         };
         let text = report.render(&next);
         screen.title("Report");
         print!("{text}");
-        if folder.is_dir() {
-            fs::write(folder.join("report.txt"), &text).context("can't write the report")?;
+        if self.keep || !whole {
+            let kept = scratch.keep()?;
+            fs::write(kept.join("report.txt"), &text).context("can't write the report")?;
         }
         if !whole {
             bail!("the cluster did not keep its promise; everything is kept in {}", folder.display());
         }
         Ok(())
     }
+}
 
-    /// What the user may do next with a cluster that stays.
-    fn leave(&self, programs: &Programs, members: Members, folder: &std::path::Path) -> String {
-        let client = folder.join("client");
-        if !self.keep {
-            drop(members);
-            return format!("The history, the logs and the data are in {}", folder.display());
-        }
-        let ids: Vec<String> = members.release().iter().map(u32::to_string).collect();
-        let blockraft = programs.blockraft.display();
-        format!(
-            "The cluster stays up. Use it:\n    export BLOCKRAFT_CLIENT={}\n    {blockraft} status\n    \
-             echo hello | {blockraft} put -\nStop it and remove it:\n    kill {}; rm -r {}",
-            client.display(),
-            ids.join(" "),
-            folder.display()
-        )
-    }
+/// Leaves the cluster running and tells what the user may do with it.
+fn stay(programs: &Programs, members: Members, folder: &Path) -> String {
+    let ids: Vec<String> = members.release().iter().map(u32::to_string).collect();
+    let blockraft = programs.blockraft.display();
+    format!(
+        "The cluster stays up. Use it:\n    export BLOCKRAFT_CLIENT={}\n    {blockraft} status\n    \
+         echo hello | {blockraft} put -\nStop it and remove it:\n    kill {}; rm -r {}",
+        folder.join("client").display(),
+        ids.join(" "),
+        folder.parent().unwrap_or(folder).display()
+    )
+}
 
-    fn tidy_away(&self, mut members: Members, folder: &std::path::Path) -> String {
-        for place in 0..members.count() {
-            if let Some(node) = members.node(place) {
-                let _ = node.stop();
-            }
+fn stop(mut members: Members) {
+    for place in 0..members.count() {
+        if let Some(node) = members.node(place) {
+            // One that doesn't stop is killed with its owner, right below.
+            let _ = node.stop();
         }
-        drop(members);
-        let _ = fs::remove_dir_all(folder);
-        "Next: `cargo xtask demo --keep` leaves a cluster up to play with; `cargo xtask cluster` is much rougher with one."
-            .to_owned()
     }
 }
 
@@ -131,3 +129,6 @@ fn sources_of_dependencies(workspace: &Workspace) -> Result<PathBuf> {
         None => Ok(workspace.root().to_owned()),
     }
 }
+
+const NEXT: &str =
+    "Next: `cargo xtask demo --keep` leaves a cluster up to play with; `cargo xtask cluster` is much rougher with one.";

@@ -10,6 +10,7 @@ mod bench;
 mod ci;
 mod cluster;
 mod demo;
+mod janitor;
 mod setup;
 mod test;
 mod tidy;
@@ -38,10 +39,10 @@ struct Door {
 
 /// Declares each command once: its name on the command line and the type that holds its arguments and `run`.
 macro_rules! commands {
-    ($($name:ident($arguments:ty),)+) => {
+    ($($(#[$attribute:meta])* $name:ident($arguments:ty),)+) => {
         #[derive(Debug, Subcommand)]
         enum Command {
-            $($name($arguments),)+
+            $($(#[$attribute])* $name($arguments),)+
         }
 
         impl Command {
@@ -63,6 +64,8 @@ commands! {
     Ci(ci::Ci),
     Tidy(tidy::Tidy),
     Arrows(arrows::Arrows),
+    #[command(hide = true)]
+    Janitor(janitor::Janitor),
 }
 
 fn main() -> ExitCode {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use crate::cluster::disk::Disks;
 use crate::cluster::faults::{Fault, Victim};
 use crate::cluster::outcome::Outcome;
 use crate::cluster::schedule::{Schedule, Stroke};
+use crate::live::disk::Disk;
 use crate::live::members::Members;
 use crate::live::signal::Signal;
 use crate::live::words;
@@ -48,7 +48,7 @@ impl Nemesis {
     }
 
     /// Does what is due.
-    pub(crate) fn act(&mut self, members: &mut Members, disks: Option<&Disks>, outcome: &mut Outcome) -> Result<()> {
+    pub(crate) fn act(&mut self, members: &mut Members, disks: &[Disk], outcome: &mut Outcome) -> Result<()> {
         let now = self.begun.elapsed();
         outcome.fallen.extend(members.fallen());
         let (due, later) = self.wounds.drain(..).partition::<Vec<_>, _>(|wound| wound.until <= now);
@@ -72,13 +72,7 @@ impl Nemesis {
         members.start_all()
     }
 
-    fn strike(
-        &mut self,
-        stroke: Stroke,
-        members: &mut Members,
-        disks: Option<&Disks>,
-        outcome: &mut Outcome,
-    ) -> Result<()> {
+    fn strike(&mut self, stroke: Stroke, members: &mut Members, disks: &[Disk], outcome: &mut Outcome) -> Result<()> {
         let places = match stroke.victim {
             Victim::All => (0..members.count()).collect(),
             Victim::Node(place) => vec![place],
@@ -102,9 +96,8 @@ impl Nemesis {
         outcome.struck(stroke.fault);
         // A power cut is one moment for all that it concerns.
         if stroke.fault == Fault::PowerCut {
-            let disks = disks.context("power is cut only where the disks are our own")?;
             for &place in &hurt {
-                disks.cut(place)?;
+                own_disk(disks, place)?.cut_power()?;
             }
         }
         for place in hurt {
@@ -112,7 +105,7 @@ impl Nemesis {
                 Fault::Kill => members.kill(place),
                 Fault::PowerCut => {
                     members.kill(place);
-                    disks.context("power is cut only where the disks are our own")?.restore(place)?;
+                    own_disk(disks, place)?.restore_power()?;
                 }
                 Fault::Stop => {
                     if let Some(node) = members.node(place) {
@@ -130,6 +123,10 @@ impl Nemesis {
         }
         Ok(())
     }
+}
+
+fn own_disk(disks: &[Disk], place: usize) -> Result<&Disk> {
+    disks.get(place).context("power is cut only where the disks are our own")
 }
 
 fn mend(wound: Wound, members: &mut Members) -> Result<()> {

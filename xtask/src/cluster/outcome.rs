@@ -1,6 +1,6 @@
 //! What a run showed: faults, operations, gaps, and what the judges say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::cluster::faults::Fault;
@@ -41,13 +41,46 @@ impl Outcome {
         }
     }
 
-    /// Whether everything was judged and nothing was found.
-    pub(crate) fn is_clean(&self) -> bool {
-        self.fallen.is_empty()
-            && self.panics.is_empty()
-            && !self.verified.is_empty()
-            && self.verified.iter().all(Verified::is_whole)
-            && self.judged.as_ref().is_some_and(Judged::is_clean)
+    /// Acknowledged blocks that the node which lacks most of them lacks.
+    pub(crate) fn lost(&self) -> u64 {
+        self.verified.iter().map(|node| node.lost).max().unwrap_or(0)
+    }
+
+    /// Which promises were broken, with the names of some lost blocks; `None` if all was judged and nothing was found.
+    pub(crate) fn broken(&self) -> Option<String> {
+        let mut broken = Vec::new();
+        let most = |of: fn(&Verified) -> u64| self.verified.iter().map(of).max().unwrap_or(0);
+        for (count, what) in [
+            (self.lost(), "lost"),
+            (most(|node| node.resurrected), "resurrected"),
+            (most(|node| node.wrong), "wrong"),
+            (most(|node| node.unreadable), "unreadable"),
+        ] {
+            if 0 < count {
+                broken.push(format!("{} blocks {what}", words::count(count)));
+            }
+        }
+        match &self.judged {
+            Some(judged) if !judged.is_clean() => {
+                let names: BTreeSet<&str> = judged.lost().collect();
+                let names: Vec<&str> = names.into_iter().take(LOST_NAMES_MAX).collect();
+                if !names.is_empty() {
+                    broken.push(format!("lost are {}", names.join(", ")));
+                }
+                let faults = judged.faults.iter().map(|(fault, count)| format!("{fault} {}", words::count(*count)));
+                broken.extend(faults);
+                if 0 < judged.undecided {
+                    broken.push(format!("{} blocks undecided", words::count(judged.undecided)));
+                }
+            }
+            Some(_) => {}
+            None => broken.push("nothing was judged".to_owned()),
+        }
+        if self.verified.is_empty() {
+            broken.push("nothing was read back".to_owned());
+        }
+        broken.extend(self.fallen.iter().chain(&self.panics).cloned());
+        (!broken.is_empty()).then(|| broken.join("; "))
     }
 
     pub(crate) fn render(&self) -> String {
@@ -102,6 +135,9 @@ impl Outcome {
     }
 }
 
+/// Lost blocks that are named; the others are counted.
+const LOST_NAMES_MAX: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::{Event, Judged, Outcome, Verified};
@@ -115,19 +151,31 @@ mod tests {
 
     #[test]
     fn a_run_is_clean_only_if_everything_was_judged() {
-        assert!(clean().is_clean());
-        assert!(!Outcome::default().is_clean());
-        assert!(!Outcome { judged: None, ..clean() }.is_clean());
-        assert!(!Outcome { verified: Vec::new(), ..clean() }.is_clean());
+        assert_eq!(clean().broken(), None);
+        assert_eq!(Outcome { judged: None, ..clean() }.broken().unwrap(), "nothing was judged");
+        assert_eq!(Outcome { verified: Vec::new(), ..clean() }.broken().unwrap(), "nothing was read back");
     }
 
     #[test]
     fn each_kind_of_finding_spoils_it() {
         let resurrected = Verified { resurrected: 1, ..Verified::default() };
-        assert!(!Outcome { verified: vec![resurrected], ..clean() }.is_clean());
-        let faults = [("lost".to_owned(), 1)].into();
-        assert!(!Outcome { judged: Some(Judged { faults, ..Judged::default() }), ..clean() }.is_clean());
-        assert!(!Outcome { fallen: vec!["node 1 ended".to_owned()], ..clean() }.is_clean());
-        assert!(!Outcome { panics: vec!["node 1: panicked at".to_owned()], ..clean() }.is_clean());
+        assert!(Outcome { verified: vec![resurrected], ..clean() }.broken().is_some());
+        assert!(Outcome { fallen: vec!["node 1 ended".to_owned()], ..clean() }.broken().is_some());
+        assert!(Outcome { panics: vec!["node 1: panicked at".to_owned()], ..clean() }.broken().is_some());
+        let undecided = Judged { undecided: 1, ..Judged::default() };
+        assert!(Outcome { judged: Some(undecided), ..clean() }.broken().is_some());
+    }
+
+    #[test]
+    fn lost_blocks_are_counted_by_the_reads_and_named_by_the_judges() {
+        let mut outcome = clean();
+        for lost in [2, 1_200] {
+            outcome.see(&Event::Verified(Verified { lost, ..Verified::default() }));
+        }
+        let findings = vec![serde_json::json!({"fault": "lost", "key": "1220ab", "what": "gone"})];
+        let faults = [("lost".to_owned(), 1_202)].into();
+        outcome.see(&Event::Judged(Judged { faults, findings, ..Judged::default() }));
+        assert_eq!(outcome.lost(), 1_200);
+        assert_eq!(outcome.broken().unwrap(), "1,200 blocks lost; lost are 1220ab; lost 1,202");
     }
 }

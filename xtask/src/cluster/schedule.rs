@@ -54,6 +54,16 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// Power is cut once, for all nodes at one moment in the middle: soon enough that nothing was written to the disks
+    /// just because it had waited for long.
+    pub(crate) fn one_cut(time: Duration) -> Self {
+        let at = (time / 2).min(UNSYNCED_TIME_MAX);
+        let lasts = Duration::from_millis(500);
+        Self { strokes: vec![Stroke { at, lasts, fault: Fault::PowerCut, victim: Victim::All }] }
+    }
+}
+
 /// SplitMix64: small, and the same everywhere.
 struct Dice(u64);
 
@@ -69,6 +79,9 @@ impl Dice {
 
 /// Clients go on for at least so long after the last fault.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
+
+/// Linux writes what nobody synced after half a minute by default.
+const UNSYNCED_TIME_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

@@ -68,6 +68,11 @@ impl Judged {
     pub(crate) fn is_clean(&self) -> bool {
         self.faults.is_empty() && self.undecided == 0
     }
+
+    /// The names of lost blocks, as far as the findings tell them.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = &str> {
+        self.findings.iter().filter(|finding| finding["fault"] == "lost").filter_map(|finding| finding["key"].as_str())
+    }
 }
 
 #[cfg(test)]
