@@ -3,6 +3,7 @@
 //! Quick steps come first. A failed step does not hide the later ones: the table at the end names them all.
 
 mod bare;
+mod cluster;
 mod deny;
 mod seeded;
 mod steps;

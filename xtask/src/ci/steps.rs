@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::ci::{bare, deny, seeded};
+use crate::ci::{bare, cluster, deny, seeded};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -29,6 +29,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", about: "no warning in any target", run: clippy },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step { name: "test", about: "the README's test command", run: test },
+    Step { name: "cluster", about: "processes under kills and pauses keep every promise", run: cluster::check },
     Step { name: "seeded", about: "the core's tests catch every seeded bug", run: seeded::check },
 ];
 

@@ -71,7 +71,8 @@ impl Programs {
     }
 }
 
-fn target(workspace: &Workspace) -> Result<PathBuf> {
+/// The folder that cargo builds into.
+pub(crate) fn target(workspace: &Workspace) -> Result<PathBuf> {
     let text = process::capture(workspace.cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&text).context("can't understand `cargo metadata`")?;
     let folder = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
