@@ -85,6 +85,15 @@ impl Client {
         self.pool.position()
     }
 
+    /// Who gave the last answer, and as of which position; `None` before the first one.
+    ///
+    /// That is for whoever records what a cluster says. With several calls under way it doesn't tell which of them was
+    /// answered, so a recorder does one thing at a time.
+    #[must_use]
+    pub fn last_answer(&self) -> Option<(NodeId, Position)> {
+        self.pool.last_answer()
+    }
+
     /// Takes over a position from elsewhere, such as another client's: reads are never from before it.
     pub fn observe(&self, position: Position) {
         self.pool.observe(position);

@@ -23,9 +23,17 @@ pub(crate) struct Pool {
     pub(crate) options: ClientOptions,
     /// The member that the next question goes to.
     current: AtomicUsize,
-    /// The highest position of all answers.
-    seen: Mutex<Position>,
+    seen: Mutex<Seen>,
     turns: Semaphore,
+}
+
+/// What answers told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// The highest position of all answers.
+    highest: Position,
+    /// Who answered last, and as of which position.
+    last: Option<(NodeId, Position)>,
 }
 
 /// Whether a question changes anything.
@@ -85,13 +93,18 @@ impl Pool {
 
     /// The highest position of all answers so far.
     pub(crate) fn position(&self) -> Position {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).highest
+    }
+
+    /// Who answered last, and as of which position.
+    pub(crate) fn last_answer(&self) -> Option<(NodeId, Position)> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).last
     }
 
     /// Never reads from before `position` again.
     pub(crate) fn observe(&self, position: Position) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = position.max(*seen);
+        seen.highest = position.max(seen.highest);
     }
 
     pub(crate) fn attempts(&self) -> Attempts {
@@ -197,6 +210,7 @@ impl Pool {
         match response {
             Ok(Response::Answered { position, answer }) if fits(operation, &answer) => {
                 self.observe(position);
+                self.seen.lock().unwrap_or_else(PoisonError::into_inner).last = Some((slot.member.node, position));
                 Ok(answer)
             }
             Ok(Response::Refused(refusal)) => Err(refused(refusal)),

@@ -155,6 +155,20 @@ async fn each_request_carries_the_highest_position_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_answer_tells_its_node_and_its_own_position_and_not_the_highest() {
+    let nodes = Cluster::new(scripts([Box::new(honest(30, &[])), Box::new(honest(20, &[]))]));
+    let client = nodes.client();
+    let name = *block("hello").multihash();
+    assert_eq!(client.last_answer(), None);
+    client.stat(name, Consistency::Confirmed).await.unwrap();
+    assert_eq!(client.last_answer(), Some((NodeId(1), at(30))));
+    nodes.becomes(1, Life::Killed);
+    client.stat(name, Consistency::Confirmed).await.unwrap();
+    assert_eq!(client.last_answer(), Some((NodeId(2), at(20))));
+    assert_eq!(client.position(), at(30));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_put_is_tried_again_after_unknown_only_if_the_caller_said_so() {
     let nodes = Cluster::new(scripts([Box::new(|_| Reply::Lost), Box::new(honest(1, &[]))]));
     nodes.client().put_with(block("hello"), OnUnknown::Retry).await.unwrap();
