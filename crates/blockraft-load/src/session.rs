@@ -88,7 +88,17 @@ impl Session {
     pub async fn put_many(&self, blocks: &[Block]) -> Vec<Operation> {
         let invoked = self.clock.now_ns();
         let outcomes = self.client.put_many(blocks.to_vec(), OnUnknown::Surface).await;
-        let operation = |(block, outcome)| self.operation(put_of(block), invoked, self.put_outcome(outcome));
+        // Many requests were under way, perhaps to several nodes: each block is acknowledged as of the highest position
+        // of them all, which is right for every judge, and by a node that the client doesn't tell.
+        let position = self.client.position();
+        let operation = |(block, outcome)| {
+            let mut operation = self.operation(put_of(block), invoked, self.put_outcome(outcome));
+            if let Outcome::Done { position: of, .. } = &mut operation.outcome {
+                *of = position;
+                operation.node = None;
+            }
+            operation
+        };
         blocks.iter().zip(outcomes).map(operation).collect()
     }
 
@@ -110,11 +120,11 @@ impl Session {
         let invoked = self.clock.now_ns();
         let outcome = match self.client.get(multihash, wire(consistency)).await {
             Ok(Some(block)) if *block.multihash() == multihash && multihash.names(block.bytes()) => {
-                self.read(consistency, Effect::Present)
+                self.done(Effect::Present)
             }
-            Ok(Some(_)) => self.read(consistency, Effect::Wrong),
-            Ok(None) => self.read(consistency, Effect::Absent),
-            Err(GetError::Unavailable(unavailable)) if is_wrong(&unavailable) => self.read(consistency, Effect::Wrong),
+            Ok(Some(_)) => self.done(Effect::Wrong),
+            Ok(None) => self.done(Effect::Absent),
+            Err(GetError::Unavailable(unavailable)) if is_wrong(&unavailable) => self.done(Effect::Wrong),
             Err(GetError::Unavailable(unavailable)) => refused(&unavailable),
             Err(error) => refused(&error),
         };
@@ -125,8 +135,8 @@ impl Session {
     pub async fn stat(&self, multihash: Multihash, consistency: Consistency) -> Operation {
         let invoked = self.clock.now_ns();
         let outcome = match self.client.stat(multihash, wire(consistency)).await {
-            Ok(Some(_)) => self.read(consistency, Effect::Present),
-            Ok(None) => self.read(consistency, Effect::Absent),
+            Ok(Some(_)) => self.done(Effect::Present),
+            Ok(None) => self.done(Effect::Absent),
             Err(StatError::Unavailable(unavailable)) => refused(&unavailable),
             Err(error) => refused(&error),
         };
@@ -140,7 +150,7 @@ impl Session {
         let outcome = match self.client.list(cursor, limit, wire(consistency)).await {
             Ok(page) => {
                 let keys = page.blocks.iter().map(|block| key(&block.multihash)).collect();
-                self.read(consistency, Effect::Listed { keys, last: page.next.is_none() })
+                self.done(Effect::Listed { keys, last: page.next.is_none() })
             }
             Err(ListError::Unavailable(unavailable)) => refused(&unavailable),
             Err(error) => refused(&error),
@@ -160,19 +170,23 @@ impl Session {
 
     fn operation(&self, action: Action, invoked: u64, outcome: Outcome) -> Operation {
         let returned = self.clock.now_ns();
-        Operation { client: self.number, node: self.node, action, invoked, returned, outcome }
+        let node = match outcome {
+            Outcome::Done { .. } => self.answered().0,
+            Outcome::Refused { .. } | Outcome::Unknown { .. } => self.node,
+        };
+        Operation { client: self.number, node, action, invoked, returned, outcome }
     }
 
-    /// A client that does one thing at a time has seen nothing newer than the answer it just got, unless that answer
-    /// may be old: it is judged as if it were as new as everything that the client has seen.
     fn done(&self, effect: Effect) -> Outcome {
-        Outcome::Done { position: self.client.position(), effect }
+        Outcome::Done { position: self.answered().1, effect }
     }
 
-    fn read(&self, consistency: Consistency, effect: Effect) -> Outcome {
-        match consistency {
-            Consistency::Local => Outcome::Done { position: Position::ZERO, effect },
-            Consistency::Confirmed | Consistency::Linearizable => self.done(effect),
+    /// Who gave the last answer, and as of which position: this session does one thing at a time. What nobody was asked
+    /// for (an empty list of blocks has no request) is as of what the client has seen.
+    fn answered(&self) -> (Option<u64>, Position) {
+        match self.client.last_answer() {
+            Some((node, position)) => (Some(node.0), position),
+            None => (self.node, self.client.position()),
         }
     }
 }

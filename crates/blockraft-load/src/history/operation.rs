@@ -11,7 +11,7 @@ pub type Key = String;
 pub struct Operation {
     /// Who asked. A client does one thing at a time.
     pub client: u32,
-    /// The node that was asked, when the client knows.
+    /// The node that answered, or the only one that was asked, when the client knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<u64>,
     /// What was asked.

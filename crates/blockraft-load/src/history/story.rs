@@ -55,6 +55,12 @@ impl Story {
         self
     }
 
+    /// The operation told last was answered by this node.
+    pub(crate) fn from(mut self, node: u64) -> Self {
+        self.last().node = Some(node);
+        self
+    }
+
     /// The operation told last was answered as of another position.
     pub(crate) fn at(mut self, index: u64) -> Self {
         if let Outcome::Done { position, .. } = &mut self.last().outcome {

@@ -1,8 +1,10 @@
 //! What `Confirmed` promises: presence may be out of date with regard to deletes alone, and never with regard to what
-//! this client has seen.
+//! this client has seen or this node has said.
 //!
 //! "Absent" is promised to be up to date and is judged with the linearizable answers. A "present" is judged against the
-//! log: as of the answer's position, or a later moment, the block must have been there.
+//! log: as of the answer's position, or a later moment, the block must have been there. And positions themselves may go
+//! back neither for a client nor for a node, not even when the node was restarted in between. `Local` reads promise
+//! neither.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +13,13 @@ use blockraft_types::Position;
 use crate::history::{Action, Consistency, Effect, Key, Operation};
 use crate::judge::finding::{Fault, Finding};
 
-/// Finds answers from before what their client had seen, and blocks that were not there at any moment since.
+/// Finds answers from before what their client had seen or their node had said, and blocks that were not there at any
+/// moment since.
 #[must_use]
 pub fn judge(history: &[Operation]) -> Vec<Finding> {
     let blocks = blocks(history);
     let mut findings = taken_back(history);
+    findings.extend(restarted_in_the_past(history));
     for operation in history {
         let Some((position, effect)) = operation.done() else { continue };
         let shown = match (effect, operation.action.key()) {
@@ -108,6 +112,44 @@ fn taken_back(history: &[Operation]) -> Vec<Finding> {
     findings
 }
 
+/// Reads that a node answered as of a position before one that it had returned when the read was asked for.
+fn restarted_in_the_past(history: &[Operation]) -> Vec<Finding> {
+    let mut nodes: BTreeMap<u64, Vec<&Operation>> = BTreeMap::new();
+    for operation in history {
+        if let (Some(node), Some(_)) = (operation.node, operation.done()) {
+            nodes.entry(node).or_default().push(operation);
+        }
+    }
+    let mut findings = Vec::new();
+    for (node, mut operations) in nodes {
+        let mut returns = operations.clone();
+        returns.sort_by_key(|operation| operation.returned);
+        let mut returns = returns.into_iter().peekable();
+        operations.sort_by_key(|operation| operation.invoked);
+        let mut highest: Option<(Position, &Operation)> = None;
+        for operation in operations {
+            while let Some(said) = returns.next_if(|said| said.returned < operation.invoked) {
+                let Some((position, _)) = said.done() else { continue };
+                if highest.is_none_or(|(highest, _)| highest < position) {
+                    highest = Some((position, said));
+                }
+            }
+            let (Some((highest, witness)), Some((position, _))) = (highest, operation.done()) else { continue };
+            let is_judged =
+                matches!(operation.action.consistency(), Some(Consistency::Confirmed | Consistency::Linearizable));
+            if is_judged && position < highest {
+                findings.push(Finding {
+                    fault: Fault::Confirmed,
+                    key: operation.action.key().cloned(),
+                    what: format!("node {node} answered as of {position}, and had said {highest} before it was asked"),
+                    evidence: vec![witness.clone(), operation.clone()],
+                });
+            }
+        }
+    }
+    findings
+}
+
 #[cfg(test)]
 mod tests {
     use super::judge;
@@ -149,6 +191,24 @@ mod tests {
     fn a_block_that_nobody_put_is_flagged() {
         let story = Story::default().get("a", Consistency::Local, Effect::Present);
         assert_eq!(faults(&story.put("a", Effect::Created)), [Fault::Resurrected]);
+    }
+
+    #[test]
+    fn a_node_that_goes_back_in_time_is_flagged_even_for_another_client() {
+        let back = |consistency, node| {
+            let told = Story::default().put("a", Effect::Created).from(1).put("b", Effect::Created).from(1);
+            faults(&told.get("a", consistency, Effect::Present).by(2).from(node).at(1))
+        };
+        assert_eq!(back(Consistency::Confirmed, 1), [Fault::Confirmed]);
+        assert_eq!(back(Consistency::Confirmed, 2), [], "another node may be behind");
+        assert_eq!(back(Consistency::Local, 1), []);
+    }
+
+    #[test]
+    fn who_asked_before_the_node_said_it_may_be_answered_from_before() {
+        let told = Story::default().put("a", Effect::Created).from(1).put("b", Effect::Created).from(1);
+        let early = told.get("a", Consistency::Confirmed, Effect::Present).by(2).from(1).at(1).during(105, 300);
+        assert_eq!(faults(&early), []);
     }
 
     #[test]
