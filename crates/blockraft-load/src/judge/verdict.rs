@@ -133,6 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn each_position_that_was_moved_back_is_flagged_by_name() {
+        let moved = |place: usize| {
+            edited(|history| {
+                let Outcome::Done { position, .. } = &mut history[place].outcome else { panic!("it was done") };
+                position.index.0 -= 1;
+            })
+        };
+        assert_eq!(moved(2), [Fault::Position, Fault::Confirmed], "a linearizable read");
+        assert_eq!(moved(5), [Fault::Confirmed], "a confirmed read of a present block");
+    }
+
+    #[test]
     fn a_verdict_on_nothing_is_clean_and_empty() {
         assert!(judge(&[]).is_clean());
         let unknown = Action::Put { key: "a".into(), bytes: 0 };
