@@ -40,12 +40,14 @@ pub async fn run(config: ClientConfig, options: WritesOptions) -> Result<()> {
     let connections = connect(config, options.clients).await?;
     let clock = Clock::start();
     let next = Arc::new(AtomicU64::new(0));
+    let failed = Arc::new(AtomicU64::new(0));
     let (acknowledged, acknowledgements) = mpsc::channel(QUEUE_ACKNOWLEDGEMENTS);
     let mut clients = JoinSet::new();
     for number in 0..options.clients {
         let place = number as usize % connections.len();
         let Some(client) = connections.get(place).cloned() else { break };
-        clients.spawn(put_on(client, number, options, Arc::clone(&next), clock, acknowledged.clone()));
+        let counters = Counters { next: Arc::clone(&next), failed: Arc::clone(&failed) };
+        clients.spawn(put_on(client, number, options, counters, clock, acknowledged.clone()));
     }
     drop(acknowledged);
     Event::Started { bytes: 0 }.tell();
@@ -55,6 +57,7 @@ pub async fn run(config: ClientConfig, options: WritesOptions) -> Result<()> {
         client.close().await;
     }
     took.tell(options.block_bytes as u64);
+    measured("puts without acknowledgement", failed.load(Ordering::Relaxed) as f64, "puts");
     Ok(())
 }
 
@@ -75,23 +78,32 @@ struct Acknowledgement {
     returned_ns: u64,
 }
 
+/// What all clients count together.
+struct Counters {
+    /// The number of the next block.
+    next: Arc<AtomicU64>,
+    /// Puts that were refused, or whose answer was lost.
+    failed: Arc<AtomicU64>,
+}
+
 async fn put_on(
     client: Client,
     number: u32,
     options: WritesOptions,
-    next: Arc<AtomicU64>,
+    counters: Counters,
     clock: Clock,
     acknowledged: mpsc::Sender<Acknowledgement>,
 ) {
     let blocks_max = options.bytes_max / (options.block_bytes as u64).max(1);
     while Duration::from_nanos(clock.now_ns()) < options.time {
-        let block_number = next.fetch_add(1, Ordering::Relaxed);
+        let block_number = counters.next.fetch_add(1, Ordering::Relaxed);
         if blocks_max <= block_number {
             return;
         }
         let block = material::block(options.seed, block_number, options.block_bytes);
         let invoked_ns = clock.now_ns();
         if client.put(block).await.is_err() {
+            counters.failed.fetch_add(1, Ordering::Relaxed);
             sleep(FAILED_PAUSE).await;
             continue;
         }
@@ -150,15 +162,16 @@ impl Took {
 
     fn tell(&self, block_bytes: u64) {
         let seconds = self.last_ns as f64 / 1e9;
-        let measured = |name: &str, value: f64, unit: &str| {
-            Event::Measured { name: name.to_owned(), value, unit: unit.to_owned() }.tell();
-        };
         measured("acknowledged blocks", self.count as f64, "blocks");
         measured("throughput", self.count as f64 / seconds.max(1e-9), "blocks/s");
         measured("payload throughput", (self.count * block_bytes) as f64 / seconds.max(1e-9) / 1e6, "MB/s");
         measured("median latency", self.quantile_ms(0.5), "ms");
         measured("latency of 99 %", self.quantile_ms(0.99), "ms");
     }
+}
+
+fn measured(name: &str, value: f64, unit: &str) {
+    Event::Measured { name: name.to_owned(), value, unit: unit.to_owned() }.tell();
 }
 
 /// The number of the first step of a tenth that holds this many microseconds.

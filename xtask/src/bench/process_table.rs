@@ -1,11 +1,9 @@
 //! What the kernel knows of the nodes' processes: bytes sent to the disk, memory held. Linux only.
 
 use std::fs;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::live::load::{Next, Run};
 use crate::live::members::Members;
 
 /// Bytes that all nodes together have caused to be written to disks.
@@ -13,20 +11,9 @@ pub(crate) fn written_bytes(members: &Members) -> Result<u64> {
     members.ids().into_iter().flatten().map(|id| number(id, "io", "write_bytes:")).sum()
 }
 
-/// Runs the load to its end and tells the most memory that a node ever held, in bytes.
-pub(crate) fn resident_bytes_max(members: &Members, load: Run) -> Result<u64> {
-    let mut most = 0;
-    loop {
-        for id in members.ids().into_iter().flatten() {
-            most = most.max(number(id, "status", "VmHWM:")? * 1024);
-        }
-        match load.next(Duration::from_millis(500)) {
-            Next::Event(_) | Next::Silence => {}
-            Next::End => break,
-        }
-    }
-    load.finish(Duration::from_secs(10))?;
-    Ok(most)
+/// The most memory that a process ever held, in bytes.
+pub(crate) fn resident_bytes_max(id: u32) -> Result<u64> {
+    Ok(number(id, "status", "VmHWM:")? * 1024)
 }
 
 fn number(id: u32, file: &str, field: &str) -> Result<u64> {
