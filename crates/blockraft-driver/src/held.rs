@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use blockraft_types::message::{AppendEntries, StreamEpoch};
-use blockraft_types::{Entry, LogIndex, NodeId, Term};
+use blockraft_types::{Entry, EntryHead, LogIndex, NodeId, Term};
+use bytes::Bytes;
 
 /// A queue of appends of one stream. Invariants: contiguous, each with entries; empty when nothing is held back.
 #[derive(Debug)]
@@ -147,6 +148,23 @@ impl HeldAppends {
     fn last_index(&self) -> LogIndex {
         let last = self.queue.back().and_then(|append| append.entries.last());
         last.map_or(LogIndex::ZERO, |entry| entry.head.position.index)
+    }
+}
+
+impl HeldAppend {
+    /// The entries of an append whose bodies are the ones that the heads describe; otherwise the first head of another.
+    pub(crate) fn verified(mut append: AppendEntries, bodies: Vec<Bytes>) -> Result<Self, EntryHead> {
+        let mut bodies = bodies.into_iter();
+        let mut entries = Vec::with_capacity(append.heads.len());
+        for head in core::mem::take(&mut append.heads) {
+            let Some(body) = bodies.next() else { return Err(head) };
+            let entry = Entry { head, body };
+            if !entry.body_matches_head() {
+                return Err(entry.head);
+            }
+            entries.push(entry);
+        }
+        Ok(Self { start: append, entries })
     }
 }
 

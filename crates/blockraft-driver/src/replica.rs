@@ -231,7 +231,7 @@ impl<G: AppendGate> Replica<G> {
             Arrival::Bare => return self.enter(from, AppendEntries { heads: Vec::new(), ..append }, Vec::new()),
             Arrival::Drop => return self.held.count_dropped(),
         }
-        let append = match verified(append, bodies) {
+        let append = match HeldAppend::verified(append, bodies) {
             Ok(append) => append,
             Err(foreign) => {
                 return self.effects.push(Effect::Alarm(Alarm::ForeignBody { from, position: foreign.position }));
@@ -582,21 +582,6 @@ impl<G: AppendGate> Replica<G> {
         }
         self.effects.push(Effect::Apply(ApplyRange { first, last, entries }));
     }
-}
-
-/// The entries of an append whose bodies are the ones that the heads describe; otherwise the first head of another.
-fn verified(mut append: AppendEntries, bodies: Vec<Bytes>) -> Result<HeldAppend, EntryHead> {
-    let mut bodies = bodies.into_iter();
-    let mut entries = Vec::with_capacity(append.heads.len());
-    for head in core::mem::take(&mut append.heads) {
-        let Some(body) = bodies.next() else { return Err(head) };
-        let entry = Entry { head, body };
-        if !entry.body_matches_head() {
-            return Err(entry.head);
-        }
-        entries.push(entry);
-    }
-    Ok(HeldAppend { start: append, entries })
 }
 
 fn refusal(reason: ProposalRefusal) -> NotProposed {
