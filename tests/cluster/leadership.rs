@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, HashCode, Multihash};
 use blockraft_node::{Consistency, Outcome, StopReason, WriteError};
+use blockraft_tests::tuning::calm;
 use blockraft_tests::{Cluster, PATIENCE, eventually};
 use blockraft_types::NodeId;
-use futures::future::join;
+use futures::future::{join, join_all};
+use tokio::time::timeout;
 
 fn block(seed: u32, bytes: usize) -> Block {
     let pattern = seed.to_le_bytes();
@@ -109,6 +111,56 @@ async fn puts_and_deletes_while_leadership_moves_happen_once_or_not_at_all() {
             assert!(read.value.is_some(), "{name} was acknowledged and is gone at {id}");
         }
         assert!(open.len() < present.len(), "{} outcomes are open: nothing was tested", open.len());
+    }
+    cluster.stop().await;
+}
+
+/// A killed leader says nothing, and its connections end only seconds later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_that_fell_silent_was_asked_for_is_unknown_once_another_one_leads() {
+    let cluster = Cluster::start_tuned(3, |config| config.limits.request_timeout = PATIENCE * 10).await;
+    let (silent, through) = (cluster.leader().await, cluster.follower().await);
+    for other in cluster.ids().filter(|id| *id != silent) {
+        cluster.network().cut(silent, other);
+        cluster.network().cut(other, silent);
+    }
+    let node = cluster.node(through);
+    let lost = timeout(PATIENCE, node.put(block(1, 600))).await.expect("nobody waits for the dead");
+    assert!(matches!(lost, Err(WriteError::Unknown { .. })), "{lost:?}");
+    assert_ne!(node.current_leader(), Some(silent));
+    node.put(block(2, 600)).await.expect("two of three go on");
+    cluster.stop().await;
+}
+
+/// A deposed leader whose disk stands still knows what became of what it took as soon as the disk lets it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deposed_leader_that_lives_is_waited_for_and_stands_in_nobodys_way() {
+    let cluster = Cluster::start_tuned(3, |config| {
+        calm(config);
+        config.driver.unknown_after_ticks = u32::MAX;
+        config.limits.request_timeout = PATIENCE * 10;
+    })
+    .await;
+    let (slow, through) = (cluster.leader().await, cluster.follower().await);
+    let node = cluster.node(through);
+    let stall = cluster.member(slow).log_faults.stall();
+    // One by one, so that they are more entries than may be under way at once.
+    let mut asked: Vec<_> = (0..20).map(|seed| Box::pin(node.put(block(seed, 600)))).collect();
+    for put in &mut asked {
+        let answered = timeout(Duration::from_millis(5), put).await;
+        assert!(answered.is_err(), "it knows nothing before its disk has it: {answered:?}");
+    }
+    eventually("another one leads", PATIENCE, || node.current_leader().filter(|leader| *leader != slow)).await;
+    for seed in 100..110 {
+        let written = timeout(PATIENCE, node.put(block(seed, 600))).await.expect("nobody waits behind the old leader");
+        assert_eq!(written.map(|written| written.outcome), Ok(Outcome::Created));
+    }
+    let mut asked = join_all(asked);
+    let answered = timeout(Duration::from_millis(500), &mut asked).await;
+    assert!(answered.is_err(), "given up although it lives: {answered:?}");
+    drop(stall);
+    for written in timeout(PATIENCE, asked).await.expect("the old leader has caught up") {
+        assert_eq!(written.map(|written| written.outcome), Ok(Outcome::Created));
     }
     cluster.stop().await;
 }

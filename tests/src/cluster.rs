@@ -6,6 +6,7 @@ use std::sync::Arc;
 use blockraft_blocks::memory::MemoryStore;
 use blockraft_catalog::memory::{Fault, MemoryTable};
 use blockraft_log::memory::MemoryDisk;
+use blockraft_log::{FaultyLog, LogFaults};
 use blockraft_node::{Identity, Node, NodeConfig, Parts};
 use blockraft_transport::{Network, Peer, Transport};
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Term};
@@ -30,6 +31,8 @@ pub struct Member {
     boots: u64,
     /// Its log's disk.
     pub disk: MemoryDisk,
+    /// What goes wrong when its log is written.
+    pub log_faults: LogFaults,
     /// Its blocks, behind the back of the node.
     pub blocks: Arc<MemoryStore>,
     /// What the node has in front of them: fill it, stall it, mend it.
@@ -58,7 +61,8 @@ impl Cluster {
             let blocks = Arc::new(MemoryStore::new());
             let store = Arc::new(TroubledStore::new(Arc::clone(&blocks)));
             let (disk, table) = (MemoryDisk::new(), Arc::new(MemoryTable::new()));
-            Member { id: NodeId(id), boots: 0, disk, blocks, store, table, node: None }
+            let log_faults = LogFaults::none();
+            Member { id: NodeId(id), boots: 0, disk, log_faults, blocks, store, table, node: None }
         };
         let members = (1..=size).map(member).collect();
         let mut cluster = Self { network: Network::new(), genesis, tune, members };
@@ -180,7 +184,7 @@ impl Cluster {
         let mut config = NodeConfig::new(identity, genesis);
         tune(&mut config);
         let parts = Parts {
-            log: Box::new(member.disk.open()),
+            log: Box::new(FaultyLog::new(member.disk.open(), member.log_faults.clone())),
             transport,
             blocks: Arc::clone(&member.store) as _,
             table: Arc::clone(&member.table) as _,

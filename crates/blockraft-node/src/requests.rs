@@ -17,7 +17,7 @@ use blockraft_wire::node::{
     self, Forward, ForwardReply, ForwardResult, NodeMessage, NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
 };
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
@@ -38,6 +38,8 @@ struct Shared {
     driver: Driver,
     transport: Arc<dyn Transport>,
     waiting: Arc<Waiting>,
+    /// How long a request of this node's clients tries, so that nobody waits for an answer any longer.
+    request_timeout: Duration,
     counter: AtomicU64,
     /// Forwards and read-index questions of peers that are being answered.
     serving: Arc<Semaphore>,
@@ -61,10 +63,12 @@ impl Requests {
         driver: Driver,
         transport: Arc<dyn Transport>,
         waiting: Arc<Waiting>,
+        request_timeout: Duration,
     ) -> Self {
         let serving = Arc::new(Semaphore::new(SERVING_MAX));
         let counter = AtomicU64::new(1);
-        Self { shared: Arc::new(Shared { identity, group, driver, transport, waiting, counter, serving }) }
+        let shared = Shared { identity, group, driver, transport, waiting, request_timeout, counter, serving };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Whether this node, in this life, drew the ticket.
@@ -73,32 +77,33 @@ impl Requests {
         ticket.incarnation == incarnation && ticket.boot == boot
     }
 
-    /// Proposes a batch here if this node leads, or else at the leader. Tries once.
-    pub(crate) async fn commit(&self, body: Bytes) -> BatchFate {
+    /// Proposes a batch here if this node leads, or else at the leader. Tries once. `place` is free when the batch no
+    /// longer stands in the way of others.
+    pub(crate) async fn commit(&self, body: Bytes, place: OwnedSemaphorePermit) -> BatchFate {
         let shared = &self.shared;
         let role = *shared.driver.roles().borrow();
         match role {
             RoleStatus { role: Role::Leader, term, .. } => propose(&shared.driver, term, body).await,
-            RoleStatus { leader: Some(leader), .. } if leader != shared.identity.node => {
-                self.forward(leader, role, body).await
+            RoleStatus { leader: Some(leader), term, .. } if leader != shared.identity.node => {
+                self.forward(leader, term, body, place).await
             }
             RoleStatus { .. } => BatchFate::NotProposed { reason: NotProposed::NotLeader, leader: None },
         }
     }
 
-    async fn forward(&self, leader: NodeId, role: RoleStatus, commands: Bytes) -> BatchFate {
+    async fn forward(&self, leader: NodeId, term: Term, commands: Bytes, place: OwnedSemaphorePermit) -> BatchFate {
         let shared = &self.shared;
         let ticket = self.ticket();
-        let mut place = shared.waiting.forwards.wait((ticket.counter, leader));
-        let question = NodeMessage::Forward(Forward { group: shared.group, ticket, term: role.term, commands });
+        let mut asked = shared.waiting.forwards.wait((ticket.counter, leader));
+        let question = NodeMessage::Forward(Forward { group: shared.group, ticket, term, commands });
         if !self.send(leader, &question) {
             return BatchFate::NotProposed { reason: NotProposed::NotLeader, leader: Some(leader) };
         }
         let answered = tokio::select! {
             biased;
-            answered = timeout(FORWARD_TIMEOUT, place.answer()) => answered,
-            () = self.superseded(role.term) => {
-                return BatchFate::Unknown { reason: "another leader was elected before this one answered" };
+            answered = timeout(shared.request_timeout, asked.answer()) => answered,
+            () = self.silenced(leader, term, place) => {
+                return BatchFate::Unknown { reason: "another leader was elected, and this one says nothing any more" };
             }
         };
         match answered {
@@ -121,34 +126,56 @@ impl Requests {
             (_, Some(leader)) if leader != shared.identity.node => leader,
             _ => return Err(ReadIndexFailure::NoLeader),
         };
-        let ticket = self.ticket();
-        let mut place = shared.waiting.read_indexes.wait((ticket.counter, leader));
-        if !self.send(leader, &NodeMessage::ReadIndex(ReadIndex { group: shared.group, ticket })) {
-            return Err(ReadIndexFailure::NoLeader);
-        }
         let answered = tokio::select! {
             biased;
-            answered = timeout(READ_INDEX_TIMEOUT, place.answer()) => answered,
+            answered = timeout(READ_INDEX_TIMEOUT, self.ask_for_read_index(leader)) => answered,
             () = self.superseded(term) => return Err(ReadIndexFailure::NotConfirmed),
         };
         match answered {
             Ok(Some(ReadIndexResult::Index { position })) => Ok(position.index),
-            Ok(Some(ReadIndexResult::NotLeader { .. })) => Err(ReadIndexFailure::NoLeader),
-            Ok(Some(ReadIndexResult::NoQuorum | ReadIndexResult::Overloaded) | None) | Err(_) => {
+            Ok(Some(ReadIndexResult::NotLeader { .. }) | None) => Err(ReadIndexFailure::NoLeader),
+            Ok(Some(ReadIndexResult::NoQuorum | ReadIndexResult::Overloaded)) | Err(_) => {
                 Err(ReadIndexFailure::NotConfirmed)
             }
         }
     }
 
-    /// Waits until this node follows a leader of a later term than `asked`, and a little longer: the answer of the one
-    /// that was asked may be on its way. A leader that died says nothing, and its connection ends only seconds later.
+    /// What `leader` answers, whether or not it leads; `None` where it can't be asked.
+    async fn ask_for_read_index(&self, leader: NodeId) -> Option<ReadIndexResult> {
+        let shared = &self.shared;
+        let ticket = self.ticket();
+        let mut place = shared.waiting.read_indexes.wait((ticket.counter, leader));
+        if !self.send(leader, &NodeMessage::ReadIndex(ReadIndex { group: shared.group, ticket })) {
+            return None;
+        }
+        place.answer().await
+    }
+
+    /// Waits until this node follows a leader of a later term than `asked`.
     async fn superseded(&self, asked: Term) {
         let mut roles = self.shared.driver.roles();
         // An error means that the driver stopped, which ends the waiting questions by itself.
         if roles.wait_for(|role| asked < role.term && role.leader.is_some()).await.is_err() {
             core::future::pending::<()>().await;
         }
-        sleep(SUPERSEDED_GRACE).await;
+    }
+
+    /// Waits until another leader followed the one of the term `asked`, and that one says nothing any more.
+    ///
+    /// A leader that was merely deposed learns what became of its entries, sooner or later, and tells: as long as it
+    /// answers anything it is waited for, and meanwhile the batch gives up its `place` to those for the new leader. One
+    /// that died says nothing, and its connection ends only seconds later.
+    async fn silenced(&self, leader: NodeId, asked: Term, place: OwnedSemaphorePermit) {
+        self.superseded(asked).await;
+        drop(place);
+        // Any answer is a sign of life.
+        let mut patience = SILENCE_MAX;
+        while let Ok(Some(_)) = timeout(patience, self.ask_for_read_index(leader)).await {
+            // It didn't die of what deposed it.
+            patience = READ_INDEX_TIMEOUT;
+            sleep(SIGN_OF_LIFE_PAUSE).await;
+        }
+        debug!(peer = leader.0, term = asked.0, "gave_up_on_silent_leader");
     }
 
     /// Answers a forward. Beyond the bound it is refused, which is safe to retry.
@@ -274,11 +301,13 @@ const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
     }
 }
 
-/// How long a forwarded batch may take. Longer than an election, so that a leader that is busy isn't given up.
-const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a leader may say nothing when another one has followed it, before it counts as dead. Whoever waits for one that
+/// was killed waits so much longer than the election took; one that lives answers at once, unless it is stopped or
+/// starved.
+const SILENCE_MAX: Duration = Duration::from_millis(200);
 
-/// How long the answer of a leader that another one followed is still waited for.
-const SUPERSEDED_GRACE: Duration = Duration::from_millis(50);
+/// How often a deposed leader is asked for a sign of life.
+const SIGN_OF_LIFE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long one confirmation may take before the leader is doubted.
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);

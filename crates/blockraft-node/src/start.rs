@@ -83,7 +83,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     .map_err(StartError::Driver)?;
 
     let waiting = Arc::new(Waiting::default());
-    let requests = Requests::new(identity, group, driver.clone(), Arc::clone(&transport), Arc::clone(&waiting));
+    let (carrier, desk) = (Arc::clone(&transport), Arc::clone(&waiting));
+    let requests = Requests::new(identity, group, driver.clone(), carrier, desk, limits.request_timeout);
     let (writer, commands) = Writer::new(limits, driver.clone(), Arc::clone(&waiting));
     let (rounds, askers) = mpsc::channel(READ_ASKERS_MAX);
     let election_timeout = driver_config.tick * driver_config.replica.core.options().election_ticks_min;

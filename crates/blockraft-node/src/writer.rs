@@ -201,9 +201,8 @@ pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, reques
         }
         let requests = requests.clone();
         tokio::spawn(async move {
-            let fate = requests.commit(body).await;
+            let fate = requests.commit(body, place).await;
             tell(fates, &fate);
-            drop(place);
         });
     }
 }
@@ -262,7 +261,8 @@ fn outcome_at(outcomes: &[Outcome], place: usize) -> Option<Outcome> {
     outcomes.get(place).copied()
 }
 
-/// Entries of this node under way at once. While all are, commands gather into larger batches.
+/// Entries of this node under way at once. While all are, commands gather into larger batches. Those that a deposed leader
+/// was asked for count no more.
 const BATCHES_MAX: usize = 16;
 
 /// Commands gathered at once.
