@@ -63,8 +63,8 @@
 //! 3. *Refusals have names.* A connection is closed with a [`Refusal`]; [`QuicTransport::refusals`] counts them, and
 //!    traces are limited in rate. (Refusals inside TLS are one: `Handshake`.)
 //! 4. *Two connections for each pair*, so that bulk which nobody reads can't use up the credit of frames. Whoever has
-//!    the other's address dials; of two simultaneous dials the lower id's stays, on both ends. A restarted node's new
-//!    connection replaces its old one at once.
+//!    the other's address dials; of two simultaneous dials the lower id's stays, on both ends, and one that was overtaken
+//!    is given up before it says Hello. A restarted node's new connection replaces its old one at once.
 //! 5. *Reconnection* by itself, after pauses that double from 50 ms to 2 s with jitter. A node that restarts on its
 //!    address with its [`ResetKey`] ends its peers' dead connections at the next datagram.
 //! 6. *A transfer has arrived* when the receiver has said so, after it was read whole; it waits for room for a second at

@@ -23,7 +23,7 @@ use crate::endpoint::{self, Purpose, ResetKey};
 use crate::hello::Lane;
 use crate::limits::QuicLimits;
 use crate::peer::backoff::Backoff;
-use crate::peer::handshake::{DialError, Ourselves};
+use crate::peer::handshake::{DialError, Ourselves, SERVER_NAME};
 use crate::peer::link::{self, Route};
 use crate::peer::pairing::{Pair, Pairing};
 use crate::peer::{bulk_lane, handshake};
@@ -321,7 +321,17 @@ impl Shared {
     async fn dial_one(self: &Arc<Self>, node: NodeId, remote: SocketAddr) -> Result<(), DialError> {
         let dial = rand::random();
         let lane = |config: &quinn::ClientConfig, lane| {
-            self.ourselves.dial(&self.endpoint, config.clone(), remote, node, (lane, dial))
+            let connecting = self.endpoint.connect_with(config.clone(), remote, SERVER_NAME);
+            async move {
+                let connection = connecting?.await?;
+                // The peer dialled, too, and was faster: by a whole second if it was just starting and our first datagram
+                // found nobody. What its connection carries by now isn't worth losing.
+                if self.connections.connected(node).is_some() {
+                    Refusal::Settled.close(&connection);
+                    return Err(DialError::RefusedByUs(Refusal::Settled));
+                }
+                self.ourselves.greet(connection, node, (lane, dial)).await
+            }
         };
         let halves = tokio::try_join!(lane(&self.control, Lane::Control), lane(&self.bulk, Lane::Bulk));
         let (control, bulk) = halves.inspect_err(|error| {

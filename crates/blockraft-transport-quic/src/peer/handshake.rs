@@ -5,7 +5,6 @@
 
 use core::fmt;
 use core::ops::RangeInclusive;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use blockraft_transport::Peer;
@@ -56,16 +55,13 @@ pub(crate) enum DialError {
 }
 
 impl Ourselves {
-    /// Dials one lane and waits for the peer's Hello.
-    pub(crate) async fn dial(
+    /// Says our Hello on one lane of a dial and waits for the peer's.
+    pub(crate) async fn greet(
         &self,
-        endpoint: &quinn::Endpoint,
-        config: quinn::ClientConfig,
-        address: SocketAddr,
+        connection: Connection,
         node: NodeId,
         (lane, dial): (Lane, u64),
     ) -> Result<Half, DialError> {
-        let connection = endpoint.connect_with(config, address, SERVER_NAME)?.await?;
         let greeting = async {
             let (mut send, mut receive) = connection.open_bi().await.map_err(|_| Refusal::MalformedHello)?;
             self.say(&mut send, lane, dial).await?;
@@ -93,7 +89,8 @@ impl Ourselves {
 
     /// Hears the Hello of a node that dialled us. Our own is the answer once both lanes are there.
     pub(crate) async fn accept(&self, connection: Connection) -> Result<Half, Refusal> {
-        let (send, mut receive) = connection.accept_bi().await.map_err(|_| Refusal::MalformedHello)?;
+        let opened = connection.accept_bi().await;
+        let (send, mut receive) = opened.map_err(|error| Refusal::of(&error).unwrap_or(Refusal::MalformedHello))?;
         let hello = hear(&mut receive).await?;
         self.judge(&connection, &hello)?;
         Ok(Half { connection, send, receive, hello })

@@ -1,17 +1,20 @@
 //! Peers that vanish, restart, or stop reading.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use blockraft_transport::{Bulk, BulkError, Incoming, Transport};
 use blockraft_types::NodeId;
 use bytes::Bytes;
+use tokio::net::UdpSocket;
 use tokio::runtime;
 use tokio::time::timeout;
 
 use crate::endpoint::{self, ResetKey};
 use crate::limits::{MTU_BYTES_MAX, QuicLimits};
-use crate::tests::harness::{Cluster, Node, peer, soon};
+use crate::refusal::Refusal;
+use crate::tests::harness::{Cluster, Node, loopback, peer, soon};
 
 async fn connected(cluster: &Cluster) -> (Node, Node) {
     let (one, two) = (cluster.start(peer(1, 1)), cluster.start(peer(2, 1)));
@@ -19,6 +22,48 @@ async fn connected(cluster: &Cluster) -> (Node, Node) {
     one.expect(Incoming::Connected(peer(2, 1))).await;
     two.expect(Incoming::Connected(peer(1, 1))).await;
     (one, two)
+}
+
+/// A node that is dialled before it listens hears of that when the dialling end repeats itself, up to a second later. By
+/// then a connection that it dialled itself carries frames, which aren't worth losing.
+#[tokio::test]
+async fn a_dial_that_was_overtaken_replaces_no_connection_that_lives() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.start(peer(1, 1)), cluster.start(peer(2, 1)));
+    let listening = UdpSocket::bind(loopback()).await.unwrap();
+    one.transport.set_peer(NodeId(2), Some(listening.local_addr().unwrap().into()));
+    soon("the dial has begun", listening.readable()).await.unwrap();
+    two.dial(&one, 1);
+    one.expect(Incoming::Connected(peer(2, 1))).await;
+    two.expect(Incoming::Connected(peer(1, 1))).await;
+
+    let relaying = tokio::spawn(relay(listening, two.transport.local_address()));
+    two.refuses(Refusal::Settled).await;
+    relaying.abort();
+    one.transport.send(NodeId(2), "to two".into()).unwrap();
+    two.transport.send(NodeId(1), "to one".into()).unwrap();
+    one.expect(Incoming::Message { from: peer(2, 1), frame: "to one".into() }).await;
+    two.expect(Incoming::Message { from: peer(1, 1), frame: "to two".into() }).await;
+}
+
+/// Carries datagrams between whoever sends to `front` and `target`.
+async fn relay(front: UdpSocket, target: SocketAddr) {
+    let back = UdpSocket::bind(loopback()).await.unwrap();
+    let (mut there, mut here) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let mut source = None;
+    loop {
+        tokio::select! {
+            received = front.recv_from(&mut there) => {
+                let (bytes, from) = received.unwrap();
+                source = Some(from);
+                back.send_to(&there[..bytes], target).await.unwrap();
+            }
+            received = back.recv_from(&mut here) => {
+                let (bytes, _) = received.unwrap();
+                front.send_to(&here[..bytes], source.expect("nothing comes back unasked")).await.unwrap();
+            }
+        }
+    }
 }
 
 /// The peer dies without a word, and something with its reset key listens on its address: the next datagram is answered
