@@ -99,7 +99,7 @@ fn stay(programs: &Programs, members: Members, folder: &Path) -> String {
     let blockraft = programs.blockraft.display();
     format!(
         "The cluster stays up. Use it:\n    export BLOCKRAFT_CLIENT={}\n    {blockraft} status\n    \
-         echo hello | {blockraft} put -\nStop it and remove it:\n    kill {}; rm -r {}",
+         echo hello | {blockraft} put -\nStop it, and remove it a few seconds later:\n    kill {}\n    rm -r {}",
         folder.join("client").display(),
         ids.join(" "),
         folder.parent().unwrap_or(folder).display()
