@@ -11,6 +11,8 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
+//! `docs/history.md` describes each field, and how to read what the judges say.
+//!
 //! Times are nanoseconds of one monotonic clock, counted from a moment that all clients of the history share. An
 //! operation that ended before another was invoked happened before it; all others were concurrent.
 
