@@ -1,6 +1,6 @@
 //! How much memory nodes hold while clients put more than they can: with all nodes up, one follower dead, one paused.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -55,7 +55,11 @@ fn watch(members: &mut Members, load: Run, follower: usize, fate: Follower) -> R
     let mut peaks = vec![None; members.count()];
     let mut flows = false;
     let mut unacknowledged = 0.0;
+    let begun = Instant::now();
     loop {
+        if LOAD_TIME_MAX < begun.elapsed() {
+            bail!("the load took longer than {} s", LOAD_TIME_MAX.as_secs());
+        }
         for (peak, id) in peaks.iter_mut().zip(members.ids()) {
             *peak = id.map(resident_bytes_max).transpose()?;
         }
