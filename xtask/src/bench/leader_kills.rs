@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::bench::row::Row;
 use crate::bench::samples::Samples;
@@ -10,6 +10,8 @@ use crate::bench::stage::{PutLoad, START_TIME_MAX, Stage};
 use crate::live::event::Event;
 use crate::live::load::{Next, Run};
 use crate::live::members::Members;
+use crate::live::wait;
+use crate::live::words;
 
 /// Kills whoever leads, `kills` times, under a load of small puts; each time the dead node comes back.
 ///
@@ -23,8 +25,8 @@ pub(crate) fn measure(stage: &mut Stage, kills: u32) -> Result<Vec<Row>> {
     let load = stage.put(&members, PutLoad { block_bytes: 1 << 10, clients: 16, ..PutLoad::default() })?;
     let mut gaps_ms = Samples::default();
     for kill in 1..=kills {
-        let gap_ms = kill_leader(&mut members, &load)?;
-        eprintln!("kill {kill}: {gap_ms} ms");
+        let (gap_ms, away) = kill_leader(&mut members, &load)?;
+        eprintln!("kill {kill}: {gap_ms} ms; restarted and caught up in {}", words::time(away));
         gaps_ms.push(gap_ms as f64);
     }
     drop(load);
@@ -34,19 +36,34 @@ pub(crate) fn measure(stage: &mut Stage, kills: u32) -> Result<Vec<Row>> {
     Ok(vec![row("median", spread.median).within(MEDIAN_MS_MAX), row("worst", spread.max).within(WORST_MS_MAX)])
 }
 
-fn kill_leader(members: &mut Members, load: &Run) -> Result<u64> {
+/// The gap in milliseconds, and how long the dead node took from its start until it had what the others had then.
+fn kill_leader(members: &mut Members, load: &Run) -> Result<(u64, Duration)> {
     let leader = members.leader(PATIENCE)?;
     // The kill falls into writes that flow.
     watch(load, FLOW)?;
     let killed_unix_ms = unix_ms();
     members.kill(leader);
     let gaps = watch(load, AFTERMATH)?;
+    let started = Instant::now();
     members.start(leader)?;
-    members.leader(PATIENCE)?;
+    // A second kill while this node is behind would take two of three away.
+    catch_up(members, leader)?;
+    let away = started.elapsed();
     watch(load, FLOW)?;
     let after = gaps.iter().filter(|(from, ms)| killed_unix_ms <= from + ms).map(|(_, ms)| *ms);
     // Gaps under a tenth of a second are not told.
-    Ok(after.max().unwrap_or(GAP_MS_MIN))
+    Ok((after.max().unwrap_or(GAP_MS_MIN), away))
+}
+
+fn catch_up(members: &Members, place: usize) -> Result<()> {
+    let goal = members.status()?.iter().map(|node| node.applied).max().unwrap_or(0);
+    let is_there = || {
+        let reports = members.status().unwrap_or_default();
+        reports.get(place).is_some_and(|node| goal <= node.applied).then_some(())
+    };
+    wait::until(CATCH_UP_TIME_MAX, is_there).with_context(|| {
+        format!("node {} is not level with the others after {} s", place + 1, CATCH_UP_TIME_MAX.as_secs())
+    })
 }
 
 /// The gaps over all clients that end within `time`: when each began, and how long it was, in milliseconds. It goes on
@@ -72,6 +89,7 @@ fn unix_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+const CATCH_UP_TIME_MAX: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(30);
 const FLOW: Duration = Duration::from_secs(1);
 const AFTERMATH: Duration = Duration::from_secs(4);
