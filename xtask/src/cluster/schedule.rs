@@ -80,8 +80,9 @@ impl Dice {
 /// Clients go on for at least so long after the last fault.
 const LAST_WORDS: Duration = Duration::from_millis(1_500);
 
-/// Linux writes what nobody synced after half a minute by default.
-const UNSYNCED_TIME_MAX: Duration = Duration::from_secs(10);
+/// Linux writes what nobody synced after half a minute by default, and sooner when memory is short. A disk that holds a
+/// part of it may be one that no node starts on, and then nothing can be read.
+const UNSYNCED_TIME_MAX: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
