@@ -55,8 +55,8 @@ impl Reader {
         consistency: Consistency,
     ) -> Result<Answer<Option<Block>>, ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
+        let (mut seen, mut grounds) = self.row(multihash, consistency, deadline).await?;
         loop {
-            let (seen, grounds) = self.row(multihash, consistency, deadline).await?;
             let Some(row) = seen.value else {
                 return Ok(self.answer(seen.position, None));
             };
@@ -73,8 +73,8 @@ impl Reader {
                 return Err(ReadError::NoCopy { multihash });
             }
             // Look at the row again before calling it damage: a delete may have been applied in between.
-            let again = self.look(multihash)?;
-            if again.value.is_none() {
+            if self.look(multihash)?.value.is_none() {
+                (seen, grounds) = self.row(multihash, consistency, deadline).await?;
                 continue;
             }
             self.repair(multihash, row, deadline).await?;
