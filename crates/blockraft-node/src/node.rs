@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blockraft_blocks::{Block, BlockStore, Multihash};
+use blockraft_blocks::{Block, BlockLimits, BlockStore, Multihash};
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{CatalogReader, Outcome, Row};
 use blockraft_driver::StopReason;
@@ -192,6 +192,12 @@ impl Node {
             exchange: self.shared.exchange.borrow().clone(),
             peers: self.shared.transport.peers(),
         }
+    }
+
+    /// The longest block that this node takes in.
+    #[must_use]
+    pub fn block_limits(&self) -> BlockLimits {
+        self.shared.writer.block_limits()
     }
 
     /// Who leads, as far as this node knows.

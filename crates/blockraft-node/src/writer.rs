@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use blockraft_blocks::{Block, Multihash};
+use blockraft_blocks::{Block, BlockLimits, Multihash};
 use blockraft_catalog::batch::{BatchBuilder, BatchLimits, INLINE_BYTES_MAX, PushError};
 use blockraft_catalog::{Command, Outcome};
 use blockraft_exchange::Input;
@@ -66,6 +66,11 @@ impl Writer {
             puts: Arc::new(Semaphore::new(limits.puts_max)),
         };
         (writer, queue)
+    }
+
+    /// The longest block that is taken in.
+    pub(crate) const fn block_limits(&self) -> BlockLimits {
+        self.limits.blocks
     }
 
     /// Puts a block. See [`Node::put`](crate::Node::put).

@@ -23,3 +23,6 @@ mod status;
 
 pub use served::About;
 pub use service::Service;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What each operation of a client asks of the node, and how the node's answers read on the wire.
 
-use blockraft_blocks::{Block, Multihash};
+use blockraft_blocks::limits::BlockTooLarge;
+use blockraft_blocks::{Block, BlockLimits, Multihash};
 use blockraft_node::{
     Answer as NodeAnswer, Consistency as NodeConsistency, Obstacle, Outcome, ReadError, WriteError, Written,
 };
@@ -40,6 +41,7 @@ pub(crate) async fn perform(served: &Served, request: Request) -> Response {
 type Done = Result<(Position, Answer), Refusal>;
 
 async fn put(served: &Served, blocks: Vec<UnverifiedBlock>) -> Done {
+    check_lengths(served.node.block_limits(), &blocks)?;
     let blocks = verified(blocks).await?;
     let results = served.node.put_many(blocks).await;
     let (position, outcomes) = written(served, results)?;
@@ -119,9 +121,37 @@ async fn list(served: &Served, after: Option<Multihash>, limit: u32, consistency
     let page = served.node.list(after, limit, consistency).await.map_err(|error| unread(served, &error))?;
     let position = page.position;
     let listed = |(multihash, row): (Multihash, blockraft_node::Row)| ListedBlock { multihash, length: row.length };
-    let blocks = page.value.entries.into_iter().map(listed).collect();
-    let next = page.value.next.map(|after| Cursor { after, position });
+    let mut blocks: Vec<_> = page.value.entries.into_iter().map(listed).collect();
+    let fitting = fitting(&blocks);
+    let mut next = page.value.next;
+    if fitting < blocks.len() {
+        blocks.truncate(fitting);
+        next = blocks.last().map(|last| last.multihash);
+    }
+    let next = next.map(|after| Cursor { after, position });
     Ok((position, Answer::List { blocks, next }))
+}
+
+/// How many of these, from the first on, the header of an answer holds.
+fn fitting(blocks: &[ListedBlock]) -> usize {
+    let mut bytes = 0;
+    let fits = |block: &&ListedBlock| {
+        bytes += block.multihash.as_bytes().len() + LISTED_NUMBERS_BYTES_MAX;
+        bytes <= LISTED_BYTES_MAX
+    };
+    blocks.iter().take_while(fits).count()
+}
+
+/// Refuses the request whole, before any of it is done, if one of its blocks never passes.
+fn check_lengths(limits: BlockLimits, blocks: &[UnverifiedBlock]) -> Result<(), Refusal> {
+    for (number, block) in blocks.iter().enumerate() {
+        if let Err(BlockTooLarge { bytes, bytes_max }) = limits.check(block.bytes.len() as u64) {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let reason = GiveUpReason::BlockTooLong { number, bytes, bytes_max: bytes_max.into() };
+            return Err(Refusal::GiveUp { reason });
+        }
+    }
+    Ok(())
 }
 
 /// Hashes what came, apart from the tasks that must stay quick.
@@ -146,24 +176,18 @@ fn verify(blocks: Vec<UnverifiedBlock>) -> Result<Vec<Block>, Refusal> {
 
 /// All outcomes, or one refusal for the whole request.
 fn written(served: &Served, results: Vec<Result<Written, WriteError>>) -> Result<(Position, Vec<Outcome>), Refusal> {
-    let any_done = results.iter().any(Result::is_ok);
-    let any_unknown = results.iter().any(|result| matches!(result, Err(WriteError::Unknown { .. })));
+    let open = |result: &Result<Written, WriteError>| matches!(result, Ok(_) | Err(WriteError::Unknown { .. }));
+    let any_open = results.iter().any(open);
     let mut seen = Position::ZERO;
     let mut outcomes = Vec::with_capacity(results.len());
-    for (number, result) in results.into_iter().enumerate() {
+    for result in results {
         match result {
             Ok(written) => {
                 seen = later(seen, written.position);
                 outcomes.push(written.outcome);
             }
-            Err(_) if any_unknown => return Err(Refusal::OutcomeUnknown),
-            // Refused for what it is: no part of it will ever pass, whatever became of its neighbours.
-            Err(WriteError::Refused(too_large)) => {
-                let number = u32::try_from(number).unwrap_or(u32::MAX);
-                let (bytes, bytes_max) = (too_large.bytes, too_large.bytes_max.into());
-                return Err(Refusal::GiveUp { reason: GiveUpReason::BlockTooLong { number, bytes, bytes_max } });
-            }
-            Err(_) if any_done => return Err(Refusal::OutcomeUnknown),
+            // "Nothing was done" would not be true of every block.
+            Err(_) if any_open => return Err(Refusal::OutcomeUnknown),
             Err(error) => return Err(unwritten(served, &error)),
         }
     }
@@ -218,3 +242,10 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// From this many bytes on, hashing is worth a thread of its own: about a millisecond.
 const VERIFY_APART_BYTES_MIN: usize = 1 << 20;
+
+/// Bytes of names and numbers in one page of a listing at most: the header of an answer is at most 64 KiB, and what
+/// surrounds the page has its share.
+const LISTED_BYTES_MAX: usize = 60 << 10;
+
+/// What the length of a name and the length of its block take, at most.
+const LISTED_NUMBERS_BYTES_MAX: usize = 6;

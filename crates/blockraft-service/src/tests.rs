@@ -1,0 +1,107 @@
+//! A service over a lone node in memory: what it answers at the bounds of the protocol.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is how a claim fails")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use blockraft_blocks::{Block, BlockLimits, HashCode, MemoryStore, Multihash};
+use blockraft_catalog::MemoryTable;
+use blockraft_log::MemoryDisk;
+use blockraft_node::{Identity, NodeConfig, Parts};
+use blockraft_transport::limits::BULK_HEADER_BYTES_MAX;
+use blockraft_transport::{Network, Peer};
+use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Position};
+use blockraft_wire::client::{
+    Answer, Consistency, Found, GiveUpReason, Operation, Presence, PutOutcome, Refusal, Request, Response,
+};
+
+use crate::{About, Service};
+
+/// A service whose node takes blocks of up to `block_bytes_max` bytes.
+async fn service(block_bytes_max: u64) -> Service {
+    let (node, incarnation, boot) = (NodeId(1), Incarnation::from_bytes([1; 16]), BootNonce(1));
+    let identity = Identity { cluster: ClusterId::from_bytes([1; 16]), node, incarnation, boot };
+    let mut config = NodeConfig::new(identity, Membership::of_voters([(node, incarnation)]));
+    config.limits.blocks = BlockLimits::new(block_bytes_max).unwrap();
+    let parts = Parts {
+        log: Box::new(MemoryDisk::new().open()),
+        transport: Arc::new(Network::new().endpoint(Peer { node, incarnation, boot })),
+        blocks: Arc::new(MemoryStore::new()),
+        table: Arc::new(MemoryTable::new()),
+    };
+    let node = blockraft_node::start(config, parts).await.unwrap();
+    Service::new(node, About { release: "test".to_owned(), started: Instant::now(), addresses: BTreeMap::new() })
+}
+
+/// Asks as the lane does, which carries a header of at most 64 KiB.
+async fn ask(service: &Service, operation: Operation) -> Response {
+    let request = Request { position: Position::ZERO, operation };
+    let (head, tail) = request.encode().unwrap().into_parts();
+    let (head, tail) = service.answer(head, tail).await;
+    assert!(head.len() <= BULK_HEADER_BYTES_MAX, "no lane carries a header of {} bytes", head.len());
+    Response::decode_parts(head, tail).unwrap()
+}
+
+async fn put(service: &Service, blocks: &[Block]) -> Response {
+    ask(service, Operation::Put { blocks: blocks.iter().cloned().map(Into::into).collect() }).await
+}
+
+fn answer(response: Response) -> Answer {
+    let Response::Answered { answer, .. } = response else { panic!("{response:?}") };
+    answer
+}
+
+#[tokio::test]
+async fn a_page_of_the_longest_names_ends_where_the_lanes_header_does() {
+    let service = service(1 << 20).await;
+    let blocks: Vec<_> = (0..1_000_u32).map(|n| Block::hash(HashCode::Sha2_512, n.to_be_bytes().to_vec())).collect();
+    for some in blocks.chunks(500) {
+        answer(put(&service, some).await);
+    }
+    let (mut listed, mut cursor, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let operation = Operation::List { cursor, limit: 1_000, consistency: Consistency::Confirmed };
+        let Answer::List { blocks, next } = answer(ask(&service, operation).await) else { panic!("no page") };
+        listed.extend(blocks.iter().map(|block| block.multihash));
+        pages += 1;
+        match next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    let mut all: Vec<Multihash> = blocks.iter().map(|block| *block.multihash()).collect();
+    all.sort_unstable();
+    assert!(listed == all, "{} of {} names were listed", listed.len(), all.len());
+    assert_eq!(pages, 2, "a page holds what fits");
+}
+
+#[tokio::test]
+async fn a_batch_with_a_block_over_the_limit_is_refused_before_any_of_it_is_written() {
+    let service = service(100).await;
+    let blocks = [vec![1; 100], vec![2; 101], vec![3; 5]].map(|bytes| Block::hash(HashCode::Blake3, bytes));
+    let reason = GiveUpReason::BlockTooLong { number: 1, bytes: 101, bytes_max: 100 };
+    assert_eq!(put(&service, &blocks).await, Response::Refused(Refusal::GiveUp { reason }));
+    let multihashes: Vec<_> = blocks.iter().map(|block| *block.multihash()).collect();
+    let stat = Operation::Stat { multihashes, consistency: Consistency::Linearizable };
+    assert_eq!(answer(ask(&service, stat).await), Answer::Stat { presences: vec![Presence::Absent; 3] });
+
+    let fitting = [blocks[0].clone(), blocks[2].clone()];
+    assert_eq!(answer(put(&service, &fitting).await), Answer::Put { outcomes: vec![PutOutcome::Created; 2] });
+}
+
+#[tokio::test]
+async fn the_empty_block_is_a_block_like_any_other() {
+    let service = service(100).await;
+    let empty = Block::hash(HashCode::Sha2_256, Vec::new());
+    let multihashes = vec![*empty.multihash()];
+    for outcome in [PutOutcome::Created, PutOutcome::AlreadyPresent] {
+        let again = put(&service, std::slice::from_ref(&empty)).await;
+        assert_eq!(answer(again), Answer::Put { outcomes: vec![outcome] });
+    }
+    let consistency = Consistency::Linearizable;
+    let get = ask(&service, Operation::Get { multihashes: multihashes.clone(), consistency }).await;
+    assert_eq!(answer(get), Answer::Get { blocks: vec![Found::Present(empty.into_bytes())] });
+    let stat = ask(&service, Operation::Stat { multihashes, consistency }).await;
+    assert_eq!(answer(stat), Answer::Stat { presences: vec![Presence::Present { length: 0 }] });
+}
