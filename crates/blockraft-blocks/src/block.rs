@@ -11,6 +11,9 @@ use crate::multihash::Multihash;
 
 /// Bytes that hash to their multihash. There is no way to make one that doesn't.
 ///
+/// There may be no bytes: the empty block has a name like any other, is what IPFS makes of an empty file, and every client
+/// and store of IPFS expects to be able to keep it, so it is kept here.
+///
 /// A clone shares the bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Block {

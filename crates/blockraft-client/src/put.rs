@@ -64,7 +64,8 @@ pub enum PutError {
 }
 
 impl Client {
-    /// Puts a block. When this resolves with an outcome, the block is durable on a quorum and visible.
+    /// Puts a block. When this resolves with an outcome, the block is durable on a quorum and visible. The empty block is
+    /// put like any other.
     ///
     /// Cancellation: whether the block was put is unknown.
     ///

@@ -22,9 +22,9 @@ use self::progress::Progress;
 
 /// Put files, or standard input, as blocks and print their CIDs.
 ///
-/// A file is one block, as it is. A file that is longer than a block may be (2 MiB unless the cluster is set otherwise)
-/// is cut with --chunk: each piece is a raw block with a CID of its own, and nothing keeps them together but the order
-/// in which they are printed.
+/// A file is one block, as it is; an empty one is the empty block, which IPFS keeps too. A file that is longer than a
+/// block may be (2 MiB unless the cluster is set otherwise) is cut with --chunk: each piece is a raw block with a CID of
+/// its own, and nothing keeps them together but the order in which they are printed.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct PutArguments {

@@ -6,6 +6,8 @@ use crate::harness::LoneNode;
 
 /// What IPFS calls "hello world" as a raw block.
 const HELLO: &str = "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+/// What IPFS calls the empty raw block, which is the empty file.
+const EMPTY: &str = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
 const ABSENT: &str = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy";
 
 #[test]
@@ -98,12 +100,32 @@ fn a_file_appears_only_when_every_block_was_got() {
 }
 
 #[test]
-fn empty_and_inline_blocks_and_other_hashes_and_codecs_are_fine() {
+fn the_empty_block_is_put_got_found_measured_and_removed_like_any_other() {
     let node = LoneNode::start();
-    let empty = node.put(b"");
-    let got = node.run(&["get", &empty]);
-    assert_eq!((got.code, got.stdout.len()), (0, 0), "{}", got.stderr);
+    fs::write(node.folder().join("empty"), b"").unwrap();
+    assert_eq!(node.run(&["put", "empty"]).text(), format!("{EMPTY}  empty\n"));
+    let again = node.run_with(&["put", "--json"], b"");
+    let expected = json!({
+        "source": "-", "offset": 0, "cid": EMPTY, "bytes": 0, "outcome": "already_present", "error": null,
+    });
+    assert_eq!(again.objects(), [expected]);
+    assert_eq!(node.put(b""), EMPTY);
 
+    let got = node.run(&["get", EMPTY]);
+    assert_eq!((got.code, got.stdout.len()), (0, 0), "{}", got.stderr);
+    let got = node.run(&["get", "--output", "got", EMPTY]);
+    assert_eq!((got.code, fs::read(node.folder().join("got")).unwrap().len()), (0, 0), "{}", got.stderr);
+    assert_eq!(node.run(&["has", EMPTY]).text(), format!("{EMPTY}  present\n"));
+    assert_eq!(node.run(&["stat", EMPTY]).text(), format!("{EMPTY}  0\n"));
+    assert_eq!(node.run(&["ls"]).text(), format!("{EMPTY}  0\n"));
+
+    assert_eq!(node.run(&["rm", EMPTY]).text(), format!("{EMPTY}  deleted\n"));
+    assert_eq!(node.run(&["get", EMPTY]).code, 3);
+}
+
+#[test]
+fn inline_blocks_and_other_hashes_and_codecs_are_fine() {
+    let node = LoneNode::start();
     let inline = node.run(&["get", "bafkqaaa", "bafkqablimvwgy3y"]);
     assert_eq!((inline.code, inline.text()), (0, "hello"), "{}", inline.stderr);
     assert_eq!(node.run(&["rm", "bafkqablimvwgy3y"]).code, 1);
@@ -113,6 +135,6 @@ fn empty_and_inline_blocks_and_other_hashes_and_codecs_are_fine() {
         let cid = put.text().trim();
         assert_eq!(node.run(&["get", cid]).stdout, b"\xa0", "{hash}: {}", put.stderr);
     }
-    assert_eq!(node.run(&["ls", "--quiet"]).text().lines().count(), 6);
+    assert_eq!(node.run(&["ls", "--quiet"]).text().lines().count(), 5);
     assert_eq!(node.run(&["ls", "--limit", "2"]).text().lines().count(), 2);
 }
