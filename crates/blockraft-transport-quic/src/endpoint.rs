@@ -18,7 +18,7 @@ use crate::limits::{
     BULK_WINDOW_BYTES, CLIENT_WINDOW_BYTES, CONTROL_WINDOW_BYTES, MTU_BYTES_MAX, QuicLimits, SEND_WINDOW_BYTES,
     STREAM_WINDOW_BYTES, STREAMS_MAX,
 };
-use crate::socket;
+use crate::socket::{self, PortReleased, SharedSocket};
 
 /// The key by which a node, restarted on the same address, tells its peers that their connections are dead. 64 random
 /// bytes, drawn once and kept with the node's other secrets.
@@ -56,12 +56,13 @@ pub(crate) enum Purpose {
     Client,
 }
 
+/// An endpoint, and the word that its port is free again.
 pub(crate) fn endpoint(
     listen: SocketAddr,
     reset_key: &ResetKey,
     server: Option<ServerConfig>,
     limits: &QuicLimits,
-) -> io::Result<Endpoint> {
+) -> io::Result<(Endpoint, PortReleased)> {
     let hmac_key = hmac::Key::new(hmac::HMAC_SHA256, &reset_key.0);
     let mut config = EndpointConfig::new(Arc::new(hmac_key));
     // Connection ids carry a keyed checksum. Without the same key a restarted node would take its old connections' ids
@@ -70,8 +71,9 @@ pub(crate) fn endpoint(
     let id_key = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(id_key)));
     config.max_udp_payload_size(MTU_BYTES_MAX).map_err(io::Error::other)?;
-    let socket = socket::bind(listen, limits.socket_buffer_bytes)?;
-    Endpoint::new(config, server, socket, Arc::new(TokioRuntime))
+    let (socket, released) = SharedSocket::new(socket::bind(listen, limits.socket_buffer_bytes)?)?;
+    let endpoint = Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))?;
+    Ok((endpoint, released))
 }
 
 pub(crate) fn server_config(

@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::RangeInclusive;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use blockraft_transport::bulk_inbox::BulkInbox;
@@ -30,6 +30,7 @@ use crate::peer::{bulk_lane, handshake};
 use crate::pki::credentials::{Credentials, CredentialsError};
 use crate::policy::IdentityPolicy;
 use crate::refusal::{Refusal, Refusals};
+use crate::socket::PortReleased;
 use crate::subject::Subject;
 use crate::tasks::Tasks;
 use crate::tls;
@@ -84,8 +85,9 @@ pub enum BindError {
     Quic(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
 }
 
-/// [`Transport`] over QUIC. Dropping it ends its tasks and connections; [`close`](Transport::close) also waits until the
-/// peers have heard of it.
+/// [`Transport`] over QUIC. Dropping it ends its tasks and connections; [`close`](Transport::close) also waits, for a second
+/// at most each, until the peers have heard of it and until the UDP port is free. A request of a client that is still
+/// being answered keeps the port.
 #[derive(Debug)]
 pub struct QuicTransport {
     shared: Arc<Shared>,
@@ -104,14 +106,15 @@ impl QuicTransport {
             TlsError::Credentials(source) => BindError::Credentials { node, source },
             TlsError::Quic(source) => BindError::Quic(source),
         })?;
-        let endpoint = endpoint::endpoint(listen, &config.reset_key, Some(server), &limits)
+        let (endpoint, released) = endpoint::endpoint(listen, &config.reset_key, Some(server), &limits)
             .map_err(|source| BindError::Listen { listen, source })?;
         let local = endpoint.local_addr().map_err(|source| BindError::Listen { listen, source })?;
         let peer = Peer { node, incarnation, boot };
         let (admissions, clients) = Admissions::new(cluster, &limits);
         let shared = Arc::new(Shared {
             ourselves: Ourselves { cluster, peer, wire_versions: config.wire_versions, policy: config.policy },
-            endpoint,
+            endpoint: Mutex::new(Some(endpoint)),
+            released,
             local,
             control,
             bulk,
@@ -185,14 +188,18 @@ impl Transport for QuicTransport {
     }
 
     async fn close(&self) {
-        self.shared.connections.close();
-        self.shared.bulks.close();
-        self.shared.admissions.close();
-        self.shared
-            .endpoint
-            .close(quinn::VarInt::from_u32(Refusal::Closing.code()), Refusal::Closing.name().as_bytes());
-        self.shared.tasks.end();
-        let _late = timeout(CLOSE_TIME_MAX, self.shared.endpoint.wait_idle()).await;
+        let shared = &self.shared;
+        shared.connections.close();
+        shared.bulks.close();
+        shared.admissions.close();
+        let endpoint = shared.lock_endpoint().take();
+        if let Some(endpoint) = endpoint {
+            endpoint.close(quinn::VarInt::from_u32(Refusal::Closing.code()), Refusal::Closing.name().as_bytes());
+            shared.tasks.end();
+            shared.pairing.close();
+            let _late = timeout(CLOSE_TIME_MAX, endpoint.wait_idle()).await;
+        }
+        let _late = timeout(CLOSE_TIME_MAX, shared.released.clone().wait()).await;
     }
 }
 
@@ -204,7 +211,9 @@ impl Drop for QuicTransport {
 
 struct Shared {
     ourselves: Ourselves,
-    endpoint: quinn::Endpoint,
+    /// `None` once closed.
+    endpoint: Mutex<Option<quinn::Endpoint>>,
+    released: PortReleased,
     local: SocketAddr,
     control: quinn::ClientConfig,
     bulk: quinn::ClientConfig,
@@ -220,8 +229,18 @@ struct Shared {
 }
 
 impl Shared {
+    fn lock_endpoint(&self) -> MutexGuard<'_, Option<quinn::Endpoint>> {
+        self.endpoint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The endpoint, unless the transport is closed.
+    fn endpoint(&self) -> Option<quinn::Endpoint> {
+        self.lock_endpoint().clone()
+    }
+
     async fn accept(self: Arc<Self>) {
-        while let Some(incoming) = self.endpoint.accept().await {
+        let Some(endpoint) = self.endpoint() else { return };
+        while let Some(incoming) = endpoint.accept().await {
             let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
                 self.refusals.note(Refusal::TooMany, incoming.remote_address(), &"handshakes");
                 incoming.refuse();
@@ -319,9 +338,10 @@ impl Shared {
     }
 
     async fn dial_one(self: &Arc<Self>, node: NodeId, remote: SocketAddr) -> Result<(), DialError> {
+        let endpoint = self.endpoint().ok_or(DialError::RefusedByUs(Refusal::Closing))?;
         let dial = rand::random();
         let lane = |config: &quinn::ClientConfig, lane| {
-            let connecting = self.endpoint.connect_with(config.clone(), remote, SERVER_NAME);
+            let connecting = endpoint.connect_with(config.clone(), remote, SERVER_NAME);
             async move {
                 let connection = connecting?.await?;
                 // The peer dialled, too, and was faster: by a whole second if it was just starting and our first datagram
@@ -433,5 +453,5 @@ fn source_of(error: &DialError) -> String {
 /// Addresses of one name that a dial tries.
 const ADDRESSES_TRIED_MAX: usize = 4;
 
-/// How long a close waits for the peers to have heard of it.
+/// How long a close waits for the peers to have heard of it, and then for the port to be free.
 const CLOSE_TIME_MAX: core::time::Duration = core::time::Duration::from_secs(1);

@@ -120,7 +120,8 @@ impl ClientConnection {
                 SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
                 SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
             };
-            let endpoint = endpoint::endpoint(unspecified, &ResetKey::random(), None, &limits).map_err(dial)?;
+            let endpoint = endpoint::endpoint(unspecified, &ResetKey::random(), None, &limits);
+            let (endpoint, _released) = endpoint.map_err(dial)?;
             let connecting = endpoint.connect_with(config.clone(), remote, handshake::SERVER_NAME);
             let connecting = connecting.map_err(|error| dial(std::io::Error::other(error)))?;
             match timeout(limits.handshake_time_max, connecting).await {
@@ -172,6 +173,16 @@ impl ClientConnection {
                 Err(RequestError::NotSent)
             }
         }
+    }
+
+    /// Waits for a sign of life: the node's transport answers an empty request itself, and nothing is carried out. A request
+    /// that fails after it has at least left for a node that was there.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`], in whatever form; a node that is just gone doesn't answer at all.
+    pub async fn prove(&self) -> Result<(), RequestError> {
+        self.request(Bytes::new(), Bytes::new()).await.map(drop)
     }
 
     /// Ends the connection, in a bounded time. Requests under way fail.

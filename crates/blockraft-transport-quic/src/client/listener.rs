@@ -22,10 +22,12 @@ use crate::peer::handshake;
 use crate::refusal::Refusal;
 use crate::subject::{ClientName, Subject};
 
-/// Requests of all clients of this node.
+/// Requests of all clients of this node. An empty one, which asks for a sign of life, is answered before it gets here.
 #[derive(Debug)]
 pub struct ClientListener {
     requests: AsyncMutex<mpsc::Receiver<ClientRequest>>,
+    /// Never has a permit, and is closed with the transport.
+    open: Arc<Semaphore>,
 }
 
 /// One request. Its bytes count against the node's budget until the responder has answered or is dropped.
@@ -66,9 +68,18 @@ pub enum RespondError {
 }
 
 impl ClientListener {
-    /// The next request; `None` once the transport is closed. Cancel-safe.
+    /// The next request; `None` once the transport is closed, which drops those that wait. Cancel-safe.
     pub async fn accept(&self) -> Option<ClientRequest> {
-        self.requests.lock().await.recv().await
+        let mut requests = self.requests.lock().await;
+        tokio::select! {
+            biased;
+            _closed = self.open.acquire() => {
+                requests.close();
+                while requests.try_recv().is_ok() {}
+                None
+            }
+            request = requests.recv() => request,
+        }
     }
 }
 
@@ -128,21 +139,22 @@ pub(crate) struct Admissions {
     connections: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
     room: Arc<Semaphore>,
     requests: mpsc::Sender<ClientRequest>,
-    open: Semaphore,
+    open: Arc<Semaphore>,
 }
 
 impl Admissions {
     pub(crate) fn new(cluster: ClusterId, limits: &QuicLimits) -> (Self, ClientListener) {
         let (requests, receiver) = mpsc::channel(REQUESTS_QUEUED_MAX);
+        let open = Arc::new(Semaphore::new(0));
         let admissions = Self {
             cluster,
             limits: *limits,
             connections: Arc::default(),
             room: Arc::new(Semaphore::new(limits.client_request_bytes_max as usize)),
             requests,
-            open: Semaphore::new(0),
+            open: Arc::clone(&open),
         };
-        (admissions, ClientListener { requests: AsyncMutex::new(receiver) })
+        (admissions, ClientListener { requests: AsyncMutex::new(receiver), open })
     }
 
     /// Serves a client's connection to its end.
@@ -222,6 +234,11 @@ async fn serve_request(
         return;
     };
     let responder = Responder { stream: send, answered: false, _room: room };
+    if header.is_empty() && body.is_empty() {
+        // Nothing is asked but whether this node lives, and that mustn't depend on how busy it is.
+        let _gone = responder.respond(Bytes::new(), Bytes::new()).await;
+        return;
+    }
     let request = ClientRequest { client, header, body, responder };
     if let Err(unsent) = requests.send(request).await {
         unsent.0.responder.refuse();

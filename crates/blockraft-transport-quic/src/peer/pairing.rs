@@ -53,6 +53,11 @@ impl Pairing {
         }
     }
 
+    /// Drops those who wait.
+    pub(crate) fn close(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Dial, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

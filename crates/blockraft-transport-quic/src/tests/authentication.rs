@@ -36,7 +36,7 @@ async fn raw_with(
     config: quinn::ClientConfig,
 ) -> Result<(quinn::Endpoint, quinn::Connection), quinn::ConnectionError> {
     let limits = QuicLimits::default();
-    let endpoint = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), None, &limits).unwrap();
+    let endpoint = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), None, &limits).unwrap().0;
     let connecting = endpoint.connect_with(config, node.transport.local_address(), SERVER_NAME).unwrap();
     let connection = soon("an answer", connecting).await?;
     Ok((endpoint, connection))
@@ -134,7 +134,7 @@ async fn a_server_with_a_clients_certificate_is_refused_by_who_dials_it() {
     let limits = QuicLimits::default();
     let tls = tls::config::server(&cluster.client("mallory"), CLUSTER).unwrap();
     let server = endpoint::server_config(tls, &limits).unwrap();
-    let false_node = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), Some(server), &limits).unwrap();
+    let false_node = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), Some(server), &limits).unwrap().0;
     let address = false_node.local_addr().unwrap().into();
     let client = cluster.client("alice");
     let (accepted, refused) = tokio::join!(
@@ -344,7 +344,7 @@ async fn early_data_and_resumption_are_refused_on_a_second_connection_too() {
     let config = endpoint::client_config(eager, Purpose::Control, &QuicLimits::default()).unwrap();
     for _ in 0..2 {
         let limits = QuicLimits::default();
-        let endpoint = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), None, &limits).unwrap();
+        let endpoint = endpoint::endpoint(loopback(), &ResetKey::from_bytes([9; 64]), None, &limits).unwrap().0;
         let connecting = endpoint.connect_with(config.clone(), node.transport.local_address(), SERVER_NAME).unwrap();
         let Err(connecting) = connecting.into_0rtt() else { panic!("early data was possible") };
         let connection = soon("a full handshake", connecting).await.unwrap();

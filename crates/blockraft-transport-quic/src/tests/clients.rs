@@ -174,3 +174,32 @@ async fn connections_of_one_address_are_bounded() {
     };
     tokio::select! { () = connecting => {}, () = serving => panic!("the node closed") }
 }
+
+#[tokio::test]
+async fn accepting_ends_with_the_transport() {
+    let cluster = Cluster::new();
+    let node = cluster.start(peer(1, 1));
+    let client = client(&cluster, &node).await;
+    let asking = client.request("unread".into(), Bytes::new());
+    let closing = async {
+        // One call that waits meanwhile, and one that begins later.
+        let taken = soon("the request", node.clients.accept()).await;
+        let (ended, ()) = tokio::join!(soon("the end", node.clients.accept()), node.transport.close());
+        assert!(taken.is_some() && ended.is_none());
+        assert!(soon("the end", node.clients.accept()).await.is_none());
+    };
+    let (answer, ()) = tokio::join!(asking, closing);
+    assert_eq!(answer, Err(RequestError::Unknown));
+}
+
+#[tokio::test]
+async fn a_sign_of_life_needs_nobody_who_accepts_and_a_dead_node_gives_none() {
+    let cluster = Cluster::new();
+    let node = cluster.start(peer(1, 1));
+    let client = client(&cluster, &node).await;
+    assert_eq!(soon("a sign of life", client.prove()).await, Ok(()));
+    let nothing = timeout(Duration::from_millis(50), node.clients.accept()).await;
+    assert!(nothing.is_err(), "the question was handed up");
+    node.transport.close().await;
+    assert!(soon("the end", client.prove()).await.is_err());
+}

@@ -11,10 +11,11 @@ use tokio::net::UdpSocket;
 use tokio::runtime;
 use tokio::time::timeout;
 
+use crate::client::connection::{ClientConnection, RequestError};
 use crate::endpoint::{self, ResetKey};
 use crate::limits::{MTU_BYTES_MAX, QuicLimits};
 use crate::refusal::Refusal;
-use crate::tests::harness::{Cluster, Node, loopback, peer, soon};
+use crate::tests::harness::{CLUSTER, Cluster, Node, loopback, peer, soon};
 
 async fn connected(cluster: &Cluster) -> (Node, Node) {
     let (one, two) = (cluster.start(peer(1, 1)), cluster.start(peer(2, 1)));
@@ -66,6 +67,24 @@ async fn relay(front: UdpSocket, target: SocketAddr) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_transport_has_given_its_port_back() {
+    let cluster = Cluster::new();
+    let (one, two) = connected(&cluster).await;
+    let (address, credentials) = (one.address(), cluster.client("alice"));
+    let client = soon("a connection", ClientConnection::connect(&address, &credentials, CLUSTER)).await.unwrap();
+    let (answer, ()) = tokio::join!(client.request("a".into(), Bytes::new()), async {
+        one.clients.accept().await.unwrap().responder.refuse();
+    });
+    assert_eq!(answer, Err(RequestError::Busy));
+
+    // All three still hold their ends.
+    one.transport.close().await;
+    let bound = std::net::UdpSocket::bind(one.transport.local_address());
+    assert!(bound.is_ok(), "{bound:?}");
+    drop((two, client));
+}
+
 /// The peer dies without a word, and something with its reset key listens on its address: the next datagram is answered
 /// with a reset. Without the key the silence lasts for the whole idle timeout, which the control shows.
 #[tokio::test]
@@ -98,7 +117,7 @@ async fn noticed_after(key: ResetKey) -> Option<Duration> {
     let begun = Instant::now();
     let reborn = loop {
         match endpoint::endpoint(address, &key, None, &limits) {
-            Ok(endpoint) => break endpoint,
+            Ok((endpoint, _released)) => break endpoint,
             Err(_still_bound) => tokio::task::yield_now().await,
         }
         assert!(begun.elapsed() < Duration::from_secs(5), "the port is never free");
