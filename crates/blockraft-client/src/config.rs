@@ -37,7 +37,8 @@ pub struct ClientOptions {
     pub connect_time_max: Duration,
     /// How long one request, with all its attempts, may take. 30 s.
     pub request_time_max: Duration,
-    /// How long a node may be silent before it is asked whether it lives. 100 ms.
+    /// How long a node may be silent before it is asked whether it lives: while it works on a request, and before a write
+    /// is sent to it. 100 ms.
     pub silence_min: Duration,
     /// How long such a node may stay silent before a *write* on its way there is given up as unknown, unless its port is
     /// closed, which is noticed at once. Reads go elsewhere after 150 ms. 2 s.

@@ -32,6 +32,9 @@ pub(crate) trait Link: Debug + Send + Sync + 'static {
     /// Asks, and waits for the answer. Cancellation leaves unknown whether it was carried out.
     async fn request(&self, header: Bytes, body: Bytes) -> Result<(Bytes, Bytes), RequestError>;
 
+    /// Waits for a sign of life; nothing is carried out.
+    async fn prove(&self) -> Result<(), RequestError>;
+
     /// Whether it lives, as far as this end knows.
     fn is_open(&self) -> bool;
 
@@ -94,6 +97,10 @@ impl Dialer for QuicDialer {
 impl Link for ClientConnection {
     async fn request(&self, header: Bytes, body: Bytes) -> Result<(Bytes, Bytes), RequestError> {
         Self::request(self, header, body).await
+    }
+
+    async fn prove(&self) -> Result<(), RequestError> {
+        Self::prove(self).await
     }
 
     fn is_open(&self) -> bool {

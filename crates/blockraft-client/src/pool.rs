@@ -176,6 +176,12 @@ impl Pool {
         };
         let patience = DIAL_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
         let link = slot.link(patience).await.map_err(AttemptError::Elsewhere)?;
+        if effect == Effect::Write {
+            tokio::select! {
+                proven = slot.prove(&link, self.options.silence_min) => proven.map_err(AttemptError::Elsewhere)?,
+                () = sleep_until(deadline) => return Err(AttemptError::Elsewhere(Trouble::NoAnswer)),
+            }
+        }
         let request = Request { position: self.position(), operation: operation.clone() };
         let (header, body) = request.encode().map_err(AttemptError::TooLarge)?.into_parts();
         let silence = match effect {

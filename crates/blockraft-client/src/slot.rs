@@ -30,6 +30,8 @@ struct State {
     dialing: Option<Dialing>,
     /// Others are asked first until then.
     avoided_until: Option<Instant>,
+    /// When it answered last.
+    heard_at: Option<Instant>,
 }
 
 impl Slot {
@@ -66,7 +68,28 @@ impl Slot {
 
     /// Takes note of an answer.
     pub(crate) fn answered(&self) {
-        self.state().avoided_until = None;
+        let mut state = self.state();
+        state.avoided_until = None;
+        state.heard_at = Some(Instant::now());
+    }
+
+    /// Makes sure that the member was there a moment ago, and asks it if it wasn't heard for `silence_min`. What is sent to
+    /// a member that died unnoticed would be sent into the void, and nobody could say so afterwards.
+    pub(crate) async fn prove(&self, link: &Arc<dyn Link>, silence_min: Duration) -> Result<(), Trouble> {
+        if self.state().heard_at.is_some_and(|heard| heard.elapsed() < silence_min) {
+            return Ok(());
+        }
+        let proven = tokio::select! {
+            biased;
+            proven = link.prove() => proven.is_ok(),
+            () = self.until_dead(silence_min, KNOCK_PATIENCE) => false,
+        };
+        if !proven {
+            self.forget(link);
+            return Err(Trouble::NoAnswer);
+        }
+        self.answered();
+        Ok(())
     }
 
     /// Drops the connection, unless it is another one by now, and lets others be asked first.

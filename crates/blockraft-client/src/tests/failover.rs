@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use blockraft_types::NodeId;
 use blockraft_wire::client::{Consistency, GiveUpReason, Refusal, RetryElsewhereReason, RetryLaterReason};
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 
 use crate::put::{OnUnknown, PutError};
 use crate::tests::scripted::{Cluster, Life, Reply, answered, at, block, honest, refused, scripts};
@@ -71,6 +71,21 @@ async fn a_put_that_dies_with_its_node_is_unknown_and_not_tried_again() {
 
         client.put(block("world")).await.unwrap();
         assert_eq!(nodes.requests(2).len(), 1, "the next put goes elsewhere");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_through_a_node_that_died_while_nobody_asked_it_is_done_elsewhere() {
+    for life in [Life::Killed, Life::Stopped] {
+        let nodes = Cluster::new([honest(1, &[]), honest(1, &[])]);
+        let client = nodes.client();
+        client.put(block("hello")).await.unwrap();
+        advance(Duration::from_secs(5)).await;
+        nodes.becomes(1, life);
+        let begun = Instant::now();
+        client.put(block("world")).await.unwrap();
+        assert!(begun.elapsed() < FAILOVER_MAX, "{life:?} took {:?}", begun.elapsed());
+        assert_eq!((nodes.requests(1).len(), nodes.requests(2).len()), (1, 1), "{life:?}");
     }
 }
 

@@ -159,6 +159,13 @@ impl Link for Scripted {
         }
     }
 
+    async fn prove(&self) -> Result<(), RequestError> {
+        match self.cluster.life(self.node) {
+            Life::Up => Ok(()),
+            Life::Killed | Life::Stopped => std::future::pending().await,
+        }
+    }
+
     fn is_open(&self) -> bool {
         true
     }
