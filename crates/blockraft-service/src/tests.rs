@@ -1,5 +1,4 @@
 //! A service over a lone node in memory: what it answers at the bounds of the protocol.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test, a panic is how a claim fails")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
