@@ -1,5 +1,6 @@
 //! `blockraft put`.
 
+mod batches;
 mod pieces;
 mod progress;
 
@@ -17,7 +18,8 @@ use crate::exit::{Exit, Failure, causes, of_unavailable};
 use crate::output::Output;
 use crate::size;
 
-use self::pieces::{Piece, PieceError, Pieces};
+use self::batches::{Batch, Batches};
+use self::pieces::{Piece, PieceError};
 use self::progress::Progress;
 
 /// Put files, or standard input, as blocks and print their CIDs.
@@ -43,7 +45,7 @@ pub(crate) struct PutArguments {
     /// The hash function: sha2-256, sha2-512, sha3-256, blake3 or blake2b-256
     #[arg(long, default_value = "sha2-256", value_parser = parse_hash)]
     hash: HashCode,
-    /// How many blocks are on their way at once
+    /// How many requests are on their way at once, each of one large block or of many small ones
     #[arg(short, long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
     /// Put again when an answer is lost; harmless unless somebody deletes the block in between
@@ -61,16 +63,15 @@ pub(crate) async fn run(arguments: PutArguments, output: &mut Output) -> Result<
     let files = pieces::find(&arguments.files, arguments.recursive)?;
     let client = arguments.connection.connect().await?;
     let progress = Arc::new(Progress::new(files.bytes, output.format()));
-    let pieces = Pieces::read(files, arguments.chunk, arguments.hash, usize::from(arguments.jobs));
+    let batches = Batches::read(files, arguments.chunk, arguments.hash);
     let on_unknown = if arguments.retry_unknown { OnUnknown::Retry } else { OnUnknown::Surface };
-    let puts = stream::unfold(pieces, |mut pieces| async { pieces.next().await.map(|piece| (piece, pieces)) })
-        .map(|piece| put(&client, piece, on_unknown, &progress))
+    let puts = stream::unfold(batches, |mut batches| async { batches.next().await.map(|batch| (batch, batches)) })
+        .map(|batch| put(&client, batch, on_unknown, &progress))
         .buffered(arguments.jobs.into());
     let mut puts = std::pin::pin!(puts);
     let mut total = Total::default();
-    while let Some(put) = puts.next().await {
-        let printed = progress.suspend(|| total.print(&put, &arguments, output));
-        printed?;
+    while let Some(puts) = puts.next().await {
+        progress.suspend(|| puts.iter().try_for_each(|put| total.print(put, &arguments, output)))?;
     }
     progress.finish();
     client.close().await;
@@ -103,17 +104,21 @@ struct Total {
     exit: Exit,
 }
 
-async fn put(client: &Client, piece: Result<Piece, PieceError>, on_unknown: OnUnknown, progress: &Progress) -> Put {
-    match piece {
+/// Puts the pieces of a batch with one request, or a few if they are long.
+async fn put(client: &Client, batch: Batch, on_unknown: OnUnknown, progress: &Progress) -> Vec<Put> {
+    let blocks = batch.iter().filter_map(|piece| piece.as_ref().ok()).map(|piece| piece.block.clone()).collect();
+    let mut outcomes = client.put_many(blocks, on_unknown).await.into_iter();
+    let mut put = |piece: Result<Piece, PieceError>| match piece {
         Err(error) => {
             Put { source: error.source_name().to_owned(), offset: 0, block: None, outcome: Err(NotPut::Unread(error)) }
         }
         Ok(Piece { source, offset, block }) => {
-            let outcome = client.put_with(block.clone(), on_unknown).await.map_err(NotPut::Unput);
+            let outcome = outcomes.next().expect("there is an outcome for each block");
             progress.advance(block.bytes().len() as u64);
-            Put { source, offset, block: Some(block), outcome }
+            Put { source, offset, block: Some(block), outcome: outcome.map_err(NotPut::Unput) }
         }
-    }
+    };
+    batch.into_iter().map(&mut put).collect()
 }
 
 impl Total {

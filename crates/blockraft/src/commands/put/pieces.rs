@@ -1,4 +1,4 @@
-//! What is to be put: files found, read, cut and hashed, apart from the tasks that send.
+//! What is to be put: files found, read, cut and hashed.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use blockraft_blocks::limits::BLOCK_BYTES_MAX;
 use blockraft_blocks::{Block, HashCode};
 use thiserror::Error;
-use tokio::sync::mpsc;
 
 use crate::exit::Failure;
 
@@ -50,12 +49,6 @@ pub(super) enum PieceError {
         /// The file.
         name: String,
     },
-}
-
-/// Pieces, as they are read: a few ahead of those that are taken.
-#[derive(Debug)]
-pub(super) struct Pieces {
-    pieces: mpsc::Receiver<Result<Piece, PieceError>>,
 }
 
 /// Finds the files; those below a folder in the order of their names. Symbolic links below a folder are not followed.
@@ -112,54 +105,43 @@ fn walk(folder: &Path, found: &mut Vec<(PathBuf, u64)>) -> io::Result<()> {
     Ok(())
 }
 
-impl Pieces {
-    /// Begins to read, on a thread of its own, at most `ahead` pieces ahead.
-    pub(super) fn read(files: Files, chunk: Option<u64>, hash: HashCode, ahead: usize) -> Self {
-        let (sender, pieces) = mpsc::channel(ahead.max(1));
-        tokio::task::spawn_blocking(move || {
-            for source in files.sources {
-                if read_source(&source, chunk, hash, &sender).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { pieces }
-    }
-
-    /// The next piece.
-    pub(super) async fn next(&mut self) -> Option<Result<Piece, PieceError>> {
-        self.pieces.recv().await
-    }
-}
-
 /// Nobody wants further pieces.
-struct Unwanted;
+pub(super) struct Unwanted;
+
+/// Reads and cuts all files, and hands each piece to `take` until it doesn't want more.
+pub(super) fn read(
+    files: Files,
+    chunk: Option<u64>,
+    hash: HashCode,
+    mut take: impl FnMut(Result<Piece, PieceError>) -> Result<(), Unwanted>,
+) -> Result<(), Unwanted> {
+    files.sources.iter().try_for_each(|source| read_source(source, chunk, hash, &mut take))
+}
 
 fn read_source(
     source: &Source,
     chunk: Option<u64>,
     hash: HashCode,
-    pieces: &mpsc::Sender<Result<Piece, PieceError>>,
+    take: &mut impl FnMut(Result<Piece, PieceError>) -> Result<(), Unwanted>,
 ) -> Result<(), Unwanted> {
     let name = match source {
         Source::File(path) => path.display().to_string(),
         Source::Stdin => "-".to_owned(),
     };
-    let send = |piece| pieces.blocking_send(piece).map_err(|_| Unwanted);
     let opened: io::Result<Box<dyn Read>> = match source {
         Source::File(path) => File::open(path).map(|file| Box::new(file) as _),
         Source::Stdin => Ok(Box::new(io::stdin().lock())),
     };
     let mut reader = match opened {
         Ok(reader) => reader,
-        Err(source) => return send(Err(PieceError::Io { name, source })),
+        Err(source) => return take(Err(PieceError::Io { name, source })),
     };
     let piece_bytes = chunk.unwrap_or(u64::MAX).min(u64::from(BLOCK_BYTES_MAX));
     let mut offset = 0;
     loop {
         let mut bytes = Vec::new();
         if let Err(source) = reader.by_ref().take(piece_bytes).read_to_end(&mut bytes) {
-            return send(Err(PieceError::Io { name, source }));
+            return take(Err(PieceError::Io { name, source }));
         }
         let length = bytes.len() as u64;
         // An empty file is one empty block; the end of any other is no further block.
@@ -167,9 +149,9 @@ fn read_source(
             return Ok(());
         }
         if chunk.is_none() && length == piece_bytes && !is_at_end(&mut reader) {
-            return send(Err(PieceError::TooLong { name }));
+            return take(Err(PieceError::TooLong { name }));
         }
-        send(Ok(Piece { source: name.clone(), offset, block: Block::hash(hash, bytes) }))?;
+        take(Ok(Piece { source: name.clone(), offset, block: Block::hash(hash, bytes) }))?;
         if length < piece_bytes {
             return Ok(());
         }

@@ -1,15 +1,13 @@
 use super::*;
 
 fn pieces(files: Files, chunk: Option<u64>) -> Vec<Result<Piece, PieceError>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        let mut reading = Pieces::read(files, chunk, HashCode::Sha2_256, 2);
-        let mut pieces = Vec::new();
-        while let Some(piece) = reading.next().await {
-            pieces.push(piece);
-        }
-        pieces
-    })
+    let mut pieces = Vec::new();
+    let read = read(files, chunk, HashCode::Sha2_256, |piece| {
+        pieces.push(piece);
+        Ok(())
+    });
+    assert!(read.is_ok());
+    pieces
 }
 
 fn cut(bytes: &[u8], chunk: Option<u64>) -> Vec<(u64, Vec<u8>)> {
