@@ -151,7 +151,8 @@ impl Writer {
                 | NotProposed::Stopping => Obstacle::LeaderChanging,
             };
             let next_try = Instant::now() + pause;
-            if deadline <= next_try {
+            // A try that has no time to be answered turns "surely not proposed" into "unknown".
+            if deadline <= next_try + TRY_TIME_MIN {
                 return Err(self.not_proposed(obstacle, leader));
             }
             self.wait_for_news(next_try).await;
@@ -275,3 +276,6 @@ const COMMANDS_MAX: usize = 1_024;
 
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(10);
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// What is left of the request's time when a command is tried again, at least.
+const TRY_TIME_MIN: Duration = Duration::from_millis(250);
