@@ -3,14 +3,19 @@
 //!
 //! A tombstone means something as long as an older segment exists that may hold a record it outlaws; then it is carried
 //! along.
+//!
+//! What can't be read is no reason to lose it: the segment stays, and with it whatever a disk that recovers may still
+//! give back.
 
 use std::collections::VecDeque;
 
-use blockraft_blocks::WriteError;
+use blockraft_blocks::{Block, Multihash, WriteError};
+use tracing::warn;
 
 use crate::active::file_name;
 use crate::ends::{read_header, read_table};
 use crate::failure::Failure;
+use crate::format::segment::RECORDS_FROM;
 use crate::format::{FooterEntry, RecordKind};
 use crate::index::{Covered, Location, Usage};
 use crate::scan::{Found, header_at, read_or_zero, scan};
@@ -43,33 +48,54 @@ impl Segments {
     }
 
     fn try_compact(&mut self, thoroughness: Thoroughness) -> Result<(), Failure> {
-        let mut victim = match self.compaction.take() {
-            Some(victim) => victim,
-            None => match self.victim(thoroughness) {
-                None => return Ok(()),
-                Some(segment) => {
-                    if segment == self.active.number() {
-                        self.roll()?;
-                    }
-                    self.enumerate(segment)?
-                }
-            },
+        let victim = match self.compaction.take() {
+            Some(victim) => Some(victim),
+            None => self.next_victim(thoroughness)?,
         };
+        let Some(mut victim) = victim else { return Ok(()) };
         let mut batch = Batch::default();
         let mut copied = 0;
+        let mut unreadable = None;
         while copied < self.options.compaction_step_bytes
+            && unreadable.is_none()
             && let Some(entry) = victim.left.pop_front()
         {
-            copied += self.carry(&mut batch, &victim, entry)?;
+            match self.carry(&mut batch, &victim, entry)? {
+                Carried::Copied { bytes } => copied += bytes,
+                Carried::Meaningless => {}
+                Carried::Unreadable(multihash) => unreadable = Some(multihash),
+            }
         }
         self.status.bytes_copied += copied;
         self.commit(batch)?;
-        if victim.left.is_empty() {
+        if let Some(multihash) = unreadable {
+            self.hold(victim.segment, Some(multihash));
+        } else if victim.left.is_empty() {
             self.conclude(victim.segment)?;
         } else {
             self.compaction = Some(victim);
         }
         Ok(())
+    }
+
+    /// Chooses a segment and finds out what is in it; holds it instead if that can't be told.
+    fn next_victim(&mut self, thoroughness: Thoroughness) -> Result<Option<Victim>, Failure> {
+        let Some(segment) = self.victim(thoroughness) else { return Ok(None) };
+        if segment == self.active.number() {
+            self.roll()?;
+        }
+        let victim = self.enumerate(segment)?;
+        if victim.is_none() {
+            self.hold(segment, None);
+        }
+        Ok(victim)
+    }
+
+    /// Leaves a segment alone from now on, because of this block or of more than one knows.
+    fn hold(&mut self, segment: u64, damaged: Option<Multihash>) {
+        let block = damaged.map(tracing::field::display);
+        warn!(segment, block, "segment_not_compacted_for_damage");
+        self.held.insert(segment, damaged);
     }
 
     /// The segment with the largest share of dead bytes, if that is large enough.
@@ -82,7 +108,7 @@ impl Segments {
             .then(|| (self.active.number(), self.active.record_bytes()));
         let candidates = self.sealed.iter().map(|(segment, bytes)| (*segment, *bytes)).chain(active);
         candidates
-            .filter(|(segment, _)| !self.held.contains(segment))
+            .filter(|(segment, _)| !self.held.contains_key(segment))
             .map(|(segment, bytes)| (self.dead_bytes(segment, bytes) * 100 / bytes.max(1), segment, bytes))
             .filter(|(percent, _, bytes)| *percent >= least_percent || *bytes == 0)
             .max_by_key(|(percent, segment, _)| (*percent, u64::MAX - segment))
@@ -99,75 +125,82 @@ impl Segments {
         self.sealed.range(..segment).next().is_none()
     }
 
-    /// Finds out what is in a sealed segment.
-    fn enumerate(&self, segment: u64) -> Result<Victim, Failure> {
+    /// Finds out what is in a sealed segment. `None` if something can't be read: it might be a tombstone that still means
+    /// something, and nobody would miss that.
+    fn enumerate(&self, segment: u64) -> Result<Option<Victim>, Failure> {
         let read = || format!("read segment {segment} to compact it");
-        let Some(file) = self.reader.file(segment) else {
-            return Ok(Victim { segment, mark: None, left: VecDeque::new() });
-        };
-        let Some(mark) = read_header(&*file).map_err(Failure::to(read))?.map(|header| header.mark) else {
-            return Ok(Victim { segment, mark: None, left: VecDeque::new() });
-        };
-        let left = match read_table(&*file, mark).map_err(Failure::to(read))? {
-            Some(sealed) => sealed.entries.into(),
-            None => {
-                let scanned = scan(&*file, mark, u64::MAX).map_err(Failure::to(read))?;
-                let entry = |found| match found {
-                    Found::Record { entry, .. } => Some(entry),
-                    Found::Gap(_) => None,
-                };
-                scanned.found.into_iter().filter_map(entry).collect()
+        let Some(file) = self.reader.file(segment) else { return Ok(None) };
+        let Some(header) = read_header(&*file).map_err(Failure::to(read))? else { return Ok(None) };
+        let mark = header.mark;
+        if let Some(table) = read_table(&*file, mark).map_err(Failure::to(read))? {
+            return Ok(Some(Victim { segment, mark, left: table.entries.into() }));
+        }
+        let records_end = self.sealed.get(&segment).map_or(u64::MAX, |bytes| RECORDS_FROM + bytes);
+        let mut left = VecDeque::new();
+        for found in scan(&*file, mark, u64::MAX).map_err(Failure::to(read))?.found {
+            match found {
+                Found::Record { entry, .. } => left.push_back(entry),
+                Found::Gap(range) if range.start < records_end => return Ok(None),
+                // What is left of the footer.
+                Found::Gap(_) => {}
             }
-        };
-        Ok(Victim { segment, mark: Some(mark), left })
+        }
+        Ok(Some(Victim { segment, mark, left }))
     }
 
-    /// Copies a record if it still means something, and tells how many bytes that took.
-    fn carry(&mut self, batch: &mut Batch, from: &Victim, entry: FooterEntry) -> Result<u64, Failure> {
+    /// Copies a record if it still means something and can be read.
+    fn carry(&mut self, batch: &mut Batch, from: &Victim, entry: FooterEntry) -> Result<Carried, Failure> {
         match entry.kind {
-            RecordKind::Void => Ok(0),
+            RecordKind::Void => Ok(Carried::Meaningless),
             RecordKind::Tombstone(multihash) => {
                 if self.is_oldest(from.segment) || self.locate(batch, &multihash)?.is_some() {
-                    return Ok(0);
+                    return Ok(Carried::Meaningless);
                 }
                 self.bury(batch, &multihash)?;
-                Ok(entry.kind.record_bytes(0))
+                Ok(Carried::Copied { bytes: entry.kind.record_bytes(0) })
             }
             RecordKind::Block(multihash) => {
                 let here = Location { segment: from.segment, offset: entry.offset, length: entry.length };
                 if self.locate(batch, &multihash)? != Some(here) {
-                    return Ok(0);
+                    return Ok(Carried::Meaningless);
                 }
-                let (body, body_crc) = self.read_body(from, &entry)?;
-                let was_damaged = self.reader.is_damaged(&multihash, &here);
-                let location = self.append(entry.kind, &body, body_crc)?;
+                let Some(body) = self.read_sound(from, &multihash, &here)? else {
+                    self.reader.remember_damaged(multihash, here);
+                    return Ok(Carried::Unreadable(multihash));
+                };
+                let location = self.append(entry.kind, &body, crc32c::crc32c(&body))?;
                 batch.set(multihash, Some(location));
-                if was_damaged {
-                    self.reader.still_damaged(multihash, location);
-                }
-                Ok(entry.kind.record_bytes(entry.length))
+                Ok(Carried::Copied { bytes: entry.kind.record_bytes(entry.length) })
             }
         }
     }
 
-    /// The body as it is, damaged or not, with the checksum it was written with: damage stays damage.
-    fn read_body(&self, from: &Victim, entry: &FooterEntry) -> Result<(Vec<u8>, u32), Failure> {
+    /// A body whose bytes are proven right: by the checksum that they were written with, or by their hash if that checksum
+    /// is lost or the block was found damaged before. A read that fails is tried again, since it may pass.
+    fn read_sound(&self, from: &Victim, multihash: &Multihash, at: &Location) -> Result<Option<Vec<u8>>, Failure> {
         let read = || format!("read segment {} to compact it", from.segment);
-        let mut body = vec![0; entry.length as usize];
-        let mut header = None;
-        if let (Some(file), Some(mark)) = (self.reader.file(from.segment), from.mark) {
-            read_or_zero(&*file, &mut body, entry.offset + entry.kind.header_bytes()).map_err(Failure::to(read))?;
-            header = header_at(&*file, mark, entry.offset).map_err(Failure::to(read))?;
+        let Some(file) = self.reader.file(from.segment) else { return Ok(None) };
+        let body_from = at.offset + RecordKind::Block(*multihash).header_bytes();
+        for _ in 0..READS_MAX {
+            let mut body = vec![0; at.length as usize];
+            let bytes = read_or_zero(&*file, &mut body, body_from).map_err(Failure::to(read))?;
+            let header = header_at(&*file, from.mark, at.offset).map_err(Failure::to(read))?;
+            let is_right = match header {
+                Some(header) if !self.reader.is_damaged(multihash, at) => header.body_crc == crc32c::crc32c(&body),
+                _ => Block::verify(*multihash, body.clone()).is_ok(),
+            };
+            if bytes == body.len() && is_right {
+                return Ok(Some(body));
+            }
         }
-        let body_crc = header.map_or_else(|| crc32c::crc32c(&body), |header| header.body_crc);
-        Ok((body, body_crc))
+        Ok(None)
     }
 
     /// Removes an emptied segment, if it is empty indeed. The copies are synced already.
     fn conclude(&mut self, segment: u64) -> Result<(), Failure> {
         if self.usages.get(&segment).is_some_and(|usage| usage.live_bytes > 0) {
             // The index knows blocks here that no footer or scan tells of. They stay damaged, not absent.
-            self.held.push(segment);
+            self.hold(segment, None);
             return Ok(());
         }
         self.flush_index()?;
@@ -183,3 +216,16 @@ impl Segments {
         self.index.write([], forgotten, covered).map_err(Failure::to(|| "write the block index"))
     }
 }
+
+/// What became of one record of a segment that is being emptied.
+enum Carried {
+    Copied {
+        bytes: u64,
+    },
+    Meaningless,
+    /// This block's bytes aren't right, or not to be had.
+    Unreadable(Multihash),
+}
+
+/// So often compaction tries to read a body.
+const READS_MAX: usize = 2;

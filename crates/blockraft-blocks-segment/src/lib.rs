@@ -19,7 +19,7 @@
 //! - All that [`BlockStore`](blockraft_blocks::BlockStore) promises. A put resolves after the sync that covers its bytes,
 //!   and a block is called present only then.
 //! - A torn tail is told from damage: see [`recovery`]. Damaged blocks are reported, read as damaged, and repaired by a
-//!   put. A block that is damaged stays so through compaction; it is never called absent.
+//!   put. A segment with a damaged block in use is not compacted, and the block is never called absent.
 //! - A failed write or sync poisons the store for good; a full disk doesn't: puts are refused while less than a reserve
 //!   is free, deletes and compaction go on.
 //! - The index can be deleted at any time while the store is closed: it is rebuilt from the segments.

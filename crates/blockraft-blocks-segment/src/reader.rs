@@ -38,6 +38,7 @@ impl Reader {
                 return Ok(Lookup::Damaged);
             }
             if let Some(block) = self.read(multihash, &location) {
+                self.forget_damage(multihash, &location);
                 return Ok(Lookup::Present(block));
             }
             tried = Some(location);
@@ -85,9 +86,11 @@ impl Reader {
         self.damaged().len()
     }
 
-    /// A damaged block was copied as it is.
-    pub(crate) fn still_damaged(&self, multihash: Multihash, location: Location) {
-        self.remember_damaged(multihash, location);
+    pub(crate) fn remember_damaged(&self, multihash: Multihash, location: Location) {
+        let mut damaged = self.damaged();
+        if damaged.len() < DAMAGED_MAX {
+            damaged.insert(multihash, location);
+        }
     }
 
     /// A block is elsewhere or gone: only what was said of its new place still holds.
@@ -119,10 +122,11 @@ impl Reader {
         (read == bytes.len()).then(|| Block::verify(*multihash, bytes).ok()).flatten()
     }
 
-    fn remember_damaged(&self, multihash: Multihash, location: Location) {
+    /// The disk failed to read it for a while.
+    fn forget_damage(&self, multihash: &Multihash, location: &Location) {
         let mut damaged = self.damaged();
-        if damaged.len() < DAMAGED_MAX {
-            damaged.insert(multihash, location);
+        if damaged.get(multihash) == Some(location) {
+            damaged.remove(multihash);
         }
     }
 

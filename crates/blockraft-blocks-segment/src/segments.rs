@@ -65,8 +65,8 @@ pub struct Segments {
     pub(crate) usages: BTreeMap<u64, Usage>,
     pub(crate) blocks: u64,
     pub(crate) compaction: Option<Victim>,
-    /// Segments that hold blocks which can't be enumerated: they stay.
-    pub(crate) held: Vec<u64>,
+    /// Segments that stay since something in them can't be read: this block, or more than one knows.
+    pub(crate) held: BTreeMap<u64, Option<Multihash>>,
     pub(crate) recovered: Recovered,
     pub(crate) status: Status,
     flush_due: bool,
@@ -109,7 +109,7 @@ impl Segments {
             usages,
             blocks,
             compaction: None,
-            held: Vec::new(),
+            held: BTreeMap::new(),
             recovered,
             status: Status::default(),
             flush_due: false,
@@ -173,6 +173,7 @@ impl Segments {
             dead_bytes: record_bytes.saturating_sub(live_bytes),
             segments: self.sealed.len() as u64 + 1,
             damaged_blocks: self.reader.damaged_blocks() as u64,
+            segments_held: self.held.len() as u64,
             poisoned_by: self.poisoned_by.clone(),
             ..self.status.clone()
         }
@@ -319,6 +320,7 @@ impl Segments {
         self.index.write(rows, touched, covered).map_err(Failure::to(|| "write the block index"))?;
         for (multihash, (_, after)) in &changes {
             self.reader.moved(multihash, after.as_ref());
+            self.held.retain(|_, damaged| damaged.as_ref() != Some(multihash));
         }
         if self.flush_due {
             self.flush_index()?;

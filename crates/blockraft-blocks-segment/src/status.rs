@@ -20,8 +20,11 @@ pub struct Status {
     pub bytes_copied: u64,
     /// Segments that compaction removed since the store was opened.
     pub segments_removed: u64,
-    /// Blocks found damaged by reads and not repaired since.
+    /// Blocks found damaged and not repaired since.
     pub damaged_blocks: u64,
+    /// Segments that compaction leaves alone, since something in them can't be read. Damage of a block that is put anew or
+    /// deleted keeps its segment no longer; any other does until the store is opened anew.
+    pub segments_held: u64,
     /// What failed, if a write or sync did: the store takes no more writes.
     pub poisoned_by: Option<String>,
 }

@@ -8,6 +8,6 @@ use crate::format::{FooterEntry, Mark};
 #[derive(Debug)]
 pub(crate) struct Victim {
     pub(crate) segment: u64,
-    pub(crate) mark: Option<Mark>,
+    pub(crate) mark: Mark,
     pub(crate) left: VecDeque<FooterEntry>,
 }

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
 
 use super::seam::{Disk, DiskFile};
 
@@ -35,7 +38,16 @@ struct State {
     next_file: FileId,
     steps: u64,
     power: Power,
+    bad_sectors: Vec<BadSector>,
     counters: DiskCounters,
+}
+
+/// A byte that can't be read so many times more.
+#[derive(Debug)]
+struct BadSector {
+    file: FileId,
+    offset: usize,
+    reads: u64,
 }
 
 /// What a [`MemoryDisk`] was asked to do so far.
@@ -83,6 +95,7 @@ impl MemoryDisk {
                 next_file: 0,
                 steps: 0,
                 power: Power::On,
+                bad_sectors: Vec::new(),
                 counters: DiskCounters::default(),
             })),
         }
@@ -139,6 +152,15 @@ impl MemoryDisk {
         if let Some(byte) = file.durable.get_mut(at) {
             *byte ^= 1 << (bit % 8);
         }
+        true
+    }
+
+    /// Lets the next `reads` reads that touch this byte of a file fail, as a bad sector does, and tells whether there is
+    /// such a file.
+    pub fn fail_reads(&self, name: &str, offset: u64, reads: u64) -> bool {
+        let mut state = self.state();
+        let Some(file) = state.names.get(name).copied() else { return false };
+        state.bad_sectors.push(BadSector { file, offset: offset as usize, reads });
         true
     }
 
@@ -352,6 +374,18 @@ impl State {
         self.files.get_mut(&file).ok_or_else(|| io::Error::other("the file was opened before the power went off"))
     }
 
+    /// Refuses a read that touches a bad sector.
+    fn try_sectors(&mut self, file: FileId, range: Range<usize>) -> io::Result<()> {
+        let touched = |bad: &&mut BadSector| bad.file == file && 0 < bad.reads && range.contains(&bad.offset);
+        match self.bad_sectors.iter_mut().find(touched) {
+            Some(bad) => {
+                bad.reads -= 1;
+                Err(Errno::IO.into())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what would make the file reach up to `to` if that is more than the disk has.
     fn make_room(&mut self, file: FileId, to: usize) -> io::Result<()> {
         let free_bytes = self.capacity_bytes.saturating_sub(self.used_bytes());
@@ -365,6 +399,7 @@ impl DiskFile for MemoryFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.state();
         state.powered()?;
+        state.try_sectors(self.file, offset as usize..offset as usize + buffer.len())?;
         let file = state.file(self.file)?;
         let rest = file.current.get(offset as usize..).unwrap_or_default();
         let read = rest.len().min(buffer.len());

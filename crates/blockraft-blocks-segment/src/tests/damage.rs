@@ -3,7 +3,8 @@
 use blockraft_blocks::Lookup;
 
 use super::{Chance, block, open};
-use crate::{MemoryDisk, MemoryTable, Thoroughness, Write, Written};
+use crate::format::segment::RECORDS_FROM;
+use crate::{MemoryDisk, MemoryTable, Segments, Thoroughness, Write, Written};
 
 const BLOCKS: u64 = 40;
 
@@ -95,24 +96,86 @@ fn damage_before_the_synced_mark_is_reported_by_name_and_cuts_nothing_off() {
     }
 }
 
-#[test]
-fn a_damaged_block_stays_damaged_through_compaction() {
+const FIRST: &str = "0000000000000001.segment";
+
+/// A byte of the block's body, far enough from its record's header, in the first segment.
+fn body_of(disk: &MemoryDisk, n: u64) -> u64 {
+    let bytes = disk.bytes_of(FIRST).unwrap();
+    let body = block(n).bytes().to_vec();
+    (bytes.windows(body.len()).position(|window| window == body).unwrap() + 250) as u64
+}
+
+/// A store in whose first segment only block 9 is left.
+fn all_but_nine_deleted() -> (MemoryDisk, Segments) {
     let (disk, table) = filled(3);
-    let name = "0000000000000001.segment";
-    let damaged = block(9);
-    let at = disk.bytes_of(name).unwrap().windows(16).position(|window| window == &damaged.bytes()[..16]).unwrap();
-    disk.flip_bit(name, at as u64, 0);
     let mut segments = open(&disk, &table).unwrap();
     for n in (0..16).filter(|n| *n != 9) {
         segments.write(&[Write::Delete(*block(n).multihash())]).unwrap();
     }
+    (disk, segments)
+}
+
+fn compact(segments: &mut Segments) {
     while segments.has_compaction_due(Thoroughness::Thorough) {
         segments.compact(Thoroughness::Thorough).unwrap();
     }
-    assert!(disk.bytes_of(name).is_none(), "the segment wasn't compacted");
+}
+
+#[test]
+fn compaction_keeps_the_segment_of_a_damaged_block_until_a_put_repaired_it() {
+    let (disk, mut segments) = all_but_nine_deleted();
+    let damaged = block(9);
+    disk.flip_bit(FIRST, body_of(&disk, 9), 0);
+    compact(&mut segments);
+    assert!(disk.bytes_of(FIRST).is_some(), "the only copy is gone");
+    assert_eq!((segments.status().damaged_blocks, segments.status().segments_held), (1, 1));
     assert_eq!(segments.reader().get(damaged.multihash()).unwrap(), Lookup::Damaged);
     assert_eq!(segments.write(&[Write::Put(damaged.clone())]).unwrap(), [Written::Created]);
+    compact(&mut segments);
+    assert!(disk.bytes_of(FIRST).is_none(), "the segment wasn't compacted");
+    assert_eq!((segments.status().damaged_blocks, segments.status().segments_held), (0, 0));
     assert_eq!(segments.reader().get(damaged.multihash()).unwrap(), Lookup::Present(damaged));
+}
+
+#[test]
+fn a_disk_that_fails_to_read_while_compaction_copies_costs_no_block() {
+    for reads in [1, 2] {
+        let (disk, mut segments) = all_but_nine_deleted();
+        assert!(disk.fail_reads(FIRST, body_of(&disk, 9), reads));
+        compact(&mut segments);
+        assert_eq!(disk.bytes_of(FIRST).is_some(), reads == 2, "{reads} reads failed");
+        assert_eq!(segments.reader().get(block(9).multihash()).unwrap(), Lookup::Present(block(9)), "{reads} reads");
+        assert_eq!(segments.status().damaged_blocks, 0, "a block that was read is called damaged");
+    }
+}
+
+#[test]
+fn a_disk_that_fails_to_read_while_compaction_enumerates_brings_no_deleted_block_back() {
+    let (disk, table) = (MemoryDisk::new(3), MemoryTable::new());
+    let mut segments = open(&disk, &table).unwrap();
+    for n in 0..16 {
+        segments.write(&[Write::Put(block(n))]).unwrap();
+    }
+    // The second segment begins with this one's tombstone, and nothing else in it will mean anything.
+    segments.write(&[Write::Delete(*block(0).multihash())]).unwrap();
+    for n in 16..31 {
+        segments.write(&[Write::Put(block(n))]).unwrap();
+    }
+    for n in 16..31 {
+        segments.write(&[Write::Delete(*block(n).multihash())]).unwrap();
+    }
+    let second = "0000000000000002.segment";
+    let footer_ends = disk.bytes_of(second).unwrap().len() as u64;
+    for offset in [RECORDS_FROM, footer_ends - 1] {
+        assert!(disk.fail_reads(second, offset, 1));
+    }
+    while segments.has_compaction_due(Thoroughness::Lazy) {
+        segments.compact(Thoroughness::Lazy).unwrap();
+    }
+    drop(segments);
+    let segments = open(&disk, &MemoryTable::new()).unwrap();
+    assert_eq!(segments.reader().get(block(0).multihash()).unwrap(), Lookup::Absent);
+    assert_eq!(segments.status().blocks, 15);
 }
 
 #[test]
