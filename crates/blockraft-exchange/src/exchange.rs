@@ -555,13 +555,14 @@ impl<P: Payload> Exchange<P> {
             }
             self.fetches.unwant(named.name, Purpose::Gate(LogIndex::ZERO));
         }
-        if self.proposals.waits_for(named.name) {
-            for settled in self.proposals.durable(named) {
-                self.fetches.unwant(named.name, Purpose::Proposal(None));
-                match settled {
-                    Settled::Ready(ticket) => self.out.push(Effect::ProposalReady { ticket }),
-                    Settled::Refused(ticket, reason) => self.refuse_proposal(ticket, reason),
-                }
+        // Each of them wanted it, those too that go on waiting for other payloads.
+        for _ in 0..self.proposals.waiting_for(named.name) {
+            self.fetches.unwant(named.name, Purpose::Proposal(None));
+        }
+        for settled in self.proposals.durable(named) {
+            match settled {
+                Settled::Ready(ticket) => self.out.push(Effect::ProposalReady { ticket }),
+                Settled::Refused(ticket, reason) => self.refuse_proposal(ticket, reason),
             }
         }
         self.end_repair(named.name, RepairEnd::Durable);

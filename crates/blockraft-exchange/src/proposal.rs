@@ -97,8 +97,9 @@ impl Proposals {
         proposal.missing
     }
 
-    pub(crate) fn waits_for(&self, name: Multihash) -> bool {
-        self.waiting.contains_key(&name)
+    /// How many wait for the payload.
+    pub(crate) fn waiting_for(&self, name: Multihash) -> usize {
+        self.waiting.get(&name).map_or(0, BTreeSet::len)
     }
 
     /// Waits that took too long.

@@ -198,6 +198,21 @@ fn a_failed_sync_ends_every_wait_and_takes_nothing_new() {
     assert!(!desk.exchange.has_room_for_put(1));
 }
 
+/// A want that outlives its proposal asks the store about a block that has gone, and asks again, for ever.
+#[test]
+fn a_proposal_that_lacked_two_payloads_leaves_no_want() {
+    let mut desk = Desk::led_by(ME);
+    let lacking = [block(1), block(2)];
+    assert_eq!(desk.exchange.reserve_proposal(ProposalTicket(1), &lacking, None), Admission::Wait);
+    desk.store_knows_nothing();
+    for (counter, block) in (1..).zip(lacking) {
+        desk.pushed(B, block, counter);
+        desk.stored(block);
+    }
+    assert!(desk.effects().contains(&Effect::ProposalReady { ticket: ProposalTicket(1) }));
+    assert_eq!(desk.exchange.status().wanted, 0);
+}
+
 /// A put over a disk that is full isn't lost for good: the leader is somebody else and the space comes back.
 #[test]
 fn a_full_store_fails_the_put_and_nothing_else() {
