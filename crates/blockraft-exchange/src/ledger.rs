@@ -112,7 +112,7 @@ struct Record<P> {
 enum State {
     Unknown,
     Statting,
-    Storing,
+    Storing(StoreIntent),
     Durable,
     Absent,
     Damaged,
@@ -163,9 +163,9 @@ impl<P: Payload> Ledger<P> {
     pub(crate) fn presence(&self, name: Multihash) -> Presence {
         match self.records.get(&name).map(|record| record.state) {
             None | Some(State::Unknown) => Presence::Unknown,
-            Some(State::Storing) if self.mistakes.makes(Mistake::HasInsteadOfReserve) => Presence::Durable,
+            Some(State::Storing(_)) if self.mistakes.makes(Mistake::HasInsteadOfReserve) => Presence::Durable,
             Some(State::Reclaiming) if self.mistakes.makes(Mistake::ReputSeesQueuedDelete) => Presence::Durable,
-            Some(State::Statting | State::Storing | State::Reclaiming) => Presence::Busy,
+            Some(State::Statting | State::Storing(_) | State::Reclaiming) => Presence::Busy,
             Some(State::Durable) => Presence::Durable,
             Some(State::Absent | State::Damaged) => Presence::Absent,
         }
@@ -213,13 +213,13 @@ impl<P: Payload> Ledger<P> {
             State::Durable => self.completed.push_back(Completed { named, waiter, result: Ok(()) }),
             State::Unknown | State::Absent | State::Damaged => {
                 let intent = record.intent();
-                record.state = State::Storing;
+                record.state = State::Storing(intent);
                 record.length = named.length;
                 record.waiters.push(waiter);
                 self.storing_bytes += u64::from(named.length);
                 out.push(Effect::Store { payload, intent });
             }
-            State::Storing => record.waiters.push(waiter),
+            State::Storing(_) => record.waiters.push(waiter),
             State::Reclaiming if self.mistakes.makes(Mistake::ReputSeesQueuedDelete) => {
                 self.completed.push_back(Completed { named, waiter, result: Ok(()) });
             }
@@ -257,11 +257,15 @@ impl<P: Payload> Ledger<P> {
     }
 
     pub(crate) fn stored(&mut self, name: Multihash, result: Result<(), StoreFailure>) {
-        let Some(record) = self.records.get_mut(&name).filter(|record| record.state == State::Storing) else {
-            return;
-        };
+        let Some(record) = self.records.get_mut(&name) else { return };
+        let State::Storing(intent) = record.state else { return };
         self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(record.length));
-        record.state = if result.is_ok() { State::Durable } else { State::Unknown };
+        record.state = match (result, intent) {
+            (Ok(()), _) => State::Durable,
+            (Err(_), StoreIntent::Keep) => State::Unknown,
+            // The store may go on calling the bad copy present.
+            (Err(_), StoreIntent::Replace) => State::Damaged,
+        };
         record.is_suspected = result.is_err();
         let named = Named { name, length: record.length };
         for waiter in core::mem::take(&mut record.waiters) {
@@ -490,7 +494,7 @@ impl<P: Payload> Ledger<P> {
             }
             return;
         }
-        record.state = State::Storing;
+        record.state = State::Storing(intent);
         record.length = payload.length();
         out.push(Effect::Store { payload, intent });
     }
@@ -502,7 +506,7 @@ impl<P: Payload> Ledger<P> {
         let Some(record) = self.records.get_mut(&name) else { return };
 
         let logged = record.log_entries > 0 && !(ignore_log && record.row == Row::Absent);
-        let takes_room = matches!(record.state, State::Durable | State::Storing)
+        let takes_room = matches!(record.state, State::Durable | State::Storing(_))
             || (record.state == State::Unknown && record.is_suspected);
         let staged = takes_room && !logged && record.row != Row::Visible;
         if record.is_counted {
@@ -516,12 +520,12 @@ impl<P: Payload> Ledger<P> {
             self.staged_bytes += record.counted_as_staged;
         }
 
-        let busy = matches!(record.state, State::Statting | State::Storing | State::Reclaiming);
+        let busy = matches!(record.state, State::Statting | State::Storing(_) | State::Reclaiming);
         let used = logged || (record.leases.total() > 0 && !ignore_leases);
         let there = match record.state {
             State::Durable => true,
             State::Unknown => record.is_suspected || record.row == Row::Absent,
-            State::Statting | State::Storing | State::Absent | State::Damaged | State::Reclaiming => false,
+            State::Statting | State::Storing(_) | State::Absent | State::Damaged | State::Reclaiming => false,
         };
         let forget = !busy && !used && (!there || record.row == Row::Visible) && record.leases.total() == 0;
         let candidate = !busy && !used && there && record.row != Row::Visible;

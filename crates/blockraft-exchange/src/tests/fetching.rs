@@ -4,7 +4,7 @@ use blockraft_types::{BootNonce, LogIndex, RemoteTicket};
 
 use super::desk::{B, C, Desk, ME, block, config, fetches, receipts, stores, ticket_of};
 use crate::effect::StoreIntent;
-use crate::input::ServeOutcome;
+use crate::input::{ServeOutcome, StoreFailure};
 use crate::message::{Fetch, Message, Missing, MissingReason, Verdict};
 use crate::{BulkHeader, Config, Effect, Input, Named};
 
@@ -236,4 +236,21 @@ fn peer_messages_are_read_back_as_they_were_written() {
     let header = BulkHeader::Push { ticket, name: block(1).name };
     let bytes = postcard::to_allocvec(&header).expect("a header can be encoded");
     assert_eq!(postcard::from_bytes::<BulkHeader>(&bytes), Ok(header));
+}
+
+/// The store still counts the damaged copy as one: asking it after the failed write would call the block durable.
+#[test]
+fn a_failed_rewrite_of_a_damaged_copy_is_no_repair() {
+    let mut desk = Desk::led_by(B);
+    desk.step(Input::Repair { name: block(1).name, length: 100 });
+    assert_eq!(desk.offer(1, &[block(1)]), 0);
+    let (_, ticket, name) = fetches(&desk.effects())[0];
+    desk.step(Input::Arrived { from: B, header: BulkHeader::Fetched { ticket, name }, payload: block(1) });
+    assert_eq!(stores(&desk.effects()), [block(1)]);
+    desk.step(Input::Stored { name, result: Err(StoreFailure::Full) });
+    let after = desk.effects();
+    assert_eq!(after, [], "neither repaired nor durable, and nothing to ask the store");
+    assert_eq!(desk.offer(1, &[block(1)]), 0);
+    desk.ticks(config().retry_ticks);
+    assert_eq!(fetches(&desk.effects()).len(), 1, "it is tried again");
 }
