@@ -203,6 +203,27 @@ async fn damage_on_every_node_but_one_is_repaired_by_a_read() {
     cluster.stop().await;
 }
 
+/// Whoever still has the bytes can bring them back, although the catalog calls the block present all the while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_put_of_a_block_that_is_damaged_on_every_node_heals_it() {
+    let cluster = Cluster::start(3).await;
+    let through = cluster.follower().await;
+    for (seed, bytes) in [(1, 60_000), (2, 700)] {
+        let block = block(seed, bytes);
+        put_all(&cluster, through, core::slice::from_ref(&block)).await;
+        for id in cluster.ids() {
+            holds_all(&cluster, id, core::slice::from_ref(&block)).await;
+            assert!(cluster.member(id).blocks.damage(block.multihash()), "the block is in the store of {id}");
+        }
+        put_all(&cluster, through, core::slice::from_ref(&block)).await;
+        for id in cluster.ids() {
+            let read = cluster.node(id).get(*block.multihash(), Consistency::Linearizable).await.expect("get");
+            assert_eq!(read.value.as_ref(), Some(&block), "at {id}");
+        }
+    }
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn damage_on_every_node_is_told_as_no_copy_and_never_as_absent() {
     let cluster = Cluster::start_tuned(3, impatient).await;

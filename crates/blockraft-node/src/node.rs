@@ -1,19 +1,23 @@
 //! A running node: what its owner and its clients ask of it.
 
 use core::fmt;
+use core::time::Duration;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use blockraft_blocks::{Block, BlockLimits, BlockStore, Multihash};
+use blockraft_blocks::{Block, BlockLimits, BlockStore, Lookup, Multihash};
+use blockraft_catalog::reader::AsOf;
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{CatalogReader, Outcome, Row};
 use blockraft_driver::StopReason;
 use blockraft_driver::status::RoleStatus;
+use blockraft_exchange::Input;
 use blockraft_transport::Transport;
 use blockraft_types::{NodeId, Term};
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::answer::{Answer, Count, ListPage, Written};
 use crate::config::Identity;
@@ -49,7 +53,8 @@ pub(crate) struct Shared {
 
 impl Node {
     /// Puts a block: resolves when its bytes and its entry are durable on a quorum and it is visible here or at the
-    /// leader. A block that is visible already costs a read index and nothing else.
+    /// leader. A block that is visible already and whole here costs a read index and a read; a copy that isn't whole is
+    /// written anew, here and wherever it is missing.
     ///
     /// Waits while too much is being put. Repeats by itself only what surely wasn't proposed. Dropping the future leaves
     /// the outcome open: the put may happen or not, and bytes that it staged are reclaimed.
@@ -58,14 +63,16 @@ impl Node {
     /// See [`WriteError`], which says whether it may be repeated.
     pub async fn put(&self, block: Block) -> Result<Written, WriteError> {
         match self.shared.reader.confirmed_present(*block.multihash()).await {
-            Ok(Some(position)) => return Ok(Written { outcome: Outcome::AlreadyPresent, position }),
+            Ok(Some(position)) if self.holds_whole(&block).await => {
+                return Ok(Written { outcome: Outcome::AlreadyPresent, position });
+            }
             // No quorum to confirm it is none to write it, and the time is up.
             Err(ReadError::NotConfirmed { within, leader, .. }) => {
                 let reason = if leader.is_none() { Obstacle::NoLeader } else { Obstacle::NoQuorum };
                 return Err(WriteError::NotProposed { within, reason, leader });
             }
             Err(ReadError::Stopping) => return Err(WriteError::Stopping),
-            Ok(None) | Err(ReadError::NoCopy { .. } | ReadError::Storage { .. }) => {}
+            Ok(_) | Err(ReadError::NoCopy { .. } | ReadError::Storage { .. }) => {}
         }
         let written = self.shared.writer.put(block).await?;
         self.shared.reader.freshness.returned(written.position);
@@ -256,6 +263,30 @@ impl Node {
         reason
     }
 
+    /// Whether this node's own copy of a visible block is whole. The data plane hears of one that isn't, so that it
+    /// writes over it.
+    async fn holds_whole(&self, block: &Block) -> bool {
+        let Shared { inline, blocks, rows, driver, .. } = &*self.shared;
+        let name = *block.multihash();
+        let pending = || inline.get(&name).is_some();
+        if pending() {
+            return true;
+        }
+        match timeout(COPY_READ_TIMEOUT, blocks.get(name)).await {
+            Ok(Ok(Lookup::Present(_))) => true,
+            // Between the two looks the block may have gone from the log's memory into the store, or been deleted.
+            Ok(Ok(Lookup::Absent | Lookup::Damaged)) if pending() => true,
+            Ok(Ok(Lookup::Absent | Lookup::Damaged)) => {
+                if let Ok(AsOf { value: Some(Row { length, .. }), .. }) = rows.visible(&name) {
+                    // A driver that has stopped refuses the put as well.
+                    let _ = driver.gate(Input::Repair { name, length });
+                }
+                false
+            }
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     async fn close(&self) {
         let shared = &self.shared;
         shared.inline.close();
@@ -277,3 +308,6 @@ impl fmt::Debug for Node {
 
 /// Blocks of one call that are under way at once.
 const SIDE_BY_SIDE_MAX: usize = 64;
+
+/// How long a put waits for the copy that is here already. A disk that takes longer is no proof that the copy is whole.
+const COPY_READ_TIMEOUT: Duration = Duration::from_secs(1);
