@@ -92,7 +92,7 @@ impl Database {
             };
             let present = match pending.get(&multihash) {
                 Some(present) => *present,
-                None => self.stat(&multihash)?.is_some(),
+                None => self.length(&multihash)?.is_some(),
             };
             let is_sound = present && (pending.contains_key(&multihash) || !self.damaged().contains(&multihash));
             written.push(match write {
@@ -131,20 +131,26 @@ impl Database {
                     return Ok(Lookup::Present(block));
                 }
             }
-            Ok(None) if self.stat(multihash)?.is_none() => return Ok(Lookup::Absent),
+            Ok(None) if self.length(multihash)?.is_none() => return Ok(Lookup::Absent),
             Ok(None) => {}
             Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => {}
             Err(error) => return Err(error),
         }
         // A delete may have come in between.
-        if self.stat(multihash)?.is_none() {
+        if self.length(multihash)?.is_none() {
             return Ok(Lookup::Absent);
         }
         self.damaged().insert(*multihash);
         Ok(Lookup::Damaged)
     }
 
+    /// The length of a block that isn't known to be damaged.
     pub(crate) fn stat(&self, multihash: &Multihash) -> Result<Option<u32>, rocksdb::Error> {
+        let length = self.length(multihash)?;
+        Ok(length.filter(|_| !self.damaged().contains(multihash)))
+    }
+
+    fn length(&self, multihash: &Multihash) -> Result<Option<u32>, rocksdb::Error> {
         let length = self.database.get_cf(self.family(LENGTHS), multihash.as_bytes())?;
         Ok(length.and_then(|length| length.try_into().ok()).map(u32::from_le_bytes))
     }

@@ -78,7 +78,7 @@ mod victim;
 pub use compaction::Thoroughness;
 pub use disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
 pub use options::Options;
-pub use recovered::{Gap, Recovered};
+pub use recovered::{DamagedBlock, Gap, Recovered};
 pub use recovery::OpenError;
 pub use segments::{Segments, Write, Written};
 pub use status::Status;

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use blockraft_blocks::{Block, Listed, Lookup, Multihash, Page, ReadError};
+use tracing::warn;
 
 use crate::disk::DiskFile;
 use crate::format::RecordKind;
@@ -34,7 +35,9 @@ impl Reader {
         loop {
             let Some(location) = self.index.get(multihash).map_err(index_failed)? else { return Ok(Lookup::Absent) };
             if tried == Some(location) {
-                self.remember_damaged(*multihash, location);
+                if self.remember_damaged(*multihash, location) {
+                    warn!(block = %multihash, segment = location.segment, "block_damaged");
+                }
                 return Ok(Lookup::Damaged);
             }
             if let Some(block) = self.read(multihash, &location) {
@@ -45,23 +48,24 @@ impl Reader {
         }
     }
 
-    /// A block's length, from the index alone.
+    /// The length of a block that is durable and not known to be damaged, from the index alone.
     ///
     /// # Errors
     ///
     /// [`ReadError::Failed`] if the index can't be asked.
     pub fn stat(&self, multihash: &Multihash) -> Result<Option<u32>, ReadError> {
-        Ok(self.index.get(multihash).map_err(index_failed)?.map(|location| location.length))
-    }
-
-    /// Whether the block is durable, and not known to be damaged.
-    ///
-    /// # Errors
-    ///
-    /// [`ReadError::Failed`] if the index can't be asked.
-    pub fn has_sound(&self, multihash: &Multihash) -> Result<bool, ReadError> {
-        let location = self.index.get(multihash).map_err(index_failed)?;
-        Ok(location.is_some_and(|location| !self.is_damaged(multihash, &location)))
+        let mut tried = None;
+        loop {
+            let Some(location) = self.index.get(multihash).map_err(index_failed)? else { return Ok(None) };
+            if !self.is_damaged(multihash, &location) {
+                return Ok(Some(location.length));
+            }
+            // Compaction may have moved it just now.
+            if tried == Some(location) {
+                return Ok(None);
+            }
+            tried = Some(location);
+        }
     }
 
     /// A page of the listing.
@@ -76,8 +80,9 @@ impl Reader {
         Ok(Page::cut(listed, limit))
     }
 
+    /// Whether what the index says of a block is known to be of no use: the copy is damaged, or its segment is lost.
     pub(crate) fn is_damaged(&self, multihash: &Multihash, location: &Location) -> bool {
-        self.damaged().get(multihash) == Some(location)
+        self.damaged().get(multihash) == Some(location) || self.file(location.segment).is_none()
     }
 
     /// How many blocks were found damaged and not repaired since.
@@ -86,11 +91,10 @@ impl Reader {
         self.damaged().len()
     }
 
-    pub(crate) fn remember_damaged(&self, multihash: Multihash, location: Location) {
+    /// Keeps in mind that a copy is damaged, and tells whether that is news.
+    pub(crate) fn remember_damaged(&self, multihash: Multihash, location: Location) -> bool {
         let mut damaged = self.damaged();
-        if damaged.len() < DAMAGED_MAX {
-            damaged.insert(multihash, location);
-        }
+        damaged.len() < DAMAGED_MAX && damaged.insert(multihash, location) != Some(location)
     }
 
     /// A block is elsewhere or gone: only what was said of its new place still holds.

@@ -7,7 +7,7 @@ use blockraft_blocks::Multihash;
 #[non_exhaustive]
 pub struct Recovered {
     /// Blocks whose records are damaged, among those that had to be read: fetch them elsewhere and put them.
-    pub damaged: Vec<Multihash>,
+    pub damaged: Vec<DamagedBlock>,
     /// Stretches in which acknowledged records may have stood whose names can't be read any more.
     pub gaps: Vec<Gap>,
     /// Segments that the index points into and whose file is gone or has no readable header.
@@ -16,6 +16,15 @@ pub struct Recovered {
     pub replayed_records: u64,
     /// How many unacknowledged bytes were cut off or voided.
     pub torn_bytes: u64,
+}
+
+/// A block whose record is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DamagedBlock {
+    /// Which block.
+    pub multihash: Multihash,
+    /// In which segment.
+    pub segment: u64,
 }
 
 /// A damaged stretch of a segment.

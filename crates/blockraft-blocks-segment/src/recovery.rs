@@ -26,7 +26,7 @@ use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind};
 use crate::index::{Covered, Index, Location, Place, Usage};
 use crate::options::{InvalidOption, Options};
 use crate::reader::Reader;
-use crate::recovered::{Gap, Recovered};
+use crate::recovered::{DamagedBlock, Gap, Recovered};
 use crate::scan::{Body, Found, scan};
 use crate::segments::{Parts, Segments};
 use crate::table::Table;
@@ -83,6 +83,8 @@ struct Opening {
     covered: Covered,
     usages: BTreeMap<u64, Usage>,
     sealed: BTreeMap<u64, u64>,
+    /// Records with damaged bodies, whether or not they still mean something.
+    damaged: Vec<(Multihash, Location)>,
     recovered: Recovered,
 }
 
@@ -106,8 +108,8 @@ impl Opening {
         };
         let usages = index.usages().map_err(Failure::to(|| "read the block index"))?.into_iter().collect();
         let reader = Arc::new(Reader::new(index.clone()));
-        let (sealed, recovered) = (BTreeMap::new(), Recovered::default());
-        Ok(Self { disk, index, reader, options, covered, usages, sealed, recovered })
+        let (sealed, damaged, recovered) = (BTreeMap::new(), Vec::new(), Recovered::default());
+        Ok(Self { disk, index, reader, options, covered, usages, sealed, damaged, recovered })
     }
 
     fn run(mut self) -> Result<Segments, OpenError> {
@@ -125,6 +127,7 @@ impl Opening {
                 None => self.replay_without_footer(&segment)?,
             }
         }
+        self.report_damage().map_err(Failure::to(|| "read the block index"))?;
         self.note_lost_segments();
         let active = match active {
             Some(active) => active,
@@ -135,7 +138,7 @@ impl Opening {
                 active
             }
         };
-        let Self { disk, index, reader, options, covered, usages, sealed, recovered } = self;
+        let Self { disk, index, reader, options, covered, usages, sealed, recovered, .. } = self;
         let blocks = covered.blocks;
         Ok(Segments::from_parts(Parts { disk, index, reader, options, active, sealed, usages, blocks, recovered }))
     }
@@ -241,7 +244,8 @@ impl Opening {
     fn note_damage(&mut self, segment: u64, found: &Found) {
         match found {
             Found::Record { entry, body: Body::Damaged, .. } => {
-                self.recovered.damaged.extend(entry.kind.multihash().copied());
+                let at = Location { segment, offset: entry.offset, length: entry.length };
+                self.damaged.extend(entry.kind.multihash().map(|multihash| (*multihash, at)));
             }
             Found::Record { .. } => {}
             Found::Gap(range) => {
@@ -299,6 +303,17 @@ impl Opening {
         self.covered.up_to = self.covered.up_to.max(Place { segment, offset: up_to });
         let usages = touched.keys().map(|segment| (*segment, self.usages.get(segment).copied()));
         self.index.write(rows, usages.collect::<Vec<_>>(), self.covered)
+    }
+
+    /// Tells of the damaged records that the index points to: others were put anew or deleted since.
+    fn report_damage(&mut self) -> io::Result<()> {
+        for (multihash, at) in std::mem::take(&mut self.damaged) {
+            if self.index.get(&multihash)? == Some(at) {
+                self.reader.remember_damaged(multihash, at);
+                self.recovered.damaged.push(DamagedBlock { multihash, segment: at.segment });
+            }
+        }
+        Ok(())
     }
 
     fn note_lost_segments(&mut self) {

@@ -203,7 +203,8 @@ impl SegmentStore {
 impl BlockStore for SegmentStore {
     async fn put_many(&self, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
         // Most puts of a block that is there already end here, without a place in the queue.
-        let sound = self.with_reader(|reader| blocks.iter().map(|block| reader.has_sound(block.multihash())).collect());
+        let is_sound = |reader: &Reader, block: &Block| Ok(reader.stat(block.multihash())?.is_some());
+        let sound = self.with_reader(|reader| blocks.iter().map(|block| is_sound(reader, block)).collect());
         let sound: Vec<bool> = sound.map_err(read_failed)?;
         let missing = blocks.iter().zip(&sound).filter(|(_, sound)| !**sound);
         let written = self.write(missing.map(|(block, _)| Write::Put(block.clone())).collect()).await?;

@@ -63,8 +63,8 @@ pub trait BlockStore: Send + Sync + fmt::Debug + 'static {
     /// [`ReadError`] if the store couldn't be asked. Damage is an answer ([`Lookup::Damaged`]), not an error.
     async fn get_many(&self, multihashes: &[Multihash]) -> Result<Vec<Lookup>, ReadError>;
 
-    /// The lengths in bytes of blocks, in the order asked, `None` for absent ones. Reads no block, so says nothing
-    /// about damage.
+    /// The lengths in bytes of blocks, in the order asked, `None` for absent ones and for those whose copy is known to be
+    /// damaged: neither can be read here. Reads no block, so finds no damage that wasn't found before.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ pub trait BlockStore: Send + Sync + fmt::Debug + 'static {
         Ok(lookups.into_iter().next().expect("get_many answers for each multihash"))
     }
 
-    /// The length in bytes of one block; see [`stat_many`](Self::stat_many).
+    /// The length in bytes of one block that can be read; see [`stat_many`](Self::stat_many).
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ pub trait BlockStore: Send + Sync + fmt::Debug + 'static {
         Ok(lengths.into_iter().next().expect("stat_many answers for each multihash"))
     }
 
-    /// Whether blocks are there, in the order asked. Reads no block, so says nothing about damage.
+    /// Whether blocks are there, in the order asked, and not known to be damaged. Reads no block.
     ///
     /// # Errors
     ///

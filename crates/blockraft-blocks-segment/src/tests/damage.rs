@@ -4,7 +4,7 @@ use blockraft_blocks::Lookup;
 
 use super::{Chance, block, open};
 use crate::format::segment::RECORDS_FROM;
-use crate::{MemoryDisk, MemoryTable, Segments, Thoroughness, Write, Written};
+use crate::{DamagedBlock, MemoryDisk, MemoryTable, Segments, Thoroughness, Write, Written};
 
 const BLOCKS: u64 = 40;
 
@@ -87,13 +87,59 @@ fn damage_before_the_synced_mark_is_reported_by_name_and_cuts_nothing_off() {
     let damaged = block(3);
     let at = bytes.windows(16).position(|window| window == &damaged.bytes()[..16]).unwrap();
     disk.flip_bit(name, at as u64 + 5, 0);
-    let segments = open(&disk, &table).unwrap();
-    assert_eq!(segments.recovered().damaged, [*damaged.multihash()]);
+    let mut segments = open(&disk, &table).unwrap();
+    let reported = DamagedBlock { multihash: *damaged.multihash(), segment: 1 };
+    assert_eq!(segments.recovered().damaged, [reported]);
     assert_eq!(segments.recovered().torn_bytes, 0);
+    assert_eq!(segments.reader().stat(damaged.multihash()).unwrap(), None);
+    assert_eq!(segments.status().damaged_blocks, 1);
     assert_eq!(segments.reader().get(damaged.multihash()).unwrap(), Lookup::Damaged);
     for n in (1..10).filter(|n| *n != 3) {
         assert_eq!(segments.reader().get(block(n).multihash()).unwrap(), Lookup::Present(block(n)));
     }
+    assert_eq!(segments.write(&[Write::Put(damaged.clone())]).unwrap(), [Written::Created]);
+    assert_eq!(segments.reader().get(damaged.multihash()).unwrap(), Lookup::Present(damaged));
+}
+
+#[test]
+fn damage_of_a_record_that_means_nothing_any_more_is_not_reported() {
+    let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
+    let mut segments = open(&disk, &table).unwrap();
+    for n in 1..10 {
+        segments.write(&[Write::Put(block(n))]).unwrap();
+    }
+    for n in 3..5 {
+        segments.write(&[Write::Delete(*block(n).multihash())]).unwrap();
+    }
+    // Put again, block 4 has two records, of which the first is damaged.
+    for n in 3..5 {
+        disk.flip_bit(FIRST, body_of(&disk, n), 0);
+    }
+    segments.write(&[Write::Put(block(4))]).unwrap();
+    drop(segments);
+    table.power_cycle(0);
+    let segments = open(&disk, &table).unwrap();
+    assert_eq!(segments.recovered().damaged, []);
+    assert_eq!(segments.status().damaged_blocks, 0);
+    assert_eq!(segments.reader().stat(block(3).multihash()).unwrap(), None);
+    assert_eq!(segments.reader().get(block(4).multihash()).unwrap(), Lookup::Present(block(4)));
+}
+
+#[test]
+fn blocks_of_a_lost_segment_are_not_called_present_and_a_put_repairs_them() {
+    let (disk, table) = filled(5);
+    let first = disk.bytes_of(FIRST).unwrap();
+    disk.place(FIRST, vec![0; first.len()]);
+    let mut segments = open(&disk, &table).unwrap();
+    assert_eq!(segments.recovered().lost_segments, [1]);
+    for n in 0..BLOCKS {
+        let is_lost = n < 16;
+        assert_eq!(segments.reader().stat(block(n).multihash()).unwrap().is_none(), is_lost);
+        let written = if is_lost { Written::Created } else { Written::AlreadyPresent };
+        assert_eq!(segments.write(&[Write::Put(block(n))]).unwrap(), [written]);
+        assert_eq!(segments.reader().get(block(n).multihash()).unwrap(), Lookup::Present(block(n)));
+    }
+    assert_eq!(segments.status().blocks, BLOCKS);
 }
 
 const FIRST: &str = "0000000000000001.segment";
