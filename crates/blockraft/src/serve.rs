@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use blockraft_blocks_segment::{Options as SegmentOptions, SegmentStore};
+use blockraft_blocks_segment::{Options as SegmentOptions, Recovered, SegmentStore};
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log_rocksdb::RocksLog;
 use blockraft_node::{Identity, Node, NodeConfig, Parts, StopReason};
@@ -133,6 +133,7 @@ async fn assemble(
     let reserve_bytes = settings.disk_reserve_bytes.unwrap_or(defaults.reserve_bytes);
     let blocks = SegmentStore::open(directory.blocks(), SegmentOptions { reserve_bytes, ..defaults })
         .context("opening the block store")?;
+    warn_of_damage(blocks.recovered());
 
     let expected = file.itself().context("the node is among its members")?.address;
     // Members and clients were told a port: to listen on any free one would be to listen where nobody looks.
@@ -167,6 +168,24 @@ async fn assemble(
     let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), started, addresses };
     let service = Service::new(node.clone(), about).run(clients);
     Ok((node, service, address))
+}
+
+/// Names what is damaged in the block store. Reads and the log have it repaired by other members; a lone node has none.
+fn warn_of_damage(recovered: &Recovered) {
+    let Recovered { damaged, gaps, lost_segments, .. } = recovered;
+    for block in damaged.iter().take(DAMAGE_LINES_MAX) {
+        warn!(block = %block.multihash, segment = block.segment, "block_damaged");
+    }
+    for gap in gaps.iter().take(DAMAGE_LINES_MAX) {
+        warn!(segment = gap.segment, offset = gap.offset, bytes = gap.bytes, "segment_unreadable_in_part");
+    }
+    for segment in lost_segments.iter().take(DAMAGE_LINES_MAX) {
+        warn!(segment, "segment_lost");
+    }
+    if !damaged.is_empty() || !gaps.is_empty() || !lost_segments.is_empty() {
+        let (blocks, stretches, segments) = (damaged.len(), gaps.len(), lost_segments.len());
+        warn!(blocks, stretches, segments, "block_store_damaged");
+    }
 }
 
 fn find_or_form(options: &ServeOptions) -> Result<PathBuf, anyhow::Error> {
@@ -211,6 +230,9 @@ fn report(reason: &StopReason) -> Result<(), anyhow::Error> {
 
 /// Where a lone node listens when nothing else is said.
 const LONE_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4001);
+
+/// So many lines name what is damaged, of each kind.
+const DAMAGE_LINES_MAX: usize = 100;
 
 /// The version of the messages above the transport.
 const WIRE_VERSION: u16 = 1;
