@@ -44,18 +44,20 @@ impl Compaction {
         }
     }
 
-    /// Whether to flush now, knowing that the log could be compacted through `index` afterwards.
-    pub(crate) fn wants_flush(&mut self, index: LogIndex) -> bool {
+    /// Whether to flush now, knowing that the log could be compacted through `index` afterwards. `wanted` is how far the
+    /// gate is in need of it.
+    pub(crate) fn wants_flush(&mut self, index: LogIndex, wanted: Option<LogIndex>) -> bool {
         let entries = self.last.since(self.anchor);
         let exceeded = self.policy.entries_max < entries || self.policy.bytes_max < self.bytes;
         // A member that is behind can hold compaction back for long: a few entries aren't worth a flush each.
         let worthwhile = self.policy.entries_max / WORTHWHILE <= index.since(self.anchor)
             || self.policy.bytes_max / WORTHWHILE <= self.bytes_through(index);
-        let wanted = self.step == Step::Idle && exceeded && worthwhile && self.anchor < index;
-        if wanted {
+        let needed = wanted.is_some_and(|wanted| wanted <= index);
+        let wants = self.step == Step::Idle && (exceeded && worthwhile || needed) && self.anchor < index;
+        if wants {
             self.step = Step::Flushing;
         }
-        wanted
+        wants
     }
 
     /// The state machine was flushed: compact through `index`, if that is anything.

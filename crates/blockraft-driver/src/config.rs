@@ -24,7 +24,8 @@ pub struct ReplicaOptions {
     pub apply_bytes_max: u64,
 }
 
-/// When the log is compacted: as soon as one of the two is exceeded and there is enough to drop.
+/// When the log is compacted: as soon as one of the two is exceeded and there is enough to drop, or when the
+/// [gate](crate::gate::AppendGate::compaction_wanted) is in need of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompactionPolicy {
     /// Entries in the log. Default 100,000.

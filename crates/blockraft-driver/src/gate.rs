@@ -47,6 +47,10 @@ pub trait AppendGate: Send + 'static {
 
     /// The gate needs no entry up to and including this one any more: the log may be compacted through it.
     fn compaction_floor(&self) -> LogIndex;
+
+    /// Once the log is compacted through this entry, the gate can give back space that it is short of. The log is then
+    /// compacted so far as soon as it may be, however short it is. `None` while the gate can wait.
+    fn compaction_wanted(&self) -> Option<LogIndex>;
 }
 
 /// Whether a proposal may enter the log.
@@ -190,5 +194,9 @@ impl AppendGate for OpenGate {
 
     fn compaction_floor(&self) -> LogIndex {
         LogIndex(u64::MAX)
+    }
+
+    fn compaction_wanted(&self) -> Option<LogIndex> {
+        None
     }
 }

@@ -211,7 +211,8 @@ impl<G: AppendGate> Replica<G> {
         self.take_changes(changes);
         if self.tick.is_multiple_of(COMPACTION_TICKS) {
             let reach = self.compactable_through();
-            if self.compaction.wants_flush(reach) {
+            let wanted = if self.tick.is_multiple_of(WANTED_TICKS) { self.gate.compaction_wanted() } else { None };
+            if self.compaction.wants_flush(reach, wanted) {
                 self.effects.push(Effect::Flush);
             }
         }
@@ -595,3 +596,6 @@ fn refusal(reason: ProposalRefusal) -> NotProposed {
 
 /// How often the size of the log is looked at.
 const COMPACTION_TICKS: u64 = 10;
+
+/// How often the gate may have it compacted: each time costs a flush of the state machine.
+const WANTED_TICKS: u64 = 10 * COMPACTION_TICKS;

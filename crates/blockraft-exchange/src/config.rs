@@ -35,6 +35,10 @@ pub struct Config {
     pub grace_ticks: u64,
     /// Deletions and row questions under way at once.
     pub reclaims_max: usize,
+    /// Deleted blocks whose bytes wait for the compaction of the log; beyond it that is asked for.
+    pub deleted_blocks_max: usize,
+    /// How long the store counts as full after it refused a write for want of room.
+    pub full_ticks: u64,
     /// Fetches in flight for entries that wait at the gate.
     pub gate_fetches_max: usize,
     /// Bytes of those fetches; at least one is always allowed.
@@ -100,6 +104,8 @@ impl Config {
             evict_ticks_min: ticks(5_000),
             grace_ticks: ticks(600_000),
             reclaims_max: 256,
+            deleted_blocks_max: 4096,
+            full_ticks: ticks(1_000),
             gate_fetches_max: 16,
             gate_fetch_bytes_max: 32 * MIB,
             other_fetches_max: 8,

@@ -259,6 +259,20 @@ impl<P: Payload> Exchange<P> {
         self.inlines.floor()
     }
 
+    /// How far the log would have to be compacted for deleted blocks to be reclaimed, when that is urgent: the store is
+    /// full, or too many of them wait for it.
+    #[must_use]
+    pub fn compaction_wanted(&self) -> Option<LogIndex> {
+        let (first, blocks) = self.ledger.held_back()?;
+        (self.is_full() || self.config.deleted_blocks_max < blocks).then_some(first)
+    }
+
+    /// Whether the store lately refused a write for want of room.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.ledger.is_full()
+    }
+
     /// The entry whose payload this node waits for, for the reply to heartbeats.
     #[must_use]
     pub fn waiting_for(&self) -> Option<LogIndex> {
@@ -313,7 +327,11 @@ impl<P: Payload> Exchange<P> {
             reclaimed: self.ledger.reclaimed(),
             length_conflicts: self.length_conflicts,
             sweep: self.reclamation.sweep(),
-            store: if self.ledger.is_poisoned() { StoreStatus::Poisoned } else { StoreStatus::Working },
+            store: match (self.ledger.is_poisoned(), self.is_full()) {
+                (true, _) => StoreStatus::Poisoned,
+                (false, true) => StoreStatus::Full,
+                (false, false) => StoreStatus::Working,
+            },
         }
     }
 

@@ -69,6 +69,7 @@ pub(crate) struct Ledger<P> {
     due: BTreeSet<(u64, Multihash)>,
     /// Blocks whose applied delete the compaction hasn't passed.
     held: BTreeMap<LogIndex, BTreeSet<Multihash>>,
+    held_blocks: usize,
     compacted: LogIndex,
     completed: VecDeque<Completed>,
     changed: VecDeque<Multihash>,
@@ -80,6 +81,9 @@ pub(crate) struct Ledger<P> {
     reclaiming: usize,
     reclaimed: u64,
     poisoned: bool,
+    /// The tick until which the store counts as full.
+    full_until: u64,
+    full_ticks: u64,
     now: u64,
     grace_ticks: u64,
     evict_ticks_min: u64,
@@ -139,6 +143,7 @@ impl<P: Payload> Ledger<P> {
             records: BTreeMap::new(),
             due: BTreeSet::new(),
             held: BTreeMap::new(),
+            held_blocks: 0,
             compacted: LogIndex::ZERO,
             completed: VecDeque::new(),
             changed: VecDeque::new(),
@@ -149,6 +154,8 @@ impl<P: Payload> Ledger<P> {
             reclaiming: 0,
             reclaimed: 0,
             poisoned: false,
+            full_until: 0,
+            full_ticks: config.full_ticks,
             now: 0,
             grace_ticks: config.grace_ticks,
             evict_ticks_min: config.evict_ticks_min,
@@ -353,7 +360,7 @@ impl<P: Payload> Ledger<P> {
         let record = self.records.entry(name).or_insert_with(Record::new);
         record.row = Row::Absent;
         record.held_until = record.held_until.max(index);
-        self.held.entry(index).or_default().insert(name);
+        self.held_blocks += usize::from(self.held.entry(index).or_default().insert(name));
         self.settle(name);
     }
 
@@ -361,8 +368,15 @@ impl<P: Payload> Ledger<P> {
         self.compacted = self.compacted.max(through);
         let rest = self.held.split_off(&self.compacted.next());
         for name in core::mem::replace(&mut self.held, rest).into_values().flatten() {
+            self.held_blocks -= 1;
             self.settle(name);
         }
+    }
+
+    /// The first entry that compaction has to pass for a deleted block to be reclaimed, and how many blocks wait for it
+    /// or later ones.
+    pub(crate) fn held_back(&self) -> Option<(LogIndex, usize)> {
+        self.held.first_key_value().map(|(index, _)| (*index, self.held_blocks))
     }
 
     /// A listing found a block that no row names: an orphan of an earlier life, unless it is worked on by now. The listing
@@ -455,6 +469,10 @@ impl<P: Payload> Ledger<P> {
         self.poisoned
     }
 
+    pub(crate) const fn is_full(&self) -> bool {
+        self.now < self.full_until
+    }
+
     pub(crate) const fn staged(&self) -> (usize, u64) {
         (self.staged_blocks, self.staged_bytes)
     }
@@ -479,8 +497,12 @@ impl<P: Payload> Ledger<P> {
         self.records.len()
     }
 
-    fn note_failure(&mut self, result: Result<(), StoreFailure>) {
-        self.poisoned |= result == Err(StoreFailure::Poisoned);
+    const fn note_failure(&mut self, result: Result<(), StoreFailure>) {
+        match result {
+            Ok(()) => {}
+            Err(StoreFailure::Full) => self.full_until = self.now.saturating_add(self.full_ticks),
+            Err(StoreFailure::Poisoned) => self.poisoned = true,
+        }
     }
 
     fn store_again(&mut self, name: Multihash, out: &mut Vec<Effect<P>>) {

@@ -113,6 +113,8 @@ pub enum SweepStatus {
 pub enum StoreStatus {
     /// It does.
     Working,
+    /// Lately it had no room for a block.
+    Full,
     /// A failed sync ended that for this life.
     Poisoned,
 }

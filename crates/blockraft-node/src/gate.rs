@@ -161,6 +161,10 @@ impl AppendGate for NodeGate {
         // Of bodies that rode in entries behind `told` the data plane has yet to hear.
         self.exchange.compaction_floor().min(self.told)
     }
+
+    fn compaction_wanted(&self) -> Option<LogIndex> {
+        self.exchange.compaction_wanted()
+    }
 }
 
 impl Drop for NodeGate {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::proposal::NotProposed;
-use crate::tests::cluster::{Cluster, Node, anchor_of, membership, tight};
+use crate::tests::cluster::{Cluster, Node, SPACE_IS_SHORT, anchor_of, membership, tight};
 
 fn alone() -> Node {
     let mut node = Node::new(1, &membership(1), tight());
@@ -143,4 +143,20 @@ fn a_gate_that_needs_the_log_keeps_it() {
     }
     assert!(node.replica.status().core.anchor.index <= floor);
     assert!(0 < node.compactions, "up to the floor it is compacted");
+}
+
+/// Deleted blocks are given back only behind a compaction. A short log would never have one, and the disk would stay full.
+#[test]
+fn a_gate_that_is_short_of_space_has_a_short_log_compacted() {
+    let mut node = alone();
+    let wait = |node: &mut Node| {
+        for _ in 0..300 {
+            node.tick(1);
+            node.settle();
+        }
+        node.compactions
+    };
+    assert_eq!(wait(&mut node), 0, "the log is short");
+    node.step(Event::Gate(Bytes::from_static(SPACE_IS_SHORT)));
+    assert_eq!(wait(&mut node), 1, "once, and not for entries that give nothing back");
 }

@@ -3,6 +3,7 @@
 use blockraft_types::LogIndex;
 
 use super::desk::{B, C, Desk, ME, at, block, config, deletes, receipts, stores};
+use crate::input::StoreFailure;
 use crate::message::Verdict;
 use crate::status::SweepStatus;
 use crate::ticket::CheckTicket;
@@ -240,7 +241,7 @@ fn a_failed_delete_is_tried_again_and_counts_as_unknown_meanwhile() {
     let mut desk = Desk::led_by(B);
     deleted_and_compacted(&mut desk);
     desk.rows_are_absent(1);
-    desk.step(Input::Removed { name: block(1).name, result: Err(crate::input::StoreFailure::Full) });
+    desk.step(Input::Removed { name: block(1).name, result: Err(StoreFailure::Full) });
     desk.offer(3, &[block(1)]);
     assert_eq!(desk.effects(), [Effect::Stat { name: block(1).name }]);
     desk.step(Input::AppendDropped { positions: vec![at(1, 3)] });
@@ -309,7 +310,7 @@ fn an_inlined_body_that_found_the_disk_full_is_written_later() {
     desk.step(Input::InlineApplied { index: LogIndex(4), payload: block(4) });
     assert!(!desk.exchange.has_room_for_inline());
     desk.effects();
-    desk.step(Input::Stored { name: block(4).name, result: Err(crate::input::StoreFailure::Full) });
+    desk.step(Input::Stored { name: block(4).name, result: Err(StoreFailure::Full) });
     desk.ticks(config().retry_ticks);
     assert_eq!(stores(&desk.effects()), [block(4)]);
     desk.stored(block(4));
@@ -325,4 +326,43 @@ fn a_lease_of_a_put_keeps_its_block_for_as_long_as_it_takes() {
     desk.receipt(B, pushed[0].0, block(1), Verdict::Durable);
     desk.ticks(10_000);
     assert!(question(&mut desk).is_none());
+}
+
+/// Nothing is written, so the log doesn't grow: unless somebody asks, it is never compacted and the store stays full.
+#[test]
+fn a_full_store_asks_for_the_compaction_that_gives_deleted_blocks_back() {
+    let mut desk = Desk::led_by(B);
+    desk.staged(block(1));
+    desk.appended(1, &[block(1)]);
+    desk.applied(1, &[block(1)], &[]);
+    desk.appended(2, &[]);
+    desk.applied(2, &[], &[block(1)]);
+    assert_eq!(desk.exchange.compaction_wanted(), None, "there is room");
+    desk.step(Input::Put { op: PutId(1), payload: block(2) });
+    desk.step(Input::Stored { name: block(2).name, result: Err(StoreFailure::Full) });
+    assert_eq!(desk.exchange.compaction_wanted(), Some(LogIndex(2)));
+    desk.compacted(2);
+    assert_eq!(desk.exchange.compaction_wanted(), None);
+    assert_eq!(deletes(&desk.rows_are_absent(1)), [block(1).name]);
+}
+
+#[test]
+fn many_deleted_blocks_ask_for_a_compaction_although_there_is_room() {
+    let mut desk = Desk::with(B, Config { deleted_blocks_max: 2, ..config() });
+    for index in 1..=3 {
+        assert_eq!(desk.exchange.compaction_wanted(), None);
+        desk.applied(index, &[], &[block(index)]);
+    }
+    assert_eq!(desk.exchange.compaction_wanted(), Some(LogIndex(1)));
+}
+
+#[test]
+fn a_store_counts_as_full_until_it_refused_nothing_for_a_while() {
+    let mut desk = Desk::led_by(B);
+    desk.step(Input::Put { op: PutId(1), payload: block(2) });
+    desk.step(Input::Stored { name: block(2).name, result: Err(StoreFailure::Full) });
+    desk.ticks(config().full_ticks - 1);
+    assert!(desk.exchange.is_full());
+    desk.ticks(1);
+    assert!(!desk.exchange.is_full());
 }

@@ -137,6 +137,8 @@ impl World {
             evict_ticks_min: 4,
             grace_ticks: 45,
             reclaims_max: 4,
+            deleted_blocks_max: 4,
+            full_ticks: 10,
             gate_fetches_max: 2,
             gate_fetch_bytes_max: 250,
             other_fetches_max: 2,
