@@ -114,7 +114,7 @@ impl Opening {
 
     fn run(mut self) -> Result<Segments, OpenError> {
         let segments = self.open_files()?;
-        let last = segments.last().map(|segment| segment.number);
+        let highest = self.highest(&segments);
         let mut active = None;
         for segment in segments {
             let table = read_table(&*segment.file, segment.mark).map_err(Failure::to(|| reading(segment.number)))?;
@@ -123,7 +123,7 @@ impl Opening {
                     self.sealed.insert(segment.number, table.tail.saturating_sub(RECORDS_FROM));
                     self.replay(segment.number, &table.entries, table.tail)?;
                 }
-                None if Some(segment.number) == last => active = Some(self.resume(segment)?),
+                None if segment.number == highest => active = Some(self.resume(segment)?),
                 None => self.replay_without_footer(&segment)?,
             }
         }
@@ -132,8 +132,7 @@ impl Opening {
         let active = match active {
             Some(active) => active,
             None => {
-                let highest = last.max(Some(self.covered.up_to.segment)).max(self.usages.keys().next_back().copied());
-                let active = Active::create(&*self.disk, highest.unwrap_or_default() + 1)?;
+                let active = Active::create(&*self.disk, highest.saturating_add(1))?;
                 self.reader.add_file(active.number(), active.file().clone());
                 active
             }
@@ -177,6 +176,13 @@ impl Opening {
             }
         }
         Ok(segments)
+    }
+
+    /// The highest number that was ever given to a segment, as far as files and index tell: it isn't given again.
+    fn highest(&self, segments: &[Segment]) -> u64 {
+        let listed = segments.iter().map(|segment| segment.number).chain(self.recovered.lost_segments.iter().copied());
+        let indexed = self.usages.keys().copied().chain([self.covered.up_to.segment]);
+        listed.chain(indexed).max().unwrap_or_default()
     }
 
     /// A segment that should have a footer and hasn't: all that is in it was synced once.

@@ -151,6 +151,41 @@ fn body_of(disk: &MemoryDisk, n: u64) -> u64 {
     (bytes.windows(body.len()).position(|window| window == body).unwrap() + 250) as u64
 }
 
+/// Flips a bit in each copy of a segment's header.
+fn damage_header(disk: &MemoryDisk, name: &str) {
+    for copy in [0, RECORDS_FROM / 2] {
+        assert!(disk.flip_bit(name, copy + 20, 1));
+    }
+}
+
+#[test]
+fn a_store_opens_though_the_header_of_its_only_segment_is_damaged() {
+    let (disk, table) = (MemoryDisk::new(3), MemoryTable::new());
+    open(&disk, &table).unwrap().write(&[Write::Put(block(7))]).unwrap();
+    table.power_cycle(0);
+    damage_header(&disk, FIRST);
+    let mut segments = open(&disk, &table).unwrap();
+    assert_eq!(segments.recovered().lost_segments, [1]);
+    assert_eq!(segments.write(&[Write::Put(block(7))]).unwrap(), [Written::Created]);
+    assert_eq!(segments.reader().get(block(7).multihash()).unwrap(), Lookup::Present(block(7)));
+}
+
+#[test]
+fn no_segment_takes_the_number_of_one_that_cannot_be_read() {
+    let (disk, _) = filled(4);
+    damage_header(&disk, "0000000000000003.segment");
+    let second = "0000000000000002.segment";
+    let footer_ends = disk.bytes_of(second).unwrap().len() as u64;
+    assert!(disk.flip_bit(second, footer_ends - 1, 1));
+    let mut segments = open(&disk, &MemoryTable::new()).unwrap();
+    for n in BLOCKS..3 * BLOCKS {
+        assert_eq!(segments.write(&[Write::Put(block(n))]).unwrap(), [Written::Created]);
+    }
+    for n in BLOCKS..3 * BLOCKS {
+        assert_eq!(segments.reader().get(block(n).multihash()).unwrap(), Lookup::Present(block(n)));
+    }
+}
+
 /// A store in whose first segment only block 9 is left.
 fn all_but_nine_deleted() -> (MemoryDisk, Segments) {
     let (disk, table) = filled(3);
