@@ -4,7 +4,8 @@
 //! the segment was synced when it was written, and so does the index. Damage before that mark is damage: it is reported
 //! by name, and the block goes on being listed, so that a read says "damaged" and a put repairs it. What lies behind
 //! the mark was never acknowledged, or only by the very last sync: intact records of it stay, the rest becomes void or is
-//! cut off.
+//! cut off. What stays is written once more before it is synced: after a sync that failed, the system gives back pages
+//! which it will never write, since it takes them for clean.
 //!
 //! The mark may lag by one group commit: if the last one before a crash was acknowledged and then damaged on disk,
 //! recovery takes it for torn. Whoever must not miss that compares with a list of names of its own.
@@ -22,7 +23,7 @@ use crate::ends::{read_any_header, read_table};
 use crate::failure::Failure;
 use crate::format::record::FIXED_BYTES;
 use crate::format::segment::{HeaderFound, RECORDS_FROM, VERSION};
-use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind};
+use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind, SegmentHeader};
 use crate::index::{Covered, Index, Location, Place, Usage};
 use crate::options::{InvalidOption, Options};
 use crate::reader::Reader;
@@ -219,6 +220,9 @@ impl Opening {
             match found {
                 Found::Record { entry, .. } if !is_torn => {
                     self.note_damage(number, &found);
+                    if range.start >= synced {
+                        rewrite(&*file, &entry).map_err(Failure::to(resume))?;
+                    }
                     entries.push(entry);
                 }
                 Found::Gap(_) if !is_torn => self.note_damage(number, &found),
@@ -232,6 +236,10 @@ impl Opening {
         }
         if file_bytes > tail {
             file.truncate(tail).map_err(Failure::to(resume))?;
+        }
+        if synced == RECORDS_FROM {
+            // Nothing says that even the header was synced.
+            file.write_at(&SegmentHeader { number, mark }.encode(), 0).map_err(Failure::to(resume))?;
         }
         // What a mere crash of the process left unsynced becomes durable before the index learns of it.
         file.sync_data().map_err(Failure::to(resume))?;
@@ -330,6 +338,19 @@ impl Opening {
             }
         }
     }
+}
+
+/// Writes an intact record as it is, so that the next sync can't pass over it.
+fn rewrite(file: &dyn DiskFile, entry: &FooterEntry) -> io::Result<()> {
+    let bytes = match entry.kind {
+        RecordKind::Block(_) | RecordKind::Tombstone(_) => entry.kind.record_bytes(entry.length),
+        // What follows the header of a void need not be readable.
+        RecordKind::Void => entry.kind.header_bytes(),
+    };
+    let mut record = vec![0; bytes as usize];
+    let read = file.read_at(&mut record, entry.offset)?;
+    record.truncate(read);
+    file.write_at(&record, entry.offset)
 }
 
 /// Makes of a torn stretch one record that means nothing, so that later scans pass over it.

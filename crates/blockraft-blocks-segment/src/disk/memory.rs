@@ -129,7 +129,8 @@ impl MemoryDisk {
         state.power = Power::OffAt(state.steps + steps);
     }
 
-    /// Lets the step that comes after `steps` others fail. It may be done in part.
+    /// Lets the step that comes after `steps` others fail. It may be done in part. What a sync of a file failed to write
+    /// can still be read, and is never written, as on Linux.
     pub fn fail_after(&self, steps: u64) {
         let mut state = self.state();
         state.power = Power::FailsAt(state.steps + steps);
@@ -428,7 +429,12 @@ impl DiskFile for MemoryFile {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
-        state.step()?.conclude()?;
+        let step = state.step()?;
+        if matches!(step, Step::Breaks) && state.power != Power::Off {
+            // What a kernel does: pages that couldn't be written are taken for clean, and no later sync writes them.
+            state.file(self.file)?.dirty_sectors.clear();
+        }
+        step.conclude()?;
         state.counters.syncs += 1;
         if state.syncs == Syncs::Swallowed {
             return Ok(());

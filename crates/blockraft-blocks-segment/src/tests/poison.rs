@@ -48,3 +48,37 @@ fn a_file_system_that_cannot_reserve_space_is_no_failure() {
     disk.fail_after(0);
     assert_eq!(segments.write(&[Write::Put(block(1))]).unwrap(), [Written::Created]);
 }
+
+#[test]
+fn what_a_failed_sync_lost_is_written_again_by_the_next_life() {
+    for step in 0.. {
+        let (disk, table) = (MemoryDisk::new(step), MemoryTable::new());
+        disk.fail_after(step);
+        // The step may be one of opening.
+        if let Ok(mut segments) = open(&disk, &table) {
+            for n in 0..30 {
+                if segments.write(&[Write::Put(block(n))]).is_err() {
+                    break;
+                }
+            }
+        }
+        if disk.steps() <= step {
+            assert!(60 < step, "only {step} steps were made to fail");
+            return;
+        }
+        // Only the process ended: whatever it wrote can still be read, though no later sync would write it.
+        table.power_cycle(0);
+        let mut segments = open(&disk, &table).unwrap();
+        for n in 0..30 {
+            segments.write(&[Write::Put(block(n))]).unwrap();
+        }
+        drop(segments);
+        disk.power_cycle();
+        table.power_cycle(0);
+        let segments = open(&disk, &table).unwrap();
+        for n in 0..30 {
+            let found = segments.reader().get(block(n).multihash()).unwrap();
+            assert_eq!(found, Lookup::Present(block(n)), "step {step} failed");
+        }
+    }
+}
