@@ -1,5 +1,6 @@
 //! What becomes of a proposal, in words that say whether it may be repeated.
 
+use blockraft_core::ready::ProposalRefusal;
 use blockraft_types::{NodeId, Position, Term};
 use thiserror::Error;
 
@@ -76,6 +77,17 @@ pub enum NotProposed {
     /// This member is shutting down.
     #[error("this member is shutting down")]
     ShuttingDown,
+}
+
+impl NotProposed {
+    pub(crate) fn by_core(reason: ProposalRefusal) -> Self {
+        match reason {
+            ProposalRefusal::NotLeader { .. } => Self::NotLeader,
+            ProposalRefusal::Transferring { to } => Self::Transferring { to },
+            ProposalRefusal::Full => Self::Full,
+            _ => Self::Gate(GateRefusal::Never("the core refused it")),
+        }
+    }
 }
 
 /// Why nobody here knows what became of a proposal.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use blockraft_core::ready::{CommittedRange, Outgoing, ProposalRefusal};
+use blockraft_core::ready::{CommittedRange, Outgoing};
 use blockraft_core::{
     AppendRange, BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed,
 };
@@ -22,7 +22,7 @@ use crate::compaction::Compaction;
 use crate::config::ReplicaOptions;
 use crate::effect::{Alarm, ApplyRange, Effect};
 use crate::event::Event;
-use crate::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
+use crate::gate::{Admission, AppendGate, GateChanges, HeldChange, LogEvent};
 use crate::held::{Arrival, HeldAppend, HeldAppends, body_bytes};
 use crate::persists::Persists;
 use crate::proposal::NotProposed;
@@ -464,7 +464,7 @@ impl<G: AppendGate> Replica<G> {
         for proposal in refused {
             self.entering.remove(&proposal.ticket);
             self.gate.observe(LogEvent::ProposalRefused { ticket: proposal.ticket });
-            self.refuse(proposal.ticket, refusal(proposal.reason));
+            self.refuse(proposal.ticket, NotProposed::by_core(proposal.reason));
         }
         self.sealed.extend(sealed);
         if let Some(persist) = persist {
@@ -582,15 +582,6 @@ impl<G: AppendGate> Replica<G> {
             self.backlog.give(last.index, entries);
         }
         self.effects.push(Effect::Apply(ApplyRange { first, last, entries }));
-    }
-}
-
-fn refusal(reason: ProposalRefusal) -> NotProposed {
-    match reason {
-        ProposalRefusal::NotLeader { .. } => NotProposed::NotLeader,
-        ProposalRefusal::Transferring { to } => NotProposed::Transferring { to },
-        ProposalRefusal::Full => NotProposed::Full,
-        _ => NotProposed::Gate(GateRefusal::Never("the core refused it")),
     }
 }
 

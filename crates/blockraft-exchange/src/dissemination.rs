@@ -13,7 +13,8 @@ use crate::config::Config;
 use crate::effect::{Effect, PutFailure};
 use crate::input::{PushOutcome, StoreFailure};
 use crate::lane::Lane;
-use crate::ledger::{Holder, Ledger};
+use crate::ledger::Ledger;
+use crate::ledger::record::Holder;
 use crate::message::{Message, PushBegun, Verdict};
 use crate::payload::Payload;
 use crate::status::LaneStatus;
@@ -113,7 +114,7 @@ impl<P: Payload> Dissemination<P> {
         self.puts.len() < config.puts_max && (self.bytes == 0 || self.bytes + u64::from(length) <= config.put_bytes_max)
     }
 
-    /// Takes a put. The caller stores the payload, with [`Waiter::Put`](crate::ledger::Waiter::Put), before anything else.
+    /// Takes a put. The caller stores the payload, with [`Waiter::Put`](crate::ledger::record::Waiter::Put), before anything else.
     pub(crate) fn put(&mut self, op: PutId, payload: &P, round: &mut Round<'_, P>) {
         let name = payload.name();
         let deadline = round.now.saturating_add(round.config.put_ticks_max);

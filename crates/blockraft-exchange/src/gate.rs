@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, Position};
 
-use crate::ledger::{Holder, Ledger};
+use crate::ledger::Ledger;
+use crate::ledger::record::Holder;
 use crate::payload::{EntryNames, Named, Payload};
 
 #[derive(Debug, Default)]

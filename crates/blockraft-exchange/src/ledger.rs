@@ -4,44 +4,21 @@
 //! name at a time; a put of a block in flight joins it, a put of a block being reclaimed waits and writes it again.
 //! Names that are durable and visible and not in use are forgotten: the store knows them.
 
+pub(crate) mod record;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{LogIndex, NodeId, RemoteTicket};
+use blockraft_types::LogIndex;
 
 use crate::config::Config;
 use crate::effect::{Effect, StoreIntent};
 use crate::input::StoreFailure;
+use crate::ledger::record::{Grace, Holder, Record, Row, State, Waiter, count};
 use crate::mistake::{Mistake, Mistakes};
 use crate::payload::{Named, Payload};
 use crate::status::LeaseCounts;
 use crate::ticket::CheckTicket;
-
-/// What a lease is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// A put or a proposal.
-    Proposer,
-    /// An entry that the gate holds or admitted.
-    Gate,
-    /// A read.
-    Reader,
-    /// An import or a transfer of a snapshot.
-    Transfer,
-}
-
-/// Who wants to hear that a payload is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waiter {
-    /// The dissemination of this block from here.
-    Put,
-    /// A peer that pushed it.
-    Receipt { to: NodeId, ticket: RemoteTicket },
-    /// The inlined body of this entry.
-    Inline { index: LogIndex },
-    /// A fetch or a repair.
-    Fetch,
-}
 
 /// Whether the block can be counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,53 +65,6 @@ pub(crate) struct Ledger<P> {
     grace_ticks: u64,
     evict_ticks_min: u64,
     pub(crate) mistakes: Mistakes,
-}
-
-#[derive(Debug)]
-struct Record<P> {
-    state: State,
-    length: u32,
-    leases: LeaseCounts,
-    log_entries: u32,
-    row: Row,
-    /// The applied delete that compaction must pass.
-    held_until: LogIndex,
-    staged_since: Option<u64>,
-    grace: Grace,
-    /// The store wasn't asked, but an entry named the block or a write of it failed half-way: bytes may be there.
-    is_suspected: bool,
-    /// A payload to write when the operation under way has ended.
-    again: Option<(P, StoreIntent)>,
-    waiters: Vec<Waiter>,
-    check: Option<CheckTicket>,
-    due: Option<u64>,
-    counted_as_staged: u64,
-    is_counted: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Unknown,
-    Statting,
-    Storing(StoreIntent),
-    Durable,
-    Absent,
-    Damaged,
-    Reclaiming,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Row {
-    Unknown,
-    Visible,
-    Absent,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grace {
-    Granted,
-    /// Evicted: its room is needed.
-    Forfeited,
 }
 
 impl<P: Payload> Ledger<P> {
@@ -583,40 +513,4 @@ impl<P: Payload> Ledger<P> {
 pub(crate) enum LogEnd {
     Compacted,
     Truncated,
-}
-
-impl<P> Record<P> {
-    const fn new() -> Self {
-        Self {
-            state: State::Unknown,
-            length: 0,
-            leases: LeaseCounts { proposer: 0, gate: 0, reader: 0, transfer: 0 },
-            log_entries: 0,
-            row: Row::Unknown,
-            held_until: LogIndex::ZERO,
-            staged_since: None,
-            grace: Grace::Granted,
-            is_suspected: false,
-            again: None,
-            waiters: Vec::new(),
-            check: None,
-            due: None,
-            counted_as_staged: 0,
-            is_counted: false,
-        }
-    }
-
-    /// A damaged copy has to be written over.
-    fn intent(&self) -> StoreIntent {
-        if self.state == State::Damaged { StoreIntent::Replace } else { StoreIntent::Keep }
-    }
-}
-
-const fn count(leases: &mut LeaseCounts, holder: Holder) -> &mut u64 {
-    match holder {
-        Holder::Proposer => &mut leases.proposer,
-        Holder::Gate => &mut leases.gate,
-        Holder::Reader => &mut leases.reader,
-        Holder::Transfer => &mut leases.transfer,
-    }
 }

@@ -112,7 +112,7 @@ pub use effect::{Admission, Effect};
 pub use exchange::Exchange;
 pub use identity::Identity;
 pub use input::Input;
-pub use ledger::Holder;
+pub use ledger::record::Holder;
 pub use message::{BulkHeader, Message};
 #[cfg(any(test, seeded_bugs))]
 pub use mistake::Mistake;

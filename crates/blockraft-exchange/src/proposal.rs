@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use blockraft_blocks::Multihash;
 
 use crate::effect::ProposalRefusal;
-use crate::ledger::{Holder, Ledger};
+use crate::ledger::Ledger;
+use crate::ledger::record::Holder;
 use crate::payload::{Named, Payload};
 use crate::ticket::ProposalTicket;
 
