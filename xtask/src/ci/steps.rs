@@ -30,7 +30,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step { name: "test", about: "the README's test command", run: test },
     Step { name: "cluster", about: "processes under kills and pauses keep every promise", run: cluster::check },
-    Step { name: "seeded", about: "the core's tests catch every seeded bug", run: seeded::check },
+    Step { name: "seeded", about: "seeded bugs of the core are caught", run: seeded::check },
 ];
 
 fn fmt(workspace: &Workspace) -> Result<()> {

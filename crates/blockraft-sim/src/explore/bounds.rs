@@ -1,0 +1,67 @@
+//! How far an exploration goes. Everything that could repeat for ever has a number here, so the space is finite.
+
+/// The bounds of an exploration: what may happen, and how often over all members together.
+///
+/// Any message may be late for as long as you like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Voters, 1 to 7.
+    pub members: u8,
+    /// How often an election timeout may run out.
+    pub timeouts: u8,
+    /// Ticks of leaders: heartbeats, and with enough of them in silence the end of leadership.
+    pub beats: u8,
+    /// Proposals, of one entry each.
+    pub proposals: u8,
+    /// Questions for a read index.
+    pub reads: u8,
+    /// Power cuts, each followed by a restart. What was on its way to the disk survives in part or not at all.
+    pub crashes: u8,
+    /// Messages that are lost. Where they may overtake each other they needn't be: a late one is as good as lost.
+    pub losses: u8,
+    /// Messages that arrive once more.
+    pub repeats: u8,
+    /// Transfers of leadership that are asked for.
+    pub transfers: u8,
+    /// In which order messages may arrive.
+    pub order: Order,
+    /// When writes become durable.
+    pub disk: Disk,
+}
+
+/// In which order messages between two members may arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// In any.
+    Any,
+    /// Each pair's messages in the order in which they left, as over a connection.
+    PerPair,
+}
+
+/// When what is handed to a disk becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// Before anything else happens.
+    AtOnce,
+    /// At any time later, in order, or never if the power fails before.
+    Late,
+    /// Never, although the disk says so before anything else happens. A control: such a disk must be found out.
+    Lies,
+}
+
+impl Bounds {
+    /// Three members whose disks are quick, and one of everything: enough for an election, an entry and a crash.
+    pub const SMALL: Self = Self {
+        members: 3,
+        timeouts: 2,
+        beats: 0,
+        proposals: 1,
+        reads: 0,
+        crashes: 1,
+        losses: 0,
+        repeats: 0,
+        transfers: 0,
+        order: Order::PerPair,
+        disk: Disk::AtOnce,
+    };
+}

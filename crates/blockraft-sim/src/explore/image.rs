@@ -1,0 +1,100 @@
+//! Term, vote and log as a disk holds them.
+
+use blockraft_core::{LogPoint, Restored};
+use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+
+use crate::explore::law::Broken;
+
+/// What stands on a disk, or what a driver would read once all that was handed out is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Image {
+    pub(crate) hard_state: HardState,
+    genesis: LogPoint,
+    /// From index 1 on.
+    heads: Vec<EntryHead>,
+}
+
+/// A batch on its way to the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Write {
+    pub(crate) number: u64,
+    pub(crate) hard_state: Option<HardState>,
+    pub(crate) truncate_from: Option<LogIndex>,
+    pub(crate) heads: Vec<EntryHead>,
+}
+
+impl Image {
+    pub(crate) const fn empty(genesis: LogPoint) -> Self {
+        Self { hard_state: HardState { term: blockraft_types::Term(0), voted_for: None }, genesis, heads: Vec::new() }
+    }
+
+    pub(crate) fn last(&self) -> LogPoint {
+        self.heads.last().map_or(self.genesis, point_of)
+    }
+
+    pub(crate) fn point(&self, index: LogIndex) -> Option<LogPoint> {
+        if index == LogIndex::ZERO {
+            return Some(self.genesis);
+        }
+        self.head(index).map(point_of)
+    }
+
+    pub(crate) fn head(&self, index: LogIndex) -> Option<&EntryHead> {
+        self.heads.get(usize::try_from(index.0.checked_sub(1)?).ok()?)
+    }
+
+    pub(crate) fn heads(&self) -> &[EntryHead] {
+        &self.heads
+    }
+
+    /// Writes one batch whole.
+    pub(crate) fn write(&mut self, write: &Write) -> Result<(), Broken> {
+        if let Some(hard_state) = write.hard_state {
+            if hard_state.term < self.hard_state.term {
+                return Err(Broken::new("terms only grow", "a term on disk fell"));
+            }
+            let revoked = hard_state.term == self.hard_state.term
+                && self.hard_state.voted_for.is_some()
+                && self.hard_state.voted_for != hard_state.voted_for;
+            if revoked {
+                return Err(Broken::new("one vote per term", "a vote on disk changed within its term"));
+            }
+            self.hard_state = hard_state;
+        }
+        if let Some(from) = write.truncate_from {
+            self.heads.truncate(usize::try_from(from.0.saturating_sub(1)).unwrap_or(usize::MAX));
+        }
+        for head in &write.heads {
+            if head.position.index != self.last().position.index.next() || !head.follows(self.last().chain) {
+                return Err(Broken::new("logs have no gaps", format!("a batch with a gap before {}", head.position)));
+            }
+            self.heads.push(head.clone());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn restored(&self, id: NodeId, applied: LogIndex, membership: &Membership) -> Restored {
+        let mut terms: Vec<Position> = Vec::new();
+        for head in &self.heads {
+            if terms.last().is_none_or(|run| run.term != head.position.term) {
+                terms.push(head.position);
+            }
+        }
+        Restored {
+            id,
+            group: GroupId(0),
+            hard_state: self.hard_state,
+            anchor: self.genesis,
+            last: self.last(),
+            terms,
+            applied,
+            membership: membership.clone(),
+            membership_index: LogIndex::ZERO,
+            tail: self.heads.iter().filter(|head| applied < head.position.index).cloned().collect(),
+        }
+    }
+}
+
+fn point_of(head: &EntryHead) -> LogPoint {
+    LogPoint { position: head.position, chain: head.chain }
+}

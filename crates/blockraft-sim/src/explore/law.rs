@@ -1,0 +1,95 @@
+//! What must hold in every state, whatever happened: the properties of the Raft paper's figure 3, and what they rest on.
+
+use std::collections::BTreeMap;
+
+use blockraft_core::ReadTicket;
+use blockraft_types::{ChainDigest, LogIndex, NodeId, Position, Term};
+use thiserror::Error;
+
+/// A law that didn't hold.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{law}: {what}")]
+pub struct Broken {
+    /// The law's name.
+    pub law: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+/// What happened so far, kept outside of the members. Part of a state: two histories may judge the same step otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct History {
+    leaders: BTreeMap<Term, NodeId>,
+    /// Committed entries from index 1 on, each with the term of the leader that committed it.
+    committed: Vec<(Position, ChainDigest, Term)>,
+    /// How much was committed when a read was asked for.
+    reads: BTreeMap<ReadTicket, LogIndex>,
+    /// Who voted for whom, durably.
+    votes: BTreeMap<(NodeId, Term), NodeId>,
+}
+
+impl Broken {
+    pub(crate) fn new(law: &'static str, what: impl Into<String>) -> Self {
+        Self { law, what: what.into() }
+    }
+}
+
+impl History {
+    pub(crate) fn committed_through(&self) -> LogIndex {
+        LogIndex(self.committed.len() as u64)
+    }
+
+    /// The digest of a committed entry.
+    pub(crate) fn committed(&self, index: LogIndex) -> Option<ChainDigest> {
+        let at = usize::try_from(index.0.checked_sub(1)?).ok()?;
+        self.committed.get(at).map(|(_, chain, _)| *chain)
+    }
+
+    /// The last entry that a leader before `term` committed.
+    pub(crate) fn committed_before(&self, term: Term) -> Option<(LogIndex, ChainDigest)> {
+        let count = self.committed.partition_point(|(.., by)| *by < term);
+        self.committed.get(count.checked_sub(1)?).map(|(position, chain, _)| (position.index, *chain))
+    }
+
+    pub(crate) fn commit(&mut self, position: Position, chain: ChainDigest, by: Term) {
+        self.committed.push((position, chain, by));
+    }
+
+    /// Election Safety: at most one leader in a term.
+    pub(crate) fn leads(&mut self, term: Term, leader: NodeId) -> Result<(), Broken> {
+        let known = *self.leaders.entry(term).or_insert(leader);
+        if known == leader {
+            return Ok(());
+        }
+        Err(Broken::new("election safety", format!("{known:?} and {leader:?} both lead {term:?}")))
+    }
+
+    pub(crate) fn asked(&mut self, ticket: ReadTicket) {
+        let committed = self.committed_through();
+        self.reads.insert(ticket, committed);
+    }
+
+    /// Reads are linearizable: what was committed when one came is covered by its index (thesis 6.4).
+    pub(crate) fn confirmed(&self, ticket: ReadTicket, index: LogIndex) -> Result<(), Broken> {
+        match self.reads.get(&ticket) {
+            Some(committed) if *committed <= index => Ok(()),
+            Some(committed) => {
+                let what = format!("a read was confirmed at {index} after {committed} was committed");
+                Err(Broken::new("linearizable reads", what))
+            }
+            None => Err(Broken::new("linearizable reads", "a read was confirmed that nobody asked for")),
+        }
+    }
+
+    pub(crate) fn voted(&mut self, voter: NodeId, term: Term, candidate: NodeId) -> Result<(), Broken> {
+        let known = *self.votes.entry((voter, term)).or_insert(candidate);
+        if known == candidate {
+            return Ok(());
+        }
+        Err(Broken::new("one vote per term", format!("{voter:?} voted for {known:?} and {candidate:?} in {term:?}")))
+    }
+
+    pub(crate) fn has_voted(&self, voter: NodeId, term: Term, candidate: NodeId) -> bool {
+        self.votes.get(&(voter, term)) == Some(&candidate)
+    }
+}
