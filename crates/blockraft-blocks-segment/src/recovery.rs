@@ -36,6 +36,12 @@ use crate::table::Table;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// There is no segment where a store has to exist.
+    #[error("{path} holds no segments, and no store is made in place of one that may be lost")]
+    Missing {
+        /// The directory.
+        path: String,
+    },
     /// Another process, or another store in this one, has the directory open.
     #[error("{path} is open in another process")]
     Locked {

@@ -1,5 +1,6 @@
 //! The store as others see it: the asynchronous shell around [`Segments`], with the threads that wait for the disk.
 
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use blockraft_blocks::{Block, BlockStore, DeleteOutcome, Lookup, Multihash, Page, PutOutcome, ReadError, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc as bounded, oneshot};
 
+use crate::active::segment_of;
 use crate::compaction::Thoroughness;
 use crate::disk::{DirectoryDisk, Disk};
 use crate::options::Options;
@@ -78,6 +80,22 @@ impl SegmentStore {
         })?;
         let table = RocksTable::open(&path.join(INDEX)).map_err(|error| failed("open the block index of", error))?;
         Self::open_on(Arc::new(disk), Arc::new(table), options)
+    }
+
+    /// Opens the store that was [made](Self::open) in a directory before. Whoever relies on what it holds opens it so: a
+    /// directory that was emptied, or whose disk isn't mounted, is then no new store.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Missing`] if not one segment is there, else as [`open`](Self::open).
+    pub fn open_existing(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let listed = has_segments(path);
+        let attempt = || format!("list {}", path.display());
+        if !listed.map_err(|source| OpenError::Failed { attempt: attempt(), source })? {
+            return Err(OpenError::Missing { path: path.display().to_string() });
+        }
+        Self::open(path, options)
     }
 
     /// Opens the store on another disk, or with another table for its index.
@@ -411,6 +429,20 @@ fn read_jobs(reader: &Reader, received: &Mutex<bounded::Receiver<ReadJob>>) {
         let lookups = job.multihashes.iter().map(|multihash| reader.get(multihash)).collect();
         let _ = job.reply.send(lookups);
     }
+}
+
+/// Whether a directory exists and holds at least one segment. A store has one from its first opening on.
+fn has_segments(path: &Path) -> io::Result<bool> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        entries => entries?,
+    };
+    for entry in entries {
+        if entry?.file_name().to_str().and_then(segment_of).is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read_failed(error: ReadError) -> WriteError {

@@ -17,6 +17,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use blockraft_blocks_segment::{Options as SegmentOptions, SegmentStore};
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log_rocksdb::RocksLog;
 use blockraft_transport_quic::pki::files::{ReadSecretError, read_secret, write_secret};
@@ -180,6 +181,9 @@ impl DataDir {
         let catalog = path.join("catalog");
         RocksTable::create(&catalog, &RocksTableOptions::default())
             .map_err(|source| DataDirError::Format { path: catalog, source: Box::new(source) })?;
+        let blocks = path.join("blocks");
+        SegmentStore::open(&blocks, SegmentOptions::default())
+            .map_err(|source| DataDirError::Format { path: blocks, source: Box::new(source) })?;
         let text = toml::to_string(identity)
             .map_err(|source| DataDirError::Format { path: path.join("node.toml"), source: Box::new(source) })?;
         secret("node.toml", text.as_bytes())

@@ -131,7 +131,7 @@ async fn assemble(
     let table = RocksTable::open(&directory.catalog(), &RocksTableOptions::default()).context("opening the catalog")?;
     let defaults = SegmentOptions::default();
     let reserve_bytes = settings.disk_reserve_bytes.unwrap_or(defaults.reserve_bytes);
-    let blocks = SegmentStore::open(directory.blocks(), SegmentOptions { reserve_bytes, ..defaults })
+    let blocks = SegmentStore::open_existing(directory.blocks(), SegmentOptions { reserve_bytes, ..defaults })
         .context("opening the block store")?;
     warn_of_damage(blocks.recovered());
 

@@ -24,6 +24,21 @@ fn a_directory_that_is_open_is_refused_until_it_is_closed_or_dropped() {
 }
 
 #[test]
+fn a_store_that_is_gone_is_not_made_anew_where_it_has_to_exist() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("blocks");
+    for wiped in [false, true] {
+        assert!(matches!(SegmentStore::open_existing(&path, small()), Err(OpenError::Missing { .. })));
+        assert_eq!(path.exists(), wiped, "something was made");
+        SegmentStore::open(&path, small()).unwrap();
+        SegmentStore::open_existing(&path, small()).unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+    }
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
+}
+
+#[test]
 fn an_index_that_is_gone_or_garbage_is_rebuilt() {
     let directory = tempfile::tempdir().unwrap();
     for round in 0..3 {

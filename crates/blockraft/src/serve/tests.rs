@@ -74,6 +74,27 @@ async fn gets_nowhere(stranger: &Node, others: [&Node; 2]) {
     }
 }
 
+#[tokio::test]
+async fn a_node_whose_blocks_are_gone_is_refused_by_name_and_nothing_is_made_in_their_place() {
+    let parent = tempfile::tempdir().expect("a temporary directory");
+    let formed = form(&parent.path().join("cluster"));
+    let directory = DataDir::open(&formed.members[0].data_dir).expect("opened");
+    let blocks = directory.blocks();
+    for remains in ["no folder", "an empty folder"] {
+        let settings = Settings { disk_reserve_bytes: Some(0), ..Settings::default() };
+        fs::remove_dir_all(&blocks).expect("formed with the directory");
+        if remains == "an empty folder" {
+            fs::create_dir(&blocks).expect("made");
+        }
+        let Err(refused) = assemble(&directory, &settings, Instant::now()).await else {
+            panic!("served with {remains}")
+        };
+        assert!(format!("{refused:#}").contains(&blocks.display().to_string()), "{refused:#}");
+        assert_eq!(fs::read_dir(&blocks).map_or(0, Iterator::count), 0, "{remains}");
+        fs::create_dir_all(&blocks).expect("made");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wiped_node_under_its_old_id_is_refused_by_its_cluster() {
     let parent = tempfile::tempdir().expect("a temporary directory");
