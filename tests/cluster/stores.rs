@@ -94,6 +94,36 @@ async fn a_majority_without_room_refuses_puts_by_name_takes_deletes_and_recovers
     cluster.stop().await;
 }
 
+/// Nothing is put, so no log grows; whoever deletes to make room gets it all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disks_that_are_full_everywhere_refuse_small_puts_too_and_deletes_give_the_space_back() {
+    let cluster = Cluster::start_tuned(3, impatient).await;
+    let leader = cluster.leader().await;
+    let kept = blocks(0..12);
+    put_all(&cluster, leader, &kept).await;
+    for id in cluster.ids() {
+        holds_all(&cluster, id, &kept).await;
+        cluster.member(id).store.set(Trouble::Full);
+    }
+    for bytes in [60_000, 700] {
+        let refused = cluster.node(leader).put(block(100, bytes)).await;
+        let Err(WriteError::NotProposed { reason, .. }) = refused else { panic!("{bytes} bytes: {refused:?}") };
+        assert_eq!(reason, Obstacle::DiskFull, "{bytes} bytes");
+    }
+    let names = kept.iter().map(|block| *block.multihash()).collect();
+    for deleted in cluster.node(leader).delete_many(names).await {
+        deleted.expect("a full disk is no reason for a delete to fail");
+    }
+    for id in cluster.ids() {
+        let store = &cluster.member(id).blocks;
+        eventually("the store is empty", PATIENCE, || {
+            (futures::executor::block_on(store.count()).ok()? == 0).then_some(())
+        })
+        .await;
+    }
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_store_on_one_node_causes_no_election_and_stops_no_put() {
     let cluster = Cluster::start_tuned(3, calm).await;

@@ -70,6 +70,9 @@ pub enum GateRefusal {
     /// The same proposal may be admitted later.
     #[error("not now: {0}")]
     Later(&'static str),
+    /// The same proposal may be admitted once there is room for what it names.
+    #[error("there is no room for what it names")]
+    NoRoom,
     /// This proposal is never admitted.
     #[error("never: {0}")]
     Never(&'static str),

@@ -167,6 +167,9 @@ pub enum ProposalRefusal {
     /// The payloads couldn't be had in time.
     #[error("the payload could not be had in time")]
     NotHeld,
+    /// The local store is full, and lacks a payload.
+    #[error("the local store is full")]
+    StoreFull,
     /// A named length isn't the length of the block.
     #[error("the named length is not the length of the block")]
     Length,

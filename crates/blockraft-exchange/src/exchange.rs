@@ -224,6 +224,9 @@ impl<P: Payload> Exchange<P> {
         if self.proposals.waiting_count() >= self.config.proposals_max || self.proposals.is_open(ticket) {
             return Admission::Refuse(ProposalRefusal::Full);
         }
+        if self.is_full() && names.iter().any(|named| self.ledger.durable_length(named.name).is_none()) {
+            return Admission::Refuse(ProposalRefusal::StoreFull);
+        }
         let deadline = self.now.saturating_add(self.config.proposal_ticks_max);
         let lacking = self.proposals.open(ticket, names, deadline, &mut self.ledger);
         if lacking.is_empty() {
@@ -267,12 +270,17 @@ impl<P: Payload> Exchange<P> {
             self.end_repair(name, RepairEnd::Failed);
         }
         if self.now.is_multiple_of(self.config.retry_ticks.max(1)) {
-            for (index, payload) in self.inlines.take_failed() {
-                self.ledger.store(payload, Waiter::Inline { index }, &mut self.out);
-            }
+            self.retry_inline(1);
         }
         let rooms = (&mut self.ledger, &mut self.tickets, &mut self.out);
         self.reclamation.tick(self.now, &self.config, rooms);
+    }
+
+    /// Tries some bodies again that found no room. One tells whether there is any; each that does finds out for two more.
+    fn retry_inline(&mut self, count: usize) {
+        for (index, payload) in self.inlines.take_failed(count) {
+            self.ledger.store(payload, Waiter::Inline { index }, &mut self.out);
+        }
     }
 
     fn put(&mut self, op: PutId, payload: P) {
@@ -457,6 +465,7 @@ impl<P: Payload> Exchange<P> {
                 Ok(()) => {
                     self.inlines.durable(index, named.name);
                     self.out.push(Effect::InlineStored { index, name: named.name });
+                    self.retry_inline(2);
                 }
                 Err(_) => self.inlines.failed(index, named.name),
             },

@@ -54,11 +54,10 @@ impl<P: Payload> Inlines<P> {
         }
     }
 
-    /// Takes the bodies whose write has to be tried again.
-    pub(crate) fn take_failed(&mut self) -> Vec<(LogIndex, P)> {
-        let failed = core::mem::take(&mut self.failed);
-        let payload = |(index, name): &(LogIndex, Multihash)| self.pending.get(index)?.get(name).cloned();
-        failed.iter().filter_map(|key| Some((key.0, payload(key)?))).collect()
+    /// Takes up to `count` bodies whose write has to be tried again, lowest index first.
+    pub(crate) fn take_failed(&mut self, count: usize) -> Vec<(LogIndex, P)> {
+        let failed = core::iter::from_fn(|| self.failed.pop_first()).take(count);
+        failed.filter_map(|(index, name)| Some((index, self.pending.get(&index)?.get(&name)?.clone()))).collect()
     }
 
     /// The log may be compacted up to here as far as bodies go.

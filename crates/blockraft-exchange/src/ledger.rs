@@ -61,6 +61,8 @@ pub(crate) struct Ledger<P> {
     /// The tick until which the store counts as full.
     full_until: u64,
     full_ticks: u64,
+    /// Whether the last write that ended found no room.
+    is_short: bool,
     now: u64,
     grace_ticks: u64,
     evict_ticks_min: u64,
@@ -86,6 +88,7 @@ impl<P: Payload> Ledger<P> {
             poisoned: false,
             full_until: 0,
             full_ticks: config.full_ticks,
+            is_short: false,
             now: 0,
             grace_ticks: config.grace_ticks,
             evict_ticks_min: config.evict_ticks_min,
@@ -209,6 +212,7 @@ impl<P: Payload> Ledger<P> {
             self.completed.push_back(Completed { named, waiter, result });
         }
         self.note_failure(result);
+        self.is_short &= result.is_err();
         self.changed.push_back(name);
         self.settle(name);
     }
@@ -399,6 +403,10 @@ impl<P: Payload> Ledger<P> {
         self.poisoned
     }
 
+    pub(crate) const fn is_short(&self) -> bool {
+        self.is_short
+    }
+
     pub(crate) const fn is_full(&self) -> bool {
         self.now < self.full_until
     }
@@ -430,7 +438,10 @@ impl<P: Payload> Ledger<P> {
     const fn note_failure(&mut self, result: Result<(), StoreFailure>) {
         match result {
             Ok(()) => {}
-            Err(StoreFailure::Full) => self.full_until = self.now.saturating_add(self.full_ticks),
+            Err(StoreFailure::Full) => {
+                self.full_until = self.now.saturating_add(self.full_ticks);
+                self.is_short = true;
+            }
             Err(StoreFailure::Poisoned) => self.poisoned = true,
         }
     }

@@ -16,7 +16,7 @@ use blockraft_exchange::{Effect, Exchange, Input};
 use blockraft_types::{Entry, EntryKind, LogIndex, Position};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
-use tracing::error;
+use tracing::{error, info, warn};
 
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
@@ -35,7 +35,11 @@ pub(crate) struct NodeGate {
     /// How far the data plane was told what applying did. The apply thread tells the driver by a way of its own, which may
     /// be the faster one.
     told: LogIndex,
-    ticks: u32,
+    ticks: u64,
+    /// Until when the store is called full, if it was.
+    full_until: Option<u64>,
+    /// Whether entries wait because there is no room for the bodies inside them.
+    holds_inlined: bool,
 }
 
 impl NodeGate {
@@ -48,7 +52,18 @@ impl NodeGate {
         status: watch::Sender<blockraft_exchange::Status>,
     ) -> Self {
         let (unpersisted, pending) = (VecDeque::new(), GateChanges::default());
-        Self { exchange, inline, effects, status, unpersisted, pending, told: applied, ticks: 0 }
+        Self {
+            exchange,
+            inline,
+            effects,
+            status,
+            unpersisted,
+            pending,
+            told: applied,
+            ticks: 0,
+            full_until: None,
+            holds_inlined: false,
+        }
     }
 
     /// Hands on what the data plane wants done, and keeps what concerns the driver.
@@ -71,6 +86,28 @@ impl NodeGate {
         self.drain();
     }
 
+    /// Says once that the store is full, and once that it isn't any more. Whoever waits for room in it looks again.
+    fn watch_room(&mut self) {
+        let is_full = self.exchange.is_full();
+        self.inline.set_store_full(is_full);
+        if is_full {
+            if self.full_until.is_none() {
+                warn!("block_store_full");
+            }
+            self.full_until = Some(self.ticks + ROOM_TICKS);
+        }
+        if self.full_until.take_if(|until| *until <= self.ticks).is_some() {
+            info!("block_store_has_room");
+        }
+        if self.holds_inlined && !self.lacks_room_for_inline() {
+            self.pending.held = HeldChange::Recheck;
+        }
+    }
+
+    fn lacks_room_for_inline(&self) -> bool {
+        self.exchange.is_full() && !self.exchange.has_room_for_inline()
+    }
+
     fn persisted(&mut self, through: LogIndex) {
         let durable = self.unpersisted.partition_point(|position| position.index <= through);
         let last = self.unpersisted.drain(..durable).next_back();
@@ -84,7 +121,11 @@ impl AppendGate for NodeGate {
     type Event = Input<BlockPayload>;
 
     fn admit(&mut self, entries: &[Entry]) -> usize {
-        let readable: Vec<EntryNames> = entries.iter().map_while(needed).collect();
+        // A full store takes no bodies: beyond their bound, entries with more of them wait in front of the log, in order.
+        let may_inline = !self.lacks_room_for_inline();
+        let storable = entries.iter().take_while(|entry| may_inline || !commands(entry).iter().any(is_inlined));
+        let readable: Vec<EntryNames> = storable.map_while(needed).collect();
+        self.holds_inlined = !may_inline && readable.len() < entries.len();
         let admitted = self.exchange.reserve_append(&readable);
         self.drain();
         admitted
@@ -96,6 +137,10 @@ impl AppendGate for NodeGate {
         };
         if !commands.iter().all(inlined_body_is_true) {
             return Admission::Refuse(GateRefusal::Never("an inlined block doesn't hash to its name"));
+        }
+        // Whatever is committed every member has to store. Deletes make room.
+        if self.exchange.is_full() && commands.iter().any(is_inlined) {
+            return Admission::Refuse(GateRefusal::NoRoom);
         }
         let names: Vec<Named> = commands.iter().filter_map(beside_the_log).collect();
         let admission = self.exchange.reserve_proposal(blockraft_exchange::ProposalTicket(ticket.0), &names, None);
@@ -117,7 +162,8 @@ impl AppendGate for NodeGate {
 
     fn tick(&mut self) -> GateChanges {
         self.step(Input::Tick);
-        self.ticks = self.ticks.wrapping_add(1);
+        self.ticks += 1;
+        self.watch_room();
         if self.ticks.is_multiple_of(STATUS_TICKS) {
             self.status.send_replace(self.exchange.status());
         }
@@ -219,6 +265,10 @@ fn beside_the_log(command: &Command) -> Option<Named> {
     put_of(command).and_then(|(named, inline)| inline.is_none().then_some(named))
 }
 
+const fn is_inlined(command: &Command) -> bool {
+    matches!(command, Command::Put { inline: Some(_), .. })
+}
+
 fn put_of(command: &Command) -> Option<(Named, Option<&Bytes>)> {
     match command {
         Command::Put { multihash, length, inline } => {
@@ -241,6 +291,7 @@ fn refusal(reason: ProposalRefusal) -> GateRefusal {
     match reason {
         ProposalRefusal::Full => GateRefusal::Later("too many proposals wait for their payloads"),
         ProposalRefusal::NotHeld => GateRefusal::Later("a payload could not be had in time"),
+        ProposalRefusal::StoreFull => GateRefusal::NoRoom,
         ProposalRefusal::Poisoned => GateRefusal::Later("the block store takes no more writes"),
         ProposalRefusal::Length => GateRefusal::Never("a named length is not the length of the block"),
         _ => GateRefusal::Later("the data plane refused it"),
@@ -248,7 +299,10 @@ fn refusal(reason: ProposalRefusal) -> GateRefusal {
 }
 
 /// Ticks between two pictures of the data plane for operators.
-const STATUS_TICKS: u32 = 10;
+const STATUS_TICKS: u64 = 10;
+
+/// Ticks without a refusal until the store is said to have room again.
+const ROOM_TICKS: u64 = 1_000;
 
 #[cfg(test)]
 mod tests;

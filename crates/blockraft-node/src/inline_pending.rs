@@ -1,7 +1,8 @@
 //! Blocks that rode inside the log, are applied, and aren't durable in the block store yet.
 //!
 //! A read in between is served from here. Bounded in bytes: beyond the bound the apply thread waits for the store before it
-//! applies more. At start-up nobody stores any yet, and the log's own bound is the bound.
+//! applies more. It never waits for a full store, which may need the deletes that are yet to be applied: then the gate lets
+//! no more bodies into the log. At start-up nobody stores any yet, and the log's own bound is the bound.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,8 @@ struct State {
     /// With the entries that each rode in: the same block may be put, deleted and put again.
     blocks: HashMap<Multihash, (Block, BTreeSet<LogIndex>)>,
     bytes: usize,
+    /// Whether the store lately had no room.
+    store_full: bool,
     /// Set when the node stops: nothing will be stored any more, nobody may wait.
     closed: bool,
 }
@@ -31,11 +34,11 @@ impl InlinePending {
         Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
     }
 
-    /// Waits while the bound is exceeded. Call it from the apply thread alone, when the data plane was told of everything
+    /// Waits while the bound is exceeded, unless the store is full. Call it from the apply thread alone, when the data plane was told of everything
     /// that was taken in before: what it doesn't know of it doesn't store, and room would never come.
     pub(crate) fn wait_for_room(&self) {
-        let full = |state: &mut State| self.bytes_max < state.bytes && !state.closed;
-        drop(self.room.wait_while(self.lock(), full).unwrap_or_else(PoisonError::into_inner));
+        let must_wait = |state: &mut State| self.bytes_max < state.bytes && !state.store_full && !state.closed;
+        drop(self.room.wait_while(self.lock(), must_wait).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Takes in a block that rode in the entry at `index`.
@@ -62,6 +65,12 @@ impl InlinePending {
         }
         state.bytes -= freed;
         drop(state);
+        self.room.notify_all();
+    }
+
+    /// Says whether the store has no room.
+    pub(crate) fn set_store_full(&self, full: bool) {
+        self.lock().store_full = full;
         self.room.notify_all();
     }
 

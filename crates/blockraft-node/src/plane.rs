@@ -110,7 +110,8 @@ impl Plane {
     fn store_failure(&self, attempt: &'static str, name: Multihash, error: WriteError) -> StoreFailure {
         match error {
             WriteError::Full { .. } => {
-                warn!(%name, attempt, error = &error as &dyn std::error::Error, "block_store_full");
+                // The gate says it once, for all of them.
+                debug!(%name, attempt, error = &error as &dyn std::error::Error, "no_room");
                 StoreFailure::Full
             }
             error => {

@@ -295,6 +295,7 @@ const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
         DriverNotProposed::Transferring { .. } => NotProposed::Transferring,
         DriverNotProposed::TooLarge { .. } | DriverNotProposed::Gate(GateRefusal::Never(_)) => NotProposed::Invalid,
         DriverNotProposed::Full | DriverNotProposed::Gate(GateRefusal::Later(_)) => NotProposed::Overloaded,
+        DriverNotProposed::Gate(GateRefusal::NoRoom) => NotProposed::DiskFull,
         DriverNotProposed::ShuttingDown => NotProposed::Stopping,
         // An overwritten entry will never commit: its commands are free again, at whoever leads now.
         _ => NotProposed::NotLeader,

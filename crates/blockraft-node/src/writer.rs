@@ -213,34 +213,35 @@ pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, reques
     }
 }
 
-/// Takes as many commands from the front as one batch holds.
+/// Takes as many commands of the first one's kind as one batch holds. Batches are taken or refused whole, and a leader
+/// whose disk is full refuses puts: no delete may be among them.
 fn fill_batch(gathered: &mut Vec<Submission>, limits: BatchLimits) -> (Bytes, Vec<oneshot::Sender<CommandFate>>) {
     // Whoever gave up doesn't get it done behind their back.
     gathered.retain(|submission| !submission.fate.is_closed());
+    let is_delete = |submission: &Submission| matches!(submission.command, Command::Delete { .. });
+    let deletes = gathered.first().is_some_and(is_delete);
     let mut batch = BatchBuilder::new(limits);
     let mut fates = Vec::new();
-    let mut taken = 0;
-    for submission in gathered.iter_mut() {
+    let mut submissions = core::mem::take(gathered).into_iter();
+    while let Some(submission) = submissions.next() {
+        if is_delete(&submission) != deletes {
+            gathered.push(submission);
+            continue;
+        }
         match batch.push(submission.command.clone()) {
-            Ok(()) => {}
-            Err(PushError::Full) => break,
+            Ok(()) => fates.push(submission.fate),
+            Err(PushError::Full) => {
+                gathered.push(submission);
+                gathered.extend(submissions);
+                break;
+            }
             Err(_) => {
                 let refused = CommandFate::NotProposed { reason: NotProposed::Invalid, leader: None };
-                let _ = take_fate(submission).send(refused);
-                taken += 1;
-                continue;
+                let _ = submission.fate.send(refused);
             }
         }
-        fates.push(take_fate(submission));
-        taken += 1;
     }
-    gathered.drain(..taken);
     (batch.finish(), fates)
-}
-
-fn take_fate(submission: &mut Submission) -> oneshot::Sender<CommandFate> {
-    let (unused, _) = oneshot::channel();
-    core::mem::replace(&mut submission.fate, unused)
 }
 
 /// What a batch may hold: the catalog's defaults, with blocks as long as this node inlines them.

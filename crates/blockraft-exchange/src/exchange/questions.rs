@@ -32,12 +32,12 @@ impl<P: Payload> Exchange<P> {
         self.inlines.floor()
     }
 
-    /// How far the log would have to be compacted for deleted blocks to be reclaimed, when that is urgent: the store is
-    /// full, or too many of them wait for it.
+    /// How far the log would have to be compacted for deleted blocks to be reclaimed, when that is urgent: the last
+    /// write found no room, or too many of them wait for it.
     #[must_use]
     pub fn compaction_wanted(&self) -> Option<LogIndex> {
         let (first, blocks) = self.ledger.held_back()?;
-        (self.is_full() || self.config.deleted_blocks_max < blocks).then_some(first)
+        (self.ledger.is_short() || self.config.deleted_blocks_max < blocks).then_some(first)
     }
 
     /// Whether the store lately refused a write for want of room.

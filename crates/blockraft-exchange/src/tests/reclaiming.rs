@@ -340,6 +340,7 @@ fn a_full_store_asks_for_the_compaction_that_gives_deleted_blocks_back() {
     assert_eq!(desk.exchange.compaction_wanted(), None, "there is room");
     desk.step(Input::Put { op: PutId(1), payload: block(2) });
     desk.step(Input::Stored { name: block(2).name, result: Err(StoreFailure::Full) });
+    desk.ticks(2 * config().full_ticks);
     assert_eq!(desk.exchange.compaction_wanted(), Some(LogIndex(2)));
     desk.compacted(2);
     assert_eq!(desk.exchange.compaction_wanted(), None);

@@ -76,3 +76,73 @@ fn an_old_leaders_entry_is_dropped_without_the_one_that_took_its_place() {
     gate.observe(LogEvent::Appended { entries: &[entry(2)] });
     assert_eq!(gate.exchange.status().leases.gate, 0);
 }
+
+fn put(seed: u8) -> (Block, Command) {
+    let block = Block::hash(HashCode::Sha2_256, vec![seed; 100]);
+    let command = Command::Put { multihash: *block.multihash(), length: 100, inline: Some(block.bytes().clone()) };
+    (block, command)
+}
+
+fn batch_of(command: Command) -> Bytes {
+    batch::encode([command], batch::BatchLimits::default()).expect("one command fits")
+}
+
+fn entry_of(index: u64, command: Command) -> Entry {
+    let body = batch_of(command);
+    let position = Position { term: Term(1), index: LogIndex(index) };
+    let (chain, digest) = (blockraft_types::ChainDigest::from_bytes([0; 16]), blockraft_types::BodyDigest::of(&body));
+    let head = blockraft_types::EntryHead::chained(chain, position, EntryKind::Command, body.len() as u32, digest);
+    Entry { head, body }
+}
+
+/// Entry 4 put a small block, was applied, and the store had no room for its body.
+fn full_gate(inline: &Arc<InlinePending>, inline_bytes_max: u64) -> (NodeGate, Multihash) {
+    let mut gate = gate(inline);
+    gate.exchange = {
+        let identity = Identity { node: NodeId(1), incarnation: Incarnation::from_bytes([1; 16]), boot: BootNonce(1) };
+        Exchange::new(identity, Config { inline_bytes_max, ..Config::for_ticks_of(10) })
+            .expect("the bounds fit together")
+    };
+    let (block, _) = put(1);
+    let name = *block.multihash();
+    gate.step(Input::InlineApplied { index: LogIndex(4), payload: BlockPayload(block) });
+    gate.step(Input::Stored { name, result: Err(blockraft_exchange::input::StoreFailure::Full) });
+    (gate, name)
+}
+
+#[test]
+fn a_leader_whose_store_is_full_refuses_small_puts_and_takes_deletes() {
+    let (mut gate, name) = full_gate(&Arc::new(InlinePending::new(1_000)), 1_000);
+    let admission = gate.admit_proposal(ProposalTicket(1), &batch_of(put(2).1));
+    assert_eq!(admission, Admission::Refuse(GateRefusal::NoRoom));
+    let admission = gate.admit_proposal(ProposalTicket(2), &batch_of(Command::Delete { multihash: name }));
+    assert_eq!(admission, Admission::Enter);
+}
+
+/// Applying them would take more and more memory, or stand still before the delete that makes room.
+#[test]
+fn a_follower_whose_store_is_full_lets_bodies_wait_in_front_of_its_log() {
+    let (mut gate, name) = full_gate(&Arc::new(InlinePending::new(1_000)), 50);
+    let (delete, put) = (entry_of(5, Command::Delete { multihash: name }), entry_of(6, put(2).1));
+    assert_eq!(gate.admit(&[delete, put.clone()]), 1);
+    assert_eq!(gate.tick().held, HeldChange::Unchanged);
+    (0..100).for_each(|_| drop(gate.tick()));
+    gate.step(Input::Stored { name, result: Ok(()) });
+    assert_eq!(gate.tick().held, HeldChange::Recheck);
+    assert_eq!(gate.admit(&[put]), 1);
+}
+
+#[test]
+fn applying_never_waits_for_a_full_store() {
+    let inline = Arc::new(InlinePending::new(0));
+    inline.add(LogIndex(4), &put(1).0);
+    let (mut gate, _) = full_gate(&inline, 1_000);
+    let apply = Arc::clone(&inline);
+    let (done, went_on) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        apply.wait_for_room();
+        done.send(()).expect("the test waits");
+    });
+    drop(gate.tick());
+    went_on.recv_timeout(core::time::Duration::from_secs(10)).expect("the apply thread goes on");
+}
