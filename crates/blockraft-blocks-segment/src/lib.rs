@@ -22,7 +22,8 @@
 //!   put. A segment with a damaged block in use is not compacted, and the block is never called absent.
 //! - A failed write or sync poisons the store for good; a full disk doesn't: puts are refused while less than a reserve
 //!   is free, deletes and compaction go on.
-//! - The index can be deleted at any time while the store is closed: it is rebuilt from the segments.
+//! - The index can be deleted at any time while the store is closed: it is rebuilt from the segments. So is one that turned
+//!   out to be unreadable, by the next opening.
 //!
 //! # Threads
 //!

@@ -1,14 +1,15 @@
 //! The table of production: a RocksDB database of its own, without write-ahead log and with one column family, so that
 //! what survives a crash is a prefix of what was written.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, Direction, FlushOptions, IteratorMode, Options, ReadOptions,
     WriteBatch, WriteOptions,
 };
+use tracing::warn;
 
 use super::seam::{Change, Table};
 
@@ -16,25 +17,56 @@ use super::seam::{Change, Table};
 pub struct RocksTable {
     database: DB,
     write_options: WriteOptions,
+    /// Exists once the database was found damaged.
+    condemned: PathBuf,
 }
 
 impl RocksTable {
-    /// Opens or makes the database. One that is damaged is wiped and begun anew: the caller rebuilds its contents.
+    /// Opens or makes the database. One that is damaged, or was found so when it was last read, is wiped and begun anew:
+    /// the caller rebuilds its contents.
     ///
     /// # Errors
     ///
     /// What RocksDB or the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
+        let condemned = path.with_extension("damaged");
+        if condemned.exists() {
+            warn!(path = %path.display(), "damaged_block_index_wiped");
+            wipe(path)?;
+            fs::remove_file(&condemned)?;
+        }
         let database = match DB::open(&options(), path) {
             Err(error) if error.kind() == rocksdb::ErrorKind::Corruption => {
-                fs::remove_dir_all(path)?;
+                wipe(path)?;
                 DB::open(&options(), path)
             }
             opened => opened,
         };
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
-        Ok(Self { database: database.map_err(io::Error::other)?, write_options })
+        Ok(Self { database: database.map_err(io::Error::other)?, write_options, condemned })
+    }
+
+    /// Remembers that the database can't be read, so that the next opening doesn't find the same again.
+    fn unreadable(&self, error: rocksdb::Error) -> io::Error {
+        // Without the file the next reader tries to make it.
+        let _ = File::create(&self.condemned);
+        io::Error::other(error)
+    }
+
+    /// As [`unreadable`](Self::unreadable) if a write failed because of what it had to read.
+    fn unwritable(&self, error: rocksdb::Error) -> io::Error {
+        match error.kind() {
+            rocksdb::ErrorKind::Corruption => self.unreadable(error),
+            _ => io::Error::other(error),
+        }
+    }
+}
+
+fn wipe(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        wiped => wiped,
     }
 }
 
@@ -46,7 +78,7 @@ impl std::fmt::Debug for RocksTable {
 
 impl Table for RocksTable {
     fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        self.database.get(key).map_err(io::Error::other)
+        self.database.get(key).map_err(|error| self.unreadable(error))
     }
 
     fn scan(&self, after: &[u8], before: &[u8], limit: usize) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
@@ -55,7 +87,7 @@ impl Table for RocksTable {
         let from = IteratorMode::From(after, Direction::Forward);
         let mut found = Vec::new();
         for item in self.database.iterator_opt(from, read_options) {
-            let (key, value) = item.map_err(io::Error::other)?;
+            let (key, value) = item.map_err(|error| self.unreadable(error))?;
             if *key == *after {
                 continue;
             }
@@ -75,13 +107,13 @@ impl Table for RocksTable {
                 None => batch.delete(key),
             }
         }
-        self.database.write_opt(batch, &self.write_options).map_err(io::Error::other)
+        self.database.write_opt(batch, &self.write_options).map_err(|error| self.unwritable(error))
     }
 
     fn flush(&self) -> io::Result<()> {
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        self.database.flush_opt(&options).map_err(io::Error::other)
+        self.database.flush_opt(&options).map_err(|error| self.unwritable(error))
     }
 }
 

@@ -66,6 +66,45 @@ fn an_index_that_is_gone_or_garbage_is_rebuilt() {
 }
 
 #[test]
+fn an_index_that_cannot_be_read_is_rebuilt_by_the_next_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = directory.path().join("index");
+    let store = SegmentStore::open(directory.path(), small()).unwrap();
+    block_on(async {
+        for n in 0..400 {
+            store.put(block(n)).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+    let mut tables = 0;
+    for entry in fs::read_dir(&index).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "sst") {
+            // The first block of a table holds rows; what is needed to open it stands at its end.
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[100] ^= 1;
+            fs::write(&path, bytes).unwrap();
+            tables += 1;
+        }
+    }
+    assert_ne!(tables, 0);
+    let multihashes: Vec<_> = (0..400).map(|n| *block(n).multihash()).collect();
+    let unreadable = SegmentStore::open(directory.path(), small()).map(|store| {
+        block_on(store.stat_many(&multihashes)).unwrap_err();
+    });
+    // What is read first depends on how RocksDB has merged its tables.
+    drop(unreadable);
+    let store = SegmentStore::open(directory.path(), small()).unwrap();
+    assert_eq!(store.status().blocks, 400);
+    for n in 0..400 {
+        assert_eq!(block_on(store.get(*block(n).multihash())).unwrap(), Lookup::Present(block(n)));
+    }
+    block_on(store.close()).unwrap();
+    // A rebuilt one is kept.
+    assert_eq!(SegmentStore::open(directory.path(), small()).unwrap().recovered().replayed_records, 0);
+}
+
+#[test]
 fn everything_that_waits_goes_out_with_one_sync() {
     let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
     let options = Options { reserve_bytes: 0, ..Options::default() };
