@@ -137,8 +137,8 @@ impl<SM: StateMachine, E: Send + 'static> Applier<SM, E> {
 
     fn fail(&self, reason: StopReason) {
         let (node, group) = (self.shared.node.0, self.shared.group.0);
+        self.tell(Item::Failed(reason.clone()));
         error!(node, group, error = &reason as &dyn core::error::Error, "apply_failed");
-        self.tell(Item::Failed(reason));
     }
 
     /// A loop that has ended needs to hear nothing more.

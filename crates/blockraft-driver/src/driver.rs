@@ -197,11 +197,12 @@ fn run<O: Send, G: AppendGate>(mut raft: Loop<O, G>, apply: ApplyThread) {
     shared.proposals().stop();
     let applied = shared.applied.borrow().index();
     shared.applied.send_replace(Applying::Ended(applied));
+    // Whoever waits for the reason hears of it even if tracing it panics.
+    shared.stop.send_replace(Some(reason.clone()));
     match &reason {
         StopReason::Shutdown => info!("stopped"),
         reason => error!(error = reason as &dyn core::error::Error, "stopped"),
     }
-    shared.stop.send_replace(Some(reason));
 }
 
 impl<O: Send, G: AppendGate> Loop<O, G> {

@@ -6,7 +6,7 @@
 use core::fmt;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SendError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
@@ -124,12 +124,14 @@ impl LogThread {
 
     /// Queues a reading of entries. A driver has at most one under way for each follower.
     pub(crate) fn read(&self, job: ReadJob) {
-        // Only a thread that panicked takes nothing, and that was told to every driver.
-        let _ = self.reads.send(job);
+        // Only a thread that panicked takes nothing.
+        if let Err(SendError(job)) = self.reads.send(job) {
+            job.client.failed(READ_PANICKED);
+        }
     }
 
     fn send(&self, job: Job) {
-        // As above.
+        // Only a thread that panicked takes nothing, and that was told to every driver.
         let _ = self.jobs.send(job);
     }
 }
@@ -224,8 +226,8 @@ impl Writer {
 
     /// Tells everyone; from now on nothing is written.
     fn fail(&mut self, reason: StopReason) {
-        error!(error = &reason as &dyn core::error::Error, "log_failed");
         self.clients.values().for_each(|client| client.failed(reason.clone()));
+        error!(error = &reason as &dyn core::error::Error, "log_failed");
         self.failure = Some(reason);
     }
 }
@@ -238,8 +240,23 @@ impl Drop for Writer {
     }
 }
 
-fn read(reader: &dyn LogReader, jobs: &Receiver<ReadJob>) {
-    while let Ok(ReadJob { group, request, first, last, bytes_max, client }) = jobs.recv() {
-        client.entries_read(request, reader.entries(group, first, last, bytes_max));
+pub(crate) fn read(reader: &dyn LogReader, jobs: &Receiver<ReadJob>) {
+    while let Ok(job) = jobs.recv() {
+        let ReadJob { group, request, first, last, bytes_max, .. } = job;
+        let asker = Asker(job.client);
+        asker.0.entries_read(request, reader.entries(group, first, last, bytes_max));
     }
 }
+
+/// Whoever waits for entries, and hears of it when reading them panics. The others hear of it when they ask.
+struct Asker(Arc<dyn LogClient>);
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failed(READ_PANICKED);
+        }
+    }
+}
+
+const READ_PANICKED: StopReason = StopReason::Panicked { thread: "log-read" };

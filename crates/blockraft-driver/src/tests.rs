@@ -11,4 +11,5 @@ mod restoring;
 
 mod shell;
 mod steps;
+mod stopping;
 mod trio;

@@ -275,7 +275,7 @@ impl Outbox for NoOutbox {
     }
 }
 
-fn alone(group: GroupId, log: &LogThread) -> DriverParts<Echo, OpenGate> {
+pub(super) fn alone(group: GroupId, log: &LogThread) -> DriverParts<Echo, OpenGate> {
     let membership = membership(1);
     let state_machine = Echo::at(birth(&membership));
     DriverParts {
@@ -319,7 +319,7 @@ async fn groups_share_a_log_and_a_group_has_one_driver() {
     }
 }
 
-fn disk_with(disk: &MemoryDisk, groups: &[GroupId]) -> MemoryLog {
+pub(super) fn disk_with(disk: &MemoryDisk, groups: &[GroupId]) -> MemoryLog {
     let mut store = disk.open();
     for &group in groups {
         store.create_group(group, birth(&membership(1))).unwrap();
