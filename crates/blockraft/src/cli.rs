@@ -74,6 +74,8 @@ impl Cli {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)
+            // It would print to standard error that it can't print to standard error, which panics.
+            .log_internal_errors(false)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
     }

@@ -5,9 +5,11 @@ mod commands;
 mod connection;
 mod exit;
 mod output;
+mod panics;
 mod size;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -51,14 +53,17 @@ fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
         }
     });
     if waits {
-        // The node's last tasks give their stores back before the process ends.
-        drop(runtime);
+        // The node's last tasks give their stores back before the process ends, unless a disk hangs.
+        runtime.shutdown_timeout(STORES_CLOSE_TIME_MAX);
     } else {
         // A thread that reads standard input may wait for ever; nothing that matters does.
         runtime.shutdown_background();
     }
     ended
 }
+
+/// How long a node's stores may take to close. Nothing that was acknowledged depends on it.
+const STORES_CLOSE_TIME_MAX: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use blockraft::serve::{self, ServeOptions, Serving, WhenMissing};
 use clap::Args;
 use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
+use crate::panics;
 use crate::size;
 
 /// Run one node until it is told to stop.
@@ -47,7 +49,11 @@ pub(crate) async fn run(arguments: ServeArguments, output: &mut Output) -> Resul
     };
     // Whoever started the node may not care for its output: a closed pipe must not stop it.
     let ready = |serving: &Serving| drop(announce(serving, output));
-    let served = serve::run(options, ready).await;
+    let panicked = panics::first();
+    let served = tokio::select! {
+        served = serve::run(options, ready) => served,
+        Ok(panicked) = panicked => Err(anyhow!("{panicked}, which is a bug; the node can't go on")),
+    };
     served.map_err(|error| Failure::failed(attempt, error.as_ref()))?;
     Ok(Exit::Done)
 }

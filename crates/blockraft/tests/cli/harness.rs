@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,10 +23,15 @@ pub(crate) struct Run {
 
 impl LoneNode {
     pub(crate) fn start() -> Self {
+        Self::start_with(Stdio::null(), &[])
+    }
+
+    /// With further arguments, and its standard error somewhere.
+    pub(crate) fn start_with(stderr: Stdio, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = program(folder.path());
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0"]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.args(["serve", "--json", "--listen", "127.0.0.1:0"]).args(arguments);
+        let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let announced = serde_json::from_str(&line).unwrap();
@@ -51,6 +56,18 @@ impl LoneNode {
         let put = self.run_with(&["put", "--quiet"], bytes);
         assert_eq!(put.code, 0, "{}", put.stderr);
         put.text().trim().to_owned()
+    }
+
+    /// Nobody reads its standard error from now on.
+    pub(crate) fn close_stderr(&mut self) {
+        drop(self.process.stderr.take());
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let told = Command::new("kill").arg(self.process.id().to_string()).status().unwrap();
+        assert!(told.success());
+        self.process.wait().unwrap()
     }
 
     pub(crate) fn kill(&mut self) {

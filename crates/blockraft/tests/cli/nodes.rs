@@ -1,6 +1,8 @@
+use std::process::Stdio;
+
 use serde_json::json;
 
-use crate::harness::run_in;
+use crate::harness::{LoneNode, run_in};
 
 #[test]
 fn init_says_what_it_made_and_refuses_to_make_it_twice() {
@@ -38,4 +40,14 @@ fn serve_never_makes_a_directory_that_was_named() {
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
     assert!(!folder.path().join("nowhere").exists());
+}
+
+/// As in `blockraft serve 2>&1 | head`: its traces go nowhere, and it must not matter.
+#[test]
+fn a_node_whose_standard_error_is_closed_serves_and_stops_as_told() {
+    let mut node = LoneNode::start_with(Stdio::piped(), &["-vv"]);
+    node.close_stderr();
+    let cid = node.put(b"unseen");
+    assert_eq!(node.run(&["get", &cid]).stdout, b"unseen");
+    assert_eq!(node.terminate().code(), Some(0));
 }
