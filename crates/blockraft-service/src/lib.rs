@@ -15,14 +15,17 @@
 //!    the request; of a batch that was done in part the outcome is unknown.
 //! 3. Requests are independent of each other, bounded in number and, by the listener, in bytes; what is beyond is
 //!    refused as busy, which is safe to retry.
+//! 4. Answers hold a bounded number of bytes of blocks until clients have taken them, those of one client at most half of
+//!    it. An answer whose blocks find no room is refused as overloaded; what doesn't fit into one answer is left out.
 
+mod answer_room;
 mod operations;
 pub mod served;
 pub mod service;
 mod status;
 
 pub use served::About;
-pub use service::Service;
+pub use service::{Answering, Service};
 
 #[cfg(test)]
 mod tests;

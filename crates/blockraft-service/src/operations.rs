@@ -11,15 +11,18 @@ use blockraft_wire::client::{
     PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
 };
 
+use crate::answer_room::Share;
 use crate::served::Served;
 use crate::status;
 
 /// Does what a request asks.
-pub(crate) async fn perform(served: &Served, request: Request) -> Response {
+///
+/// The blocks of the answer count against `share` for as long as it is kept.
+pub(crate) async fn perform(served: &Served, share: &mut Share, request: Request) -> Response {
     let Request { position, operation } = request;
     let done = match operation {
         Operation::Put { blocks } => put(served, blocks).await,
-        Operation::Get { multihashes, consistency } => get(served, multihashes, at(consistency, position)).await,
+        Operation::Get { multihashes, consistency } => get(served, share, multihashes, at(consistency, position)).await,
         Operation::Stat { multihashes, consistency } => stat(served, &multihashes, at(consistency, position)).await,
         Operation::Delete { multihashes } => delete(served, multihashes).await,
         Operation::List { cursor, limit, consistency } => {
@@ -61,28 +64,37 @@ async fn delete(served: &Served, multihashes: Vec<Multihash>) -> Done {
     Ok((position, Answer::Delete { outcomes: outcomes.collect() }))
 }
 
-async fn get(served: &Served, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
-    let mut seen = Position::ZERO;
-    let mut room = ANSWER_BYTES_MAX;
+async fn get(served: &Served, share: &mut Share, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
+    // The lengths, to know the room that the blocks need before they are read.
+    let rows = served.node.stat_many(&multihashes, NodeConsistency::Local).await;
+    let rows = rows.map_err(|error| unread(served, &error))?.value;
+    let expected: Vec<_> = rows.iter().map(|row| row.as_ref().map_or(0, |row| row.length as usize)).collect();
+    let mut room = fitting_bytes(&expected);
+    let overloaded = Refusal::RetryLater { reason: RetryLaterReason::Overloaded };
+    share.take(room).await.map_err(|_| overloaded)?;
+
+    let (mut seen, mut full, mut any) = (Position::ZERO, false, false);
     let mut blocks = Vec::with_capacity(multihashes.len());
-    // One after the other: an answer is at most 64 MiB, and blocks that don't fit needn't be read.
-    for multihash in multihashes {
-        if room == 0 {
+    // One after the other: blocks that don't fit needn't be read.
+    for (multihash, expected) in multihashes.into_iter().zip(expected) {
+        full |= room < expected;
+        if full {
             blocks.push(Found::LeftOut);
             continue;
         }
         let found = match served.node.get(multihash, consistency).await {
             Ok(NodeAnswer { value: Some(block), position }) => {
                 seen = later(seen, position);
-                match room.checked_sub(block.bytes().len()) {
-                    Some(rest) => {
-                        room = rest;
-                        Found::Present(block.into_bytes())
-                    }
-                    None => {
-                        room = 0;
-                        Found::LeftOut
-                    }
+                let bytes = block.bytes().len();
+                let more = bytes.saturating_sub(expected);
+                // It came after its length was asked for.
+                if 0 < more && (any || share.try_take(more).is_err()) {
+                    full = true;
+                    Found::LeftOut
+                } else {
+                    any = true;
+                    room -= expected;
+                    Found::Present(block.into_bytes())
                 }
             }
             Ok(NodeAnswer { value: None, position }) => {
@@ -95,6 +107,18 @@ async fn get(served: &Served, multihashes: Vec<Multihash>, consistency: NodeCons
         blocks.push(found);
     }
     Ok((seen, Answer::Get { blocks }))
+}
+
+/// The bytes of as many of these blocks, from the first on, as one answer holds: of one at least.
+fn fitting_bytes(lengths: &[usize]) -> usize {
+    let mut bytes = 0;
+    for length in lengths {
+        if 0 < bytes && ANSWER_BYTES_MAX < bytes + length {
+            break;
+        }
+        bytes += length;
+    }
+    bytes
 }
 
 async fn stat(served: &Served, multihashes: &[Multihash], consistency: NodeConsistency) -> Done {
@@ -237,8 +261,8 @@ fn later(one: Position, other: Position) -> Position {
     if one.index < other.index { other } else { one }
 }
 
-/// Bytes of blocks in one answer at most.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Bytes of blocks in one answer at most, unless the first one alone is longer. A client asks again for what is left out.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// From this many bytes on, hashing is worth a thread of its own: about a millisecond.
 const VERIFY_APART_BYTES_MIN: usize = 1 << 20;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use blockraft_node::Node;
-use blockraft_transport_quic::{ClientListener, ClientRequest};
+use blockraft_transport_quic::{ClientListener, ClientName, ClientRequest};
 use blockraft_wire::client::{GiveUpReason, Refusal, Request, Response};
 use blockraft_wire::frame::DecodeError;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use tracing::{debug, error};
 
+use crate::answer_room::{AnswerRoom, Share};
 use crate::operations;
 use crate::served::{About, Served};
 
@@ -18,13 +19,26 @@ use crate::served::{About, Served};
 pub struct Service {
     served: Served,
     requests: Arc<Semaphore>,
+    room: Arc<AnswerRoom>,
+}
+
+/// An answer, as the frame's two parts. It holds room for its blocks among the node's answers until it is dropped.
+#[derive(Debug)]
+pub struct Answering {
+    /// The first part; at most 64 KiB.
+    pub head: Bytes,
+    /// The blocks.
+    pub tail: Bytes,
+    _share: Share,
 }
 
 impl Service {
     /// A service over `node`.
     #[must_use]
     pub fn new(node: Node, about: About) -> Self {
-        Self { served: Served { node, about: Arc::new(about) }, requests: Arc::new(Semaphore::new(REQUESTS_MAX)) }
+        let served = Served { node, about: Arc::new(about) };
+        let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        Self { served, requests, room: Arc::new(AnswerRoom::new()) }
     }
 
     /// Serves until the listener is closed, which closing the node's transport does. Requests under way are finished by
@@ -37,7 +51,7 @@ impl Service {
             };
             let service = self.clone();
             tokio::spawn(async move {
-                let (head, tail) = service.answer(header, body).await;
+                let Answering { head, tail, _share } = service.answer(&client, header, body).await;
                 if let Err(error) = responder.respond(head, tail).await {
                     debug!(%client, error = &error as &dyn std::error::Error, "answer_not_sent");
                 }
@@ -46,24 +60,28 @@ impl Service {
         }
     }
 
-    /// Answers one request, as the frame's two parts. Total on any bytes.
-    pub async fn answer(&self, head: Bytes, tail: Bytes) -> (Bytes, Bytes) {
+    /// Answers one request of a client. Total on any bytes.
+    ///
+    /// Waits a bounded time for room while answers hold too many bytes of blocks.
+    pub async fn answer(&self, client: &ClientName, head: Bytes, tail: Bytes) -> Answering {
+        let mut share = self.room.share(client);
         let response = match Request::decode_parts(head, tail) {
-            Ok(request) => operations::perform(&self.served, request).await,
+            Ok(request) => operations::perform(&self.served, &mut share, request).await,
             Err(DecodeError::Version { supported, .. }) => refused(GiveUpReason::Version { supported }),
             Err(error) => {
                 debug!(error = &error as &dyn std::error::Error, "refused_request");
                 refused(GiveUpReason::Malformed)
             }
         };
-        match response.encode() {
+        let (head, tail) = match response.encode() {
             Ok(frame) => frame.into_parts(),
             Err(error) => {
                 // Answers are built within the wire's limits.
                 error!(error = &error as &dyn std::error::Error, "unencodable_answer");
                 (Bytes::new(), Bytes::new())
             }
-        }
+        };
+        Answering { head, tail, _share: share }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use blockraft_blocks::{Block, BlockLimits, HashCode, MemoryStore, Multihash};
 use blockraft_catalog::MemoryTable;
@@ -10,11 +10,15 @@ use blockraft_log::MemoryDisk;
 use blockraft_node::{Identity, NodeConfig, Parts};
 use blockraft_transport::limits::BULK_HEADER_BYTES_MAX;
 use blockraft_transport::{Network, Peer};
+use blockraft_transport_quic::ClientName;
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Position};
 use blockraft_wire::client::{
     Answer, Consistency, Found, GiveUpReason, Operation, Presence, PutOutcome, Refusal, Request, Response,
 };
+use bytes::Bytes;
+use tokio::time::timeout;
 
+use crate::service::Answering;
 use crate::{About, Service};
 
 /// A service whose node takes blocks of up to `block_bytes_max` bytes.
@@ -37,9 +41,13 @@ async fn service(block_bytes_max: u64) -> Service {
 async fn ask(service: &Service, operation: Operation) -> Response {
     let request = Request { position: Position::ZERO, operation };
     let (head, tail) = request.encode().unwrap().into_parts();
-    let (head, tail) = service.answer(head, tail).await;
+    let Answering { head, tail, .. } = service.answer(&client("alice"), head, tail).await;
     assert!(head.len() <= BULK_HEADER_BYTES_MAX, "no lane carries a header of {} bytes", head.len());
     Response::decode_parts(head, tail).unwrap()
+}
+
+fn client(name: &str) -> ClientName {
+    name.parse().unwrap()
 }
 
 async fn put(service: &Service, blocks: &[Block]) -> Response {
@@ -103,4 +111,47 @@ async fn the_empty_block_is_a_block_like_any_other() {
     assert_eq!(answer(get), Answer::Get { blocks: vec![Found::Present(empty.into_bytes())] });
     let stat = ask(&service, Operation::Stat { multihashes, consistency }).await;
     assert_eq!(answer(stat), Answer::Stat { presences: vec![Presence::Present { length: 0 }] });
+}
+
+fn get(multihashes: Vec<Multihash>) -> (Bytes, Bytes) {
+    let operation = Operation::Get { multihashes, consistency: Consistency::Linearizable };
+    Request { position: Position::ZERO, operation }.encode().unwrap().into_parts()
+}
+
+#[tokio::test]
+async fn one_name_asked_for_many_times_fills_no_more_than_one_answer() {
+    let service = service(2 << 20).await;
+    let block = Block::hash(HashCode::Blake3, vec![1; 2 << 20]);
+    answer(put(&service, std::slice::from_ref(&block)).await);
+    let (head, tail) = get(vec![*block.multihash(); 32]);
+    let answering = service.answer(&client("alice"), head, tail).await;
+    assert_eq!(answering.tail.len(), 8 << 20);
+    let Response::Answered { answer: Answer::Get { blocks }, .. } =
+        Response::decode_parts(answering.head, answering.tail).unwrap()
+    else {
+        panic!("no blocks")
+    };
+    assert_eq!(blocks.iter().filter(|found| matches!(found, Found::Present(_))).count(), 4);
+    assert!(blocks[4..].iter().all(|found| *found == Found::LeftOut), "what doesn't fit is left out");
+}
+
+#[tokio::test]
+async fn answers_that_a_client_does_not_take_hold_up_nobody_else() {
+    let service = service(8 << 20).await;
+    let long = Block::hash(HashCode::Blake3, vec![1; 8 << 20]);
+    answer(put(&service, std::slice::from_ref(&long)).await);
+    let ask = |name: &str| {
+        let (service, name, (head, tail)) = (service.clone(), client(name), get(vec![*long.multihash()]));
+        async move { service.answer(&name, head, tail).await }
+    };
+    let mut untaken = Vec::new();
+    for _ in 0..4 {
+        untaken.push(ask("greedy").await);
+    }
+    let mut fifth = Box::pin(ask("greedy"));
+    let waited = timeout(Duration::from_millis(300), &mut fifth).await;
+    assert!(waited.is_err(), "a client has more than half of the room");
+    assert_eq!(ask("alice").await.tail.len(), 8 << 20);
+    untaken.pop();
+    assert_eq!(fifth.await.tail.len(), 8 << 20);
 }
