@@ -83,6 +83,7 @@
 pub mod client;
 mod endpoint;
 mod frame;
+mod handshakes;
 pub mod hello;
 pub mod limits;
 mod peer;

@@ -21,6 +21,10 @@ pub struct QuicLimits {
     /// Handshakes under way at once; beyond it new ones are refused, and beyond a quarter of it a new address must
     /// prove itself first. 256.
     pub handshakes_max: usize,
+    /// Handshakes of one address under way at once. 64.
+    pub handshakes_per_address_max: usize,
+    /// Of all handshakes, how many only members may have: whoever dials from the address at which it is dialled. 64.
+    pub handshakes_of_members: usize,
     /// Silence after which a connection is dead. 10 s.
     pub idle_time_max: Duration,
     /// How often a silent connection is kept alive. 2 s.
@@ -48,6 +52,8 @@ impl Default for QuicLimits {
             bulk_transfer_time_max: Duration::from_secs(30),
             handshake_time_max: Duration::from_secs(5),
             handshakes_max: 256,
+            handshakes_per_address_max: 64,
+            handshakes_of_members: 64,
             idle_time_max: Duration::from_secs(10),
             keep_alive_interval: Duration::from_secs(2),
             dial_pause_max: Duration::from_secs(2),

@@ -14,12 +14,12 @@ use blockraft_types::{BootNonce, ClusterId, Incarnation, NodeId};
 use bytes::Bytes;
 use quinn::crypto::rustls::HandshakeData;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::client::listener::{Admissions, ClientListener};
 use crate::endpoint::{self, Purpose, ResetKey};
+use crate::handshakes::{Address, Admission, Handshakes, Place};
 use crate::hello::Lane;
 use crate::limits::QuicLimits;
 use crate::peer::backoff::Backoff;
@@ -121,7 +121,7 @@ impl QuicTransport {
             connections: Connections::new(node, limits.connections),
             bulks: BulkInbox::new(limits.bulk_unread_bytes_max),
             pairing: Pairing::default(),
-            handshakes: Arc::new(Semaphore::new(limits.handshakes_max)),
+            handshakes: Handshakes::new(&limits),
             admissions,
             refusals: Refusals::new(),
             dialers: Mutex::default(),
@@ -220,7 +220,7 @@ struct Shared {
     connections: Connections<Route>,
     bulks: BulkInbox,
     pairing: Pairing,
-    handshakes: Arc<Semaphore>,
+    handshakes: Handshakes,
     admissions: Admissions,
     refusals: Refusals,
     dialers: Mutex<BTreeMap<NodeId, AbortHandle>>,
@@ -241,23 +241,25 @@ impl Shared {
     async fn accept(self: Arc<Self>) {
         let Some(endpoint) = self.endpoint() else { return };
         while let Some(incoming) = endpoint.accept().await {
-            let Ok(permit) = Arc::clone(&self.handshakes).try_acquire_owned() else {
-                self.refusals.note(Refusal::TooMany, incoming.remote_address(), &"handshakes");
-                incoming.refuse();
-                continue;
-            };
-            let under_way = self.limits.handshakes_max - self.handshakes.available_permits();
-            if self.limits.handshakes_max / 4 < under_way && !incoming.remote_address_validated() {
-                let _unvalidated = incoming.retry();
-                continue;
+            let remote = incoming.remote_address();
+            let address = if incoming.remote_address_validated() { Address::Proven } else { Address::Claimed };
+            match self.handshakes.admit(remote, address) {
+                Admission::Begin(place) => {
+                    let greeting = Arc::clone(&self);
+                    self.tasks.spawn(async move { greeting.greet(incoming, place).await });
+                }
+                // It fails only for an address that has proven itself.
+                Admission::Prove => drop(incoming.retry()),
+                Admission::Refuse => {
+                    self.refusals.note(Refusal::TooMany, remote, &"handshakes");
+                    incoming.refuse();
+                }
             }
-            let greeting = Arc::clone(&self);
-            self.tasks.spawn(async move { greeting.greet(incoming, permit).await });
         }
     }
 
     /// Finishes a handshake that somebody else began, and sends it to its lane.
-    async fn greet(self: Arc<Self>, incoming: quinn::Incoming, permit: OwnedSemaphorePermit) {
+    async fn greet(self: Arc<Self>, incoming: quinn::Incoming, place: Place) {
         let remote = incoming.remote_address();
         let connection = match timeout(self.limits.handshake_time_max, incoming.into_future()).await {
             Ok(Ok(connection)) => connection,
@@ -265,9 +267,9 @@ impl Shared {
             Err(_elapsed) => return self.refusals.note(Refusal::Handshake, remote, &"timed out"),
         };
         let greeted = match protocol(&connection).as_deref() {
-            Some(tls::config::PEER_ALPN) => self.greet_peer(&connection, permit).await,
+            Some(tls::config::PEER_ALPN) => self.greet_peer(&connection, place).await,
             Some(tls::config::CLIENT_ALPN) => {
-                drop(permit);
+                drop(place);
                 self.admissions.serve(&connection).await
             }
             _ => Err(Refusal::Handshake),
@@ -278,16 +280,12 @@ impl Shared {
         }
     }
 
-    async fn greet_peer(
-        self: &Arc<Self>,
-        connection: &quinn::Connection,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<(), Refusal> {
+    async fn greet_peer(self: &Arc<Self>, connection: &quinn::Connection, place: Place) -> Result<(), Refusal> {
         let patience = self.limits.handshake_time_max;
         let half = timeout(patience, self.ourselves.accept(connection.clone()));
         let half = half.await.map_err(|_elapsed| Refusal::MalformedHello)??;
         let Some(mut pair) = self.pairing.meet(half, patience).await? else { return Ok(()) };
-        drop(permit);
+        drop(place);
         let peer = pair.control.hello.peer();
         let opened = self.connections.open(peer, peer.node, pair.route()).map_err(refused);
         let answered = match opened {
@@ -326,8 +324,10 @@ impl Shared {
 
     async fn dial(self: &Arc<Self>, node: NodeId, address: &PeerAddress) -> Result<(), DialError> {
         let looked_up = tokio::net::lookup_host(address.as_str()).await.map_err(DialError::Lookup)?;
+        let looked_up: Vec<_> = looked_up.take(ADDRESSES_TRIED_MAX).collect();
+        self.handshakes.set_member(node, &looked_up);
         let mut last = DialError::NoHost;
-        for remote in looked_up.take(ADDRESSES_TRIED_MAX) {
+        for remote in looked_up {
             match timeout(self.limits.handshake_time_max, self.dial_one(node, self.reachable(remote))).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(error)) => last = error,
