@@ -35,10 +35,13 @@ pub struct QuicLimits {
     pub client_connections_max: usize,
     /// Client connections of one address. 64.
     pub client_connections_per_address_max: usize,
-    /// Requests of clients that are received or worked on, in bytes: later ones wait unread. 64 MiB.
+    /// Requests of clients that are received or worked on, in bytes, and at most half of them one client's: later ones
+    /// wait unread. While some wait, a request that sends less than 64 KiB in a second is refused as busy. 64 MiB.
     pub client_request_bytes_max: u32,
     /// How long one request may take to arrive. 60 s.
     pub client_request_time_max: Duration,
+    /// How long a client may take to read one answer. 60 s.
+    pub client_answer_time_max: Duration,
     /// UDP receive and send buffer, in bytes, as asked of the kernel. 4 MiB.
     pub socket_buffer_bytes: usize,
 }
@@ -61,6 +64,7 @@ impl Default for QuicLimits {
             client_connections_per_address_max: 64,
             client_request_bytes_max: 64 << 20,
             client_request_time_max: Duration::from_secs(60),
+            client_answer_time_max: Duration::from_secs(60),
             socket_buffer_bytes: 4 << 20,
         }
     }

@@ -191,6 +191,12 @@ impl ClientConnection {
         let _late = timeout(std::time::Duration::from_secs(1), self.endpoint.wait_idle()).await;
     }
 
+    /// A stream of its own, for tests that don't behave.
+    #[cfg(test)]
+    pub(crate) async fn open_stream(&self) -> (SendStream, RecvStream) {
+        self.connection.open_bi().await.expect("the connection is open")
+    }
+
     fn greeted(
         endpoint: quinn::Endpoint,
         connection: quinn::Connection,

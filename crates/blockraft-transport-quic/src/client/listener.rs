@@ -1,6 +1,7 @@
 //! The node's side of the client lane: requests come out, answers go back.
 
 use core::fmt;
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +11,14 @@ use blockraft_types::ClusterId;
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream, WriteError};
 use thiserror::Error;
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::client::connection::StreamCode;
+use crate::client::request_room::{ReadError, RequestRoom, Taken};
 use crate::endpoint::{Purpose, widen};
-use crate::frame::{Preamble, StreamError, read_bytes};
+use crate::frame::Preamble;
 use crate::limits::QuicLimits;
 use crate::peer::handshake;
 use crate::refusal::Refusal;
@@ -30,7 +32,7 @@ pub struct ClientListener {
     open: Arc<Semaphore>,
 }
 
-/// One request. Its bytes count against the node's budget until the responder has answered or is dropped.
+/// One request. Its bytes count against the node's room until the responder has answered or is dropped.
 #[derive(Debug)]
 pub struct ClientRequest {
     /// Who asks, as the certificate names it.
@@ -47,7 +49,8 @@ pub struct ClientRequest {
 pub struct Responder {
     stream: SendStream,
     answered: bool,
-    _room: OwnedSemaphorePermit,
+    answer_time_max: Duration,
+    _room: Option<Taken>,
 }
 
 /// Why an answer didn't go out.
@@ -57,6 +60,9 @@ pub enum RespondError {
     /// The client has given up, or its connection ended.
     #[error("the client is gone")]
     Gone,
+    /// The client didn't read it in time.
+    #[error("the client reads too slowly")]
+    Slow,
     /// Header or body are over the limits of the lane.
     #[error("an answer of {header_bytes} and {body_bytes} bytes is over the limits")]
     TooLarge {
@@ -84,7 +90,8 @@ impl ClientListener {
 }
 
 impl Responder {
-    /// Answers, and resolves when the answer is on its way in QUIC's buffers, which bound it by the client's credit.
+    /// Answers, and resolves when the answer is on its way in QUIC's buffers, which bound it by the client's credit: within
+    /// [`client_answer_time_max`](QuicLimits::client_answer_time_max).
     ///
     /// Cancellation: a dropped call tells the client that nothing is known of its request.
     ///
@@ -100,7 +107,8 @@ impl Responder {
             self.stream.write_chunk(header).await?;
             self.stream.write_chunk(body).await
         };
-        written.await.map_err(|_: WriteError| RespondError::Gone)?;
+        let written = timeout(self.answer_time_max, written).await.map_err(|_elapsed| RespondError::Slow)?;
+        written.map_err(|_: WriteError| RespondError::Gone)?;
         self.answered = true;
         self.stream.finish().map_err(|_| RespondError::Gone)
     }
@@ -137,7 +145,7 @@ pub(crate) struct Admissions {
     cluster: ClusterId,
     limits: QuicLimits,
     connections: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
-    room: Arc<Semaphore>,
+    room: Arc<RequestRoom>,
     requests: mpsc::Sender<ClientRequest>,
     open: Arc<Semaphore>,
 }
@@ -150,7 +158,7 @@ impl Admissions {
             cluster,
             limits: *limits,
             connections: Arc::default(),
-            room: Arc::new(Semaphore::new(limits.client_request_bytes_max as usize)),
+            room: Arc::new(RequestRoom::new(limits.client_request_bytes_max)),
             requests,
             open: Arc::clone(&open),
         };
@@ -171,7 +179,7 @@ impl Admissions {
             while let Ok((send, receive)) = connection.accept_bi().await {
                 let (requests, room) = (self.requests.clone(), Arc::clone(&self.room));
                 let (client, limits) = (client.clone(), self.limits);
-                serving.spawn(async move { serve_request(send, receive, client, &requests, room, &limits).await });
+                serving.spawn(async move { serve_request(send, receive, client, &requests, &room, &limits).await });
                 while serving.try_join_next().is_some() {}
             }
         };
@@ -223,17 +231,23 @@ async fn serve_request(
     mut receive: RecvStream,
     client: ClientName,
     requests: &mpsc::Sender<ClientRequest>,
-    room: Arc<Semaphore>,
+    room: &RequestRoom,
     limits: &QuicLimits,
 ) {
-    let bytes_max = limits.client_request_bytes_max;
-    let read = timeout(limits.client_request_time_max, read_request(&mut receive, room, bytes_max)).await;
-    let Ok(Ok((header, body, room))) = read else {
-        let _gone = receive.stop(StreamCode::Malformed.code());
-        let _gone = send.reset(StreamCode::Malformed.code());
-        return;
+    let read = timeout(limits.client_request_time_max, read_request(&mut receive, &client, room)).await;
+    let (header, body, room) = match read {
+        Ok(Ok(read)) => read,
+        failed => {
+            // Nothing was done in any case; whoever was only too slow may ask again.
+            let code =
+                if matches!(failed, Ok(Err(ReadError::Slow))) { StreamCode::Busy } else { StreamCode::Malformed };
+            let _gone = receive.stop(code.code());
+            let _gone = send.reset(code.code());
+            return;
+        }
     };
-    let responder = Responder { stream: send, answered: false, _room: room };
+    let answer_time_max = limits.client_answer_time_max;
+    let responder = Responder { stream: send, answered: false, answer_time_max, _room: room };
     if header.is_empty() && body.is_empty() {
         // Nothing is asked but whether this node lives, and that mustn't depend on how busy it is.
         let _gone = responder.respond(Bytes::new(), Bytes::new()).await;
@@ -245,17 +259,20 @@ async fn serve_request(
     }
 }
 
+/// Reads a request into room of its own. An empty one needs none.
 async fn read_request(
     receive: &mut RecvStream,
-    room: Arc<Semaphore>,
-    bytes_max: u32,
-) -> Result<(Bytes, Bytes, OwnedSemaphorePermit), StreamError> {
+    client: &ClientName,
+    room: &RequestRoom,
+) -> Result<(Bytes, Bytes, Option<Taken>), ReadError> {
     let preamble = Preamble::read(receive, BULK_HEADER_BYTES_MAX, BULK_BODY_BYTES_MAX).await?;
-    let charge = u32::try_from(preamble.bytes()).unwrap_or(u32::MAX).clamp(1, bytes_max);
-    let room = room.acquire_many_owned(charge).await.map_err(|_| StreamError::Ended)?;
-    let header = read_bytes(receive, preamble.header_bytes as usize).await?;
-    let body = read_bytes(receive, preamble.body_bytes as usize).await?;
-    Ok((header, body, room))
+    if preamble.bytes() == 0 {
+        return Ok((Bytes::new(), Bytes::new(), None));
+    }
+    let taken = room.take(client, preamble.bytes() as u64).await;
+    let header = room.read(receive, preamble.header_bytes as usize).await?;
+    let body = room.read(receive, preamble.body_bytes as usize).await?;
+    Ok((header, body, Some(taken)))
 }
 
 /// Requests that were read and that nobody has accepted yet.

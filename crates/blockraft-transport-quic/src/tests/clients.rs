@@ -9,8 +9,9 @@ use blockraft_types::NodeId;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::client::connection::{ClientConnection, RequestError};
+use crate::client::connection::{ClientConnection, RequestError, StreamCode};
 use crate::client::listener::{ClientListener, RespondError};
+use crate::frame::Preamble;
 use crate::refusal::Refusal;
 use crate::tests::harness::{CLUSTER, Cluster, Node, peer, soon, start};
 
@@ -129,12 +130,12 @@ async fn only_a_refusal_says_that_nothing_was_done() {
     assert_eq!(client.refusal(), Some(Refusal::Closing));
 }
 
-/// Two requests fill the node's budget; the third waits unread until one of them is answered.
+/// Two requests fill a client's half of the room; the third waits unread until one of them is answered.
 #[tokio::test]
 async fn requests_beyond_the_memory_budget_wait_for_an_answer_to_others() {
     let cluster = Cluster::new();
     let mut config = cluster.config(peer(1, 1));
-    config.limits.client_request_bytes_max = 2 << 20;
+    config.limits.client_request_bytes_max = 4 << 20;
     let node = start(config);
     let client = client(&cluster, &node).await;
     let body = Bytes::from(vec![0; (1 << 20) - 10]);
@@ -202,4 +203,50 @@ async fn a_sign_of_life_needs_nobody_who_accepts_and_a_dead_node_gives_none() {
     assert!(nothing.is_err(), "the question was handed up");
     node.transport.close().await;
     assert!(soon("the end", client.prove()).await.is_err());
+}
+
+/// Requests that are announced and don't come take no room from others: neither from other clients, nor for long from the
+/// same one.
+#[tokio::test]
+async fn requests_that_never_come_hold_up_nobody() {
+    let cluster = Cluster::new();
+    let node = cluster.start(peer(1, 1));
+    let idle = client(&cluster, &node).await;
+    let announce = || async {
+        let (mut send, receive) = idle.open_stream().await;
+        let preamble = Preamble { header_bytes: 100, body_bytes: BULK_BODY_BYTES_MAX as u32 };
+        send.write_all(&preamble.encode()).await.unwrap();
+        (send, receive)
+    };
+    let mut announced = [announce().await, announce().await];
+    let (address, credentials) = (node.address(), cluster.client("bob"));
+    let bob = soon("a connection", ClientConnection::connect(&address, &credentials, CLUSTER)).await.unwrap();
+    let serving = echo(&node.clients);
+    let asking = async {
+        let body = Bytes::from(vec![1; 1 << 20]);
+        for asker in [&bob, &idle] {
+            let answer = timeout(Duration::from_secs(10), asker.request("put".into(), body.clone())).await;
+            assert!(answer.is_ok_and(|answer| answer.is_ok()), "others wait for bytes that never come");
+        }
+        let refused = announced[0].1.read_chunk(1, true).await;
+        let busy = quinn::ReadError::Reset(StreamCode::Busy.code());
+        assert!(matches!(refused, Err(error) if error == busy), "it may ask again");
+    };
+    tokio::select! { () = asking => {}, () = serving => panic!("the node closed") }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_loses_it() {
+    let cluster = Cluster::new();
+    let mut config = cluster.config(peer(1, 1));
+    config.limits.client_answer_time_max = Duration::from_millis(300);
+    let node = start(config);
+    let client = client(&cluster, &node).await;
+    let (mut send, _unread) = client.open_stream().await;
+    send.write_all(&Preamble { header_bytes: 3, body_bytes: 0 }.encode()).await.unwrap();
+    send.write_all(b"get").await.unwrap();
+    let request = soon("the request", node.clients.accept()).await.unwrap();
+    let long = Bytes::from(vec![1; 16 << 20]);
+    let responded = soon("an end", request.responder.respond(Bytes::new(), long)).await;
+    assert_eq!(responded, Err(RespondError::Slow));
 }
