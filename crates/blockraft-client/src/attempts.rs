@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use blockraft_types::NodeId;
 use rand::Rng;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,8 +16,10 @@ pub(crate) struct Attempts {
     deadline: Instant,
     /// Members that failed in this round.
     failed: Vec<usize>,
-    /// The last trouble of each member.
+    /// The most telling trouble of each member.
     troubles: Vec<Option<Trouble>>,
+    /// The last member that may have done it all the same.
+    unknown: Option<NodeId>,
     pause: Duration,
 }
 
@@ -27,6 +30,7 @@ impl Attempts {
             deadline: Instant::now() + time_max,
             failed: Vec::new(),
             troubles: vec![None; members],
+            unknown: None,
             pause: PAUSE_MIN,
         }
     }
@@ -51,9 +55,21 @@ impl Attempts {
         if !self.failed.contains(&index) {
             self.failed.push(index);
         }
-        if let Some(last) = self.troubles.get_mut(index) {
-            *last = Some(trouble);
+        if let Some(told) = self.troubles.get_mut(index)
+            && told.as_ref().is_none_or(|told| !told.outweighs(&trouble))
+        {
+            *told = Some(trouble);
         }
+    }
+
+    /// Takes note that a member may have done it, and didn't say so.
+    pub(crate) const fn left_open(&mut self, node: NodeId) {
+        self.unknown = Some(node);
+    }
+
+    /// The last member that may have done it without saying so.
+    pub(crate) const fn unknown(&self) -> Option<NodeId> {
+        self.unknown
     }
 
     /// Waits a little, longer each time.

@@ -41,6 +41,8 @@ struct Seen {
 pub(crate) enum Effect {
     /// It may be asked again whatever became of it.
     Read,
+    /// It may be asked again whatever became of it, but once an answer was lost only another answer tells its outcome.
+    Repeatable,
     /// It may be asked again only if it surely wasn't carried out.
     Write,
 }
@@ -151,15 +153,21 @@ impl Pool {
                 }
                 Err(AttemptError::Unknown(trouble)) => match effect {
                     Effect::Read => attempts.failed(index, trouble),
+                    Effect::Repeatable => {
+                        attempts.left_open(slot.member.node);
+                        attempts.failed(index, trouble);
+                    }
                     Effect::Write => return Err(AskError::Unknown { node: slot.member.node }),
                 },
                 Err(AttemptError::Refused(reason)) => {
-                    return Err(AskError::Refused { node: slot.member.node, reason });
+                    let refused = AskError::Refused { node: slot.member.node, reason };
+                    return Err(attempts.unknown().map_or(refused, |node| AskError::Unknown { node }));
                 }
                 Err(AttemptError::TooLarge(error)) => return Err(AskError::TooLarge(Arc::new(error))),
             }
         }
-        Err(AskError::Unavailable(attempts.unavailable(&self.slots)))
+        let unavailable = || AskError::Unavailable(attempts.unavailable(&self.slots));
+        Err(attempts.unknown().map_or_else(unavailable, |node| AskError::Unknown { node }))
     }
 
     /// Asks one member once.
@@ -185,7 +193,7 @@ impl Pool {
         let request = Request { position: self.position(), operation: operation.clone() };
         let (header, body) = request.encode().map_err(AttemptError::TooLarge)?.into_parts();
         let silence = match effect {
-            Effect::Read => KNOCK_PATIENCE,
+            Effect::Read | Effect::Repeatable => KNOCK_PATIENCE,
             Effect::Write => self.options.silence_max,
         };
         let answered = tokio::select! {

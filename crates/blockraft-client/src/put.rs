@@ -21,7 +21,7 @@ pub enum OnUnknown {
     /// End with [`PutError::Unknown`].
     #[default]
     Surface,
-    /// Put again. A put that lands twice is harmless, unless somebody deletes the block in between: then the second one
+    /// Put again, until the time is over: then it ends with [`PutError::Unknown`] all the same. A put that lands twice is harmless, unless somebody deletes the block in between: then the second one
     /// brings it back.
     Retry,
 }
@@ -80,7 +80,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`PutError`]; with [`OnUnknown::Retry`] a lost answer isn't one.
+    /// [`PutError`]; with [`OnUnknown::Retry`] a lost answer isn't one if a later attempt is answered.
     pub async fn put_with(&self, block: Block, on_unknown: OnUnknown) -> Result<PutOutcome, PutError> {
         let mut outcomes = self.put_batch(vec![block], on_unknown).await;
         outcomes.pop().expect("a batch of one block has one outcome")
@@ -104,7 +104,7 @@ impl Client {
     async fn put_batch(&self, mut blocks: Vec<Block>, on_unknown: OnUnknown) -> Vec<Result<PutOutcome, PutError>> {
         let effect = match on_unknown {
             OnUnknown::Surface => Effect::Write,
-            OnUnknown::Retry => Effect::Read,
+            OnUnknown::Retry => Effect::Repeatable,
         };
         let mut outcomes: Vec<Option<Result<PutOutcome, PutError>>> = vec![None; blocks.len()];
         let mut pending: Vec<usize> = (0..blocks.len()).collect();

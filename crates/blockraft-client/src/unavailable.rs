@@ -12,7 +12,7 @@ use thiserror::Error;
 /// Nothing was done, by any member, in the time allowed.
 #[derive(Clone, Debug)]
 pub struct Unavailable {
-    /// The last trouble with each member that was tried, in the order of the configuration.
+    /// The most telling trouble with each member that was tried, in the order of the configuration.
     pub members: Vec<MemberTrouble>,
 }
 
@@ -66,6 +66,15 @@ pub enum Trouble {
     Malformed,
 }
 
+impl Trouble {
+    /// Whether this is what a caller has to know although `later` came later: what a member said of itself or of a block
+    /// isn't made undone by its silence.
+    pub(crate) const fn outweighs(&self, later: &Self) -> bool {
+        let told = matches!(self, Self::Unreadable | Self::WrongBytes | Self::Malformed | Self::Refused(_));
+        told && matches!(later, Self::NoAnswer | Self::Busy | Self::Connecting)
+    }
+}
+
 impl Unavailable {
     /// Whether no member could even be connected: the cluster is down, or the addresses are wrong.
     #[must_use]
@@ -73,6 +82,24 @@ impl Unavailable {
         self.members.iter().all(|member| match member.trouble {
             Trouble::NobodyListens | Trouble::Connect(_) | Trouble::Connecting | Trouble::OtherNode { .. } => true,
             Trouble::NoAnswer
+            | Trouble::Busy
+            | Trouble::Refused(_)
+            | Trouble::Unreadable
+            | Trouble::WrongBytes
+            | Trouble::Malformed => false,
+        })
+    }
+}
+
+impl Unavailable {
+    /// Whether nothing at all was heard of any member: no refusal either, and no other cluster's certificate.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.members.iter().all(|member| match &member.trouble {
+            Trouble::NobodyListens | Trouble::Connecting => true,
+            Trouble::Connect(error) => matches!(**error, ConnectError::Dial { .. } | ConnectError::TimedOut { .. }),
+            Trouble::OtherNode { .. }
+            | Trouble::NoAnswer
             | Trouble::Busy
             | Trouble::Refused(_)
             | Trouble::Unreadable

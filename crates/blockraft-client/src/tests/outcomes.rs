@@ -1,7 +1,9 @@
 use blockraft_blocks::limits::BLOCK_BYTES_MAX;
 use blockraft_blocks::{Block, Cid, HashCode};
 use blockraft_types::NodeId;
-use blockraft_wire::client::{Answer, DeleteOutcome, GiveUpReason, Operation, PutOutcome, Refusal, Request};
+use blockraft_wire::client::{
+    Answer, DeleteOutcome, GiveUpReason, Operation, PutOutcome, Refusal, Request, RetryLaterReason,
+};
 
 use crate::delete::DeleteError;
 use crate::put::{OnUnknown, PutError};
@@ -22,6 +24,28 @@ async fn a_lost_or_unknown_or_senseless_answer_to_a_write_is_unknown() {
         assert!(matches!(put, Err(PutError::Unknown { node: NodeId(1) })), "{:?}: {put:?}", reply());
         assert!(nodes.requests(2).is_empty(), "{:?} was tried again", reply());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_tried_again_stays_unknown_unless_a_later_attempt_is_answered() {
+    let mut taken = 0;
+    let once_lost = move |_: &Request| {
+        taken += 1;
+        match taken {
+            1 => Reply::Lost,
+            _ => refused(Refusal::RetryLater { reason: RetryLaterReason::NoLeader }),
+        }
+    };
+    let leaderless = |_: &Request| refused(Refusal::RetryLater { reason: RetryLaterReason::NoLeader });
+    let nodes = Cluster::new(scripts([Box::new(once_lost), Box::new(leaderless)]));
+    let put = nodes.client().put_with(block("hello"), OnUnknown::Retry).await;
+    assert!(matches!(put, Err(PutError::Unknown { node: NodeId(1) })), "{put:?}");
+
+    let nodes = Cluster::new(scripts([Box::new(|_| Reply::Lost), Box::new(honest(1, &[]))]));
+    let put = nodes.client().put_with(block("hello"), OnUnknown::Retry).await;
+    assert_eq!(put.unwrap(), PutOutcome::Created);
+    let never = Cluster::new([leaderless]).client().put_with(block("hello"), OnUnknown::Retry).await;
+    assert!(matches!(never, Err(PutError::Unavailable(_))), "{never:?}");
 }
 
 #[tokio::test(start_paused = true)]

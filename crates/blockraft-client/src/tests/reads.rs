@@ -141,3 +141,19 @@ async fn a_listing_that_stands_still_is_no_endless_one() {
     let listed: Result<Vec<_>, _> = client.list_all(Consistency::Confirmed).try_collect().await;
     assert!(matches!(listed, Err(ListError::Unavailable(_))), "{listed:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_can_not_be_read_is_told_although_silence_came_later() {
+    let mut asked = 0;
+    let damaged = move |_: &Request| {
+        asked += 1;
+        match asked {
+            1 => answered(1, Answer::Get { blocks: vec![Found::Unreadable] }),
+            _ => Reply::Lost,
+        }
+    };
+    let name = *block("hello").multihash();
+    let got = Cluster::new([damaged]).client().get(name, Consistency::Confirmed).await;
+    let Err(GetError::Unavailable(unavailable)) = got else { panic!("{got:?}") };
+    assert!(matches!(unavailable.members[0].trouble, Trouble::Unreadable), "{unavailable}");
+}
