@@ -136,6 +136,23 @@ async fn a_node_that_was_stopped_while_it_read_the_bytes_looks_again_whether_the
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn a_read_that_took_long_is_not_excused_by_what_others_asked_meanwhile() {
+    let block = Block::hash(HashCode::Blake3, vec![8; 50_000]);
+    let (cluster, slow) = with_a_fresh_follower(&block).await;
+    let (leader, node) = (cluster.leader().await, cluster.node(slow));
+    cluster.member(slow).store.set(Trouble::Unresponsive);
+    let mut read = Box::pin(node.get(*block.multihash(), Consistency::default()));
+    assert!(poll!(&mut read).is_pending(), "the bytes are being read");
+    cluster.node(leader).delete(*block.multihash()).await.expect("delete");
+    stand_still().await;
+    let other = Multihash::of(HashCode::Blake3, b"nobody put this");
+    assert_eq!(node.stat(other, Consistency::Linearizable).await.expect("stat").value, None);
+    cluster.member(slow).store.set(Trouble::None);
+    assert_eq!(read.await.expect("get").value, None);
+    cluster.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_never_comes_or_is_never_good_ends_a_read_in_time() {
     let cluster = Cluster::start_tuned(3, impatient).await;

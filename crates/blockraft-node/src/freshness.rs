@@ -29,6 +29,12 @@ pub(crate) struct Freshness {
     returned: AtomicU64,
 }
 
+/// That this replica held, at some moment, every write that was acknowledged before it asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proof {
+    asked: Instant,
+}
+
 impl Freshness {
     /// Knows nothing yet. `election_timeout` is the shortest one.
     pub(crate) fn new(election_timeout: Duration) -> Self {
@@ -41,10 +47,15 @@ impl Freshness {
         *proven = (*proven).max(Some(asked));
     }
 
-    /// Whether there is a proof that holds now.
-    pub(crate) fn is_proven(&self) -> bool {
-        let proven = *self.proven();
-        proven.is_some_and(|asked| asked.elapsed() < self.lifetime)
+    /// The newest proof, if it holds now.
+    pub(crate) fn proof(&self) -> Option<Proof> {
+        let proof = self.proven().map(|asked| Proof { asked })?;
+        self.holds(proof).then_some(proof)
+    }
+
+    /// Whether this very proof holds now. A newer one says nothing of what was looked at on the strength of this one.
+    pub(crate) fn holds(&self, proof: Proof) -> bool {
+        proof.asked.elapsed() < self.lifetime
     }
 
     /// Remembers the position of an answer that is about to be given.

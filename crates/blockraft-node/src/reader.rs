@@ -19,7 +19,7 @@ use crate::answer::{Answer, Count, ListPage};
 use crate::config::NodeLimits;
 use crate::consistency::Consistency;
 use crate::driver::Driver;
-use crate::freshness::Freshness;
+use crate::freshness::{Freshness, Proof};
 use crate::inline_pending::InlinePending;
 use crate::read_error::ReadError;
 use crate::requests::{ReadIndexFailure, Requests};
@@ -43,8 +43,8 @@ pub(crate) struct Reader {
 enum Grounds {
     /// As much as was asked for, whatever time it is.
     Sufficient,
-    /// A proof of freshness, which held when the catalog was looked at.
-    Freshness,
+    /// A proof of freshness, taken before the catalog was looked at. The answer rests on it until it is given.
+    Freshness(Proof),
 }
 
 impl Reader {
@@ -61,7 +61,11 @@ impl Reader {
                 return Ok(self.answer(seen.position, None));
             };
             if let Some(block) = self.copy(multihash, deadline).await? {
-                if grounds == Grounds::Sufficient || self.freshness.is_proven() {
+                let still_hold = match grounds {
+                    Grounds::Sufficient => true,
+                    Grounds::Freshness(proof) => self.freshness.holds(proof),
+                };
+                if still_hold {
                     return Ok(self.answer(seen.position, Some(block)));
                 }
                 // Reading took long, or this process was stopped. The bytes are right; whether they are wanted is asked.
@@ -150,10 +154,10 @@ impl Reader {
             Consistency::Local => {}
             Consistency::Linearizable => self.apply_read_index(deadline).await?,
             Consistency::Confirmed { at_least } => {
-                if self.is_fresh(at_least) {
+                if let Some(proof) = self.fresh(at_least) {
                     let seen = self.look(multihash)?;
                     if seen.value.is_some() {
-                        return Ok((seen, Grounds::Freshness));
+                        return Ok((seen, Grounds::Freshness(proof)));
                     }
                 }
                 // Absence is said only on the strength of a read index that is younger than the question.
@@ -176,10 +180,11 @@ impl Reader {
         }
     }
 
-    /// Whether a present block may be served without asking anybody.
-    fn is_fresh(&self, at_least: Position) -> bool {
+    /// What lets a present block be served without asking anybody.
+    fn fresh(&self, at_least: Position) -> Option<Proof> {
+        let proof = self.freshness.proof()?;
         let applied = self.rows.state().position.index;
-        at_least.index.max(self.freshness.highest_returned()) <= applied && self.freshness.is_proven()
+        (at_least.index.max(self.freshness.highest_returned()) <= applied).then_some(proof)
     }
 
     /// Takes a read index that is younger than this call, and waits until it is applied here.
