@@ -48,7 +48,8 @@ pub(crate) enum Address {
 #[derive(Debug)]
 pub(crate) struct Place {
     state: Arc<Mutex<State>>,
-    address: IpAddr,
+    /// Whose share it counts against, if anybody's: a claimed address may be somebody else's.
+    address: Option<IpAddr>,
 }
 
 impl Handshakes {
@@ -77,8 +78,11 @@ impl Handshakes {
             return Admission::Refuse;
         }
         state.under_way += 1;
-        *state.of_address.entry(remote.ip()).or_default() += 1;
-        Admission::Begin(Place { state: Arc::clone(&self.state), address: remote.ip() })
+        let counted = (address == Address::Proven).then_some(remote.ip());
+        if let Some(ip) = counted {
+            *state.of_address.entry(ip).or_default() += 1;
+        }
+        Admission::Begin(Place { state: Arc::clone(&self.state), address: counted })
     }
 }
 
@@ -86,10 +90,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut state = lock(&self.state);
         state.under_way -= 1;
-        if let Some(of_address) = state.of_address.get_mut(&self.address) {
+        let Some(ip) = self.address else { return };
+        if let Some(of_address) = state.of_address.get_mut(&ip) {
             *of_address -= 1;
             if *of_address == 0 {
-                state.of_address.remove(&self.address);
+                state.of_address.remove(&ip);
             }
         }
     }

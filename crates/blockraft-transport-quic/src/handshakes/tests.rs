@@ -58,3 +58,11 @@ fn an_address_has_to_prove_itself_once_many_handshakes_are_under_way() {
     let many = handshakes.admit(at(3, 1), Address::Claimed);
     assert!(matches!(many, Admission::Prove), "{many:?}");
 }
+
+#[test]
+fn whoever_claims_an_address_takes_nothing_from_its_owner() {
+    let handshakes = Handshakes::new(&QuicLimits::default());
+    let claimed: Vec<_> = (1..=320).map(|port| handshakes.admit(at(1, port), Address::Claimed)).collect();
+    assert!(matches!(claimed.last(), Some(Admission::Prove)));
+    assert!(begins(&handshakes, at(1, 999)).is_some());
+}
