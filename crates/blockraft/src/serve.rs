@@ -105,7 +105,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
         tokio::select! {
             stopped = timeout(STOP_TIMEOUT, node.shutdown()) => match stopped {
                 Ok(reason) => report(&reason)?,
-                Err(_) => warn!("the node did not stop within {STOP_TIMEOUT:?}; ending it"),
+                Err(_) => bail!("the node did not stop within {STOP_TIMEOUT:?} and is ended as it is"),
             },
             _ = interrupt.recv() => warn!("a second signal; ending at once"),
             _ = terminate.recv() => warn!("a second signal; ending at once"),
