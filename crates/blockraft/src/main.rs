@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod connection;
+mod escaped;
 mod exit;
 mod output;
 mod panics;

@@ -14,6 +14,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::connection::{ConnectionArguments, parse_codec};
+use crate::escaped::escaped;
 use crate::exit::{Exit, Failure, causes, of_unavailable};
 use crate::output::Output;
 use crate::size;
@@ -149,8 +150,10 @@ impl Total {
         };
         let text = match (&cid, &error) {
             (Some(cid), None) if arguments.quiet => cid.clone(),
-            (Some(cid), None) if arguments.chunk.is_some() => format!("{cid}  {}  {}", put.source, put.offset),
-            (Some(cid), None) => format!("{cid}  {}", put.source),
+            (Some(cid), None) if arguments.chunk.is_some() => {
+                format!("{cid}  {}  {}", escaped(&put.source), put.offset)
+            }
+            (Some(cid), None) => format!("{cid}  {}", escaped(&put.source)),
             _ if output.format() == crate::output::Format::Text => return Ok(()),
             _ => String::new(),
         };
@@ -175,7 +178,7 @@ impl Total {
             NotPut::Unput(error) => (Exit::Failed, causes(error)),
         };
         self.exit = self.exit.max(exit);
-        output.complain(format_args!("putting {}: {message}", put.source));
+        output.complain(format_args!("putting {}: {message}", escaped(&put.source)));
         message
     }
 }

@@ -100,6 +100,20 @@ fn a_file_appears_only_when_every_block_was_got() {
 }
 
 #[test]
+fn a_name_can_not_write_on_the_terminal() {
+    let node = LoneNode::start();
+    let name = "esc\u{1b}[31mred\nnewline\u{202e}";
+    fs::write(node.folder().join(name), b"x").unwrap();
+    let put = node.run(&["put", name]);
+    assert_eq!(put.text().lines().count(), 1, "{:?}", put.text());
+    assert!(put.text().ends_with("  esc\\u{1b}[31mred\\nnewline\\u{202e}\n"), "{:?}", put.text());
+    let missing = node.run(&["put", "no\u{1b}[31m"]);
+    assert!(missing.stderr.contains("no\\u{1b}[31m"), "{:?}", missing.stderr);
+    let json = node.run(&["put", "--json", name]);
+    assert_eq!(json.objects()[0]["source"], name, "objects carry the name itself");
+}
+
+#[test]
 fn the_empty_block_is_put_got_found_measured_and_removed_like_any_other() {
     let node = LoneNode::start();
     fs::write(node.folder().join("empty"), b"").unwrap();

@@ -8,6 +8,7 @@ use blockraft_blocks::limits::BLOCK_BYTES_MAX;
 use blockraft_blocks::{Block, HashCode};
 use thiserror::Error;
 
+use crate::escaped::escaped;
 use crate::exit::Failure;
 
 /// Files to be put, in order.
@@ -65,11 +66,11 @@ pub(super) fn find(paths: &[PathBuf], recursive: bool) -> Result<Files, Failure>
             bytes = None;
             continue;
         }
-        let failed = |error| Failure::failed(format_args!("putting {}", path.display()), &error);
+        let failed = |error| Failure::failed(format_args!("putting {}", escaped(path.display())), &error);
         let metadata = fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() && !recursive {
             let hint = "--recursive puts every file below it";
-            let message = format!("putting {}: it is a folder", path.display());
+            let message = format!("putting {}: it is a folder", escaped(path.display()));
             return Err(Failure::usage(message).hint(hint));
         }
         let mut found = Vec::new();
