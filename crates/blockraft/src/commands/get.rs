@@ -11,12 +11,14 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::connection::{ConnectionArguments, ConsistencyArgument, parse_cid};
+use crate::escaped::escaped;
 use crate::exit::{Exit, Failure, causes, of_unavailable};
 use crate::output::{Format, Output};
 
 /// Get blocks and write their bytes, one after the other, to standard output or a file.
 ///
-/// Every block is verified against its CID. A file appears only when all blocks were got.
+/// Every block is verified against its CID. A file appears only when all blocks were got; into a pipe, a device or what a
+/// link points to, bytes are written as they come.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct GetArguments {
@@ -52,21 +54,44 @@ type Sink<'a> = dyn FnMut(&[u8], &mut Output) -> Result<(), Failure> + 'a;
 
 async fn write_file(client: &Client, arguments: &GetArguments, output: &mut Output) -> Result<Exit, Failure> {
     let path = &arguments.output;
-    let unfinished = unfinished(path);
-    let failed = |error: io::Error| Failure::failed(format_args!("writing {}", path.display()), &error);
-    let mut file = File::create(&unfinished).map_err(failed)?;
+    let failed = |error: io::Error| Failure::failed(format_args!("writing {}", escaped(path.display())), &error);
+    let unfinished = match target(path)? {
+        Target::File => Some(unfinished(path)),
+        Target::InPlace => None,
+    };
+    let mut file = File::create(unfinished.as_deref().unwrap_or(path)).map_err(failed)?;
     let mut written = |bytes: &[u8], _: &mut Output| file.write_all(bytes).map_err(failed);
-    let result = write_all(client, arguments, output, &mut written).await;
-    match result {
-        Ok(Exit::Done) => {
-            std::fs::rename(&unfinished, path).map_err(failed)?;
-            Ok(Exit::Done)
+    let mut result = write_all(client, arguments, output, &mut written).await;
+    if let Some(unfinished) = unfinished {
+        if matches!(result, Ok(Exit::Done)) {
+            result = std::fs::rename(&unfinished, path).map_err(failed).map(|()| Exit::Done);
         }
-        incomplete => {
+        if !matches!(result, Ok(Exit::Done)) {
             // What is missing was reported; that its beginning can't be removed changes nothing.
             let _still_there = std::fs::remove_file(&unfinished);
-            incomplete
         }
+    }
+    result
+}
+
+/// How a name is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// The whole file takes the name's place.
+    File,
+    /// The name is a device, a pipe or a link, and is to stay one: bytes go into it as they come.
+    InPlace,
+}
+
+fn target(path: &Path) -> Result<Target, Failure> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            Err(Failure::usage(format!("writing {}: it is a folder", escaped(path.display())))
+                .hint("name a file in it"))
+        }
+        Ok(found) if !found.is_file() => Ok(Target::InPlace),
+        // What is wrong with a name that can't be looked at is told when it is written to.
+        Ok(_) | Err(_) => Ok(Target::File),
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fs;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -97,6 +98,34 @@ fn a_file_appears_only_when_every_block_was_got() {
     assert!(got.stderr.contains(ABSENT), "{}", got.stderr);
     let left: Vec<_> = fs::read_dir(node.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["blockraft-data"]);
+}
+
+#[test]
+fn what_is_no_plain_file_is_written_in_place_or_refused_and_nothing_is_left() {
+    let node = LoneNode::start();
+    let cid = node.put(b"something");
+    let path = |name: &str| node.folder().join(name);
+    fs::create_dir(path("folder")).unwrap();
+    let got = node.run(&["get", &cid, "--output", "folder"]);
+    assert_eq!(got.code, 2, "{}", got.stderr);
+    assert!(got.stderr.contains("folder"), "{}", got.stderr);
+
+    fs::write(path("target"), b"a longer file than the block").unwrap();
+    std::os::unix::fs::symlink("target", path("link")).unwrap();
+    assert_eq!(node.run(&["get", &cid, "--output", "link"]).code, 0);
+    assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
+    assert_eq!(fs::read(path("target")).unwrap(), b"something");
+
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    let reading = std::thread::spawn({
+        let pipe = path("pipe");
+        move || fs::read(pipe).unwrap()
+    });
+    assert_eq!(node.run(&["get", &cid, "--output", "pipe"]).code, 0);
+    assert_eq!(reading.join().unwrap(), b"something");
+    let mut left: Vec<_> = fs::read_dir(node.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["blockraft-data", "folder", "link", "pipe", "target"]);
 }
 
 #[test]
