@@ -1,7 +1,7 @@
 //! Forming a cluster: its id, its authority, a data directory for each first member, and a folder for clients.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use blockraft_transport_quic::pki::authority::IssueError;
@@ -63,6 +63,12 @@ pub enum InitError {
     /// Members must know each other's port beforehand.
     #[error("{address} names no port")]
     NoPort {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// An address has to lead to one member, from wherever it is dialled.
+    #[error("{address} isn't the address of one host")]
+    NotOneHost {
         /// The address.
         address: SocketAddr,
     },
@@ -134,6 +140,10 @@ fn check(addresses: &[SocketAddr]) -> Result<(), InitError> {
     for (place, &address) in addresses.iter().enumerate() {
         if address.port() == 0 {
             return Err(InitError::NoPort { address });
+        }
+        let ip = address.ip().to_canonical();
+        if ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return Err(InitError::NotOneHost { address });
         }
         if addresses.iter().skip(place + 1).any(|other| *other == address) {
             return Err(InitError::SharedAddress { address });

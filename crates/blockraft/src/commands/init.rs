@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use blockraft::init::{self, Formed, InitOptions};
+use blockraft::init::{self, Formed, InitError, InitOptions};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -45,8 +45,7 @@ pub(crate) fn run(arguments: &InitArguments, output: &mut Output) -> Result<Exit
         (given, _) => given.to_vec(),
     };
     let dir = arguments.dir.clone();
-    let formed = init::run(InitOptions { dir, addresses })
-        .map_err(|error| Failure::failed(format_args!("forming a cluster in {}", arguments.dir.display()), &error))?;
+    let formed = init::run(InitOptions { dir, addresses }).map_err(|error| failure(arguments, &error))?;
     output.line(text(&formed), || object(&formed))?;
     Ok(Exit::Done)
 }
@@ -56,6 +55,18 @@ fn successive(arguments: &InitArguments, nodes: u16) -> Result<Vec<SocketAddr>, 
     let ports: Option<Vec<_>> = (0..nodes).map(port).collect();
     let ports = ports.ok_or_else(|| Failure::usage("--base-port leaves no ports for all members"))?;
     Ok(ports.into_iter().map(|port| SocketAddr::new(arguments.host, port)).collect())
+}
+
+fn failure(arguments: &InitArguments, error: &InitError) -> Failure {
+    let failure = Failure::failed(format_args!("forming a cluster in {}", arguments.dir.display()), error);
+    let usage = Failure { exit: Exit::Usage, ..failure };
+    match error {
+        InitError::Size { .. } | InitError::SharedAddress { .. } | InitError::NoPort { .. } => usage,
+        InitError::NotOneHost { .. } => usage.hint(
+            "name the address at which members and clients reach the node; `serve --listen 0.0.0.0:PORT` listens on all",
+        ),
+        _ => Failure { exit: Exit::Failed, ..usage },
+    }
 }
 
 fn text(formed: &Formed) -> String {

@@ -22,7 +22,12 @@ fn init_says_what_it_made_and_refuses_to_make_it_twice() {
 fn init_refuses_what_is_no_cluster() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, code) in [
-        (vec!["init", "--nodes", "2"], 1),
+        (vec!["init", "--nodes", "2"], 2),
+        (vec!["init", "--address", "127.0.0.1:4001", "--address", "127.0.0.1:4001", "--address", "127.0.0.1:4001"], 2),
+        (vec!["init", "--host", "0.0.0.0"], 2),
+        (vec!["init", "--host", "::"], 2),
+        (vec!["init", "--host", "224.0.0.1"], 2),
+        (vec!["init", "--address", "[ff02::1]:4001"], 2),
         (vec!["init", "--nodes", "3", "--base-port", "65534"], 2),
         (vec!["init", "--address", "127.0.0.1:4001", "--nodes", "3"], 2),
         (vec!["init", "--address", "localhost"], 2),
