@@ -64,8 +64,15 @@ impl Failure {
     pub(crate) fn connect(error: &ConnectError) -> Self {
         let failure = Self::failed("connecting to the cluster", error);
         match error {
-            ConnectError::Unreachable { .. } => Self { exit: Exit::Unreachable, ..failure }
-                .hint("is a node running? Start one with `blockraft serve`; the addresses stand in client.toml"),
+            ConnectError::Unreachable { source, .. } => {
+                let unreachable = Self { exit: Exit::Unreachable, ..failure };
+                if source.is_silent() {
+                    unreachable
+                        .hint("is a node running? Start one with `blockraft serve`; the addresses stand in client.toml")
+                } else {
+                    unreachable
+                }
+            }
             _ => failure,
         }
     }

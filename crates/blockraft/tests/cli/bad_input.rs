@@ -45,6 +45,21 @@ fn a_dead_cluster_is_exit_code_5_and_soon() {
 }
 
 #[test]
+fn whether_a_node_runs_is_asked_only_when_nobody_answers() {
+    let mut node = LoneNode::start();
+    let address = node.announced["address"].as_str().unwrap().to_owned();
+    let formed = node.run(&["init", "--dir", "other", "--address", &address]);
+    assert_eq!(formed.code, 0, "{}", formed.stderr);
+    let ask = ["ls", "--client", "other/client"];
+    let stranger = node.run(&ask);
+    assert_eq!(stranger.code, 5, "{}", stranger.stderr);
+    assert!(!stranger.stderr.contains("is a node running?"), "{}", stranger.stderr);
+    node.kill();
+    let nobody = node.run(&ask);
+    assert!(nobody.stderr.contains("is a node running?"), "{}", nobody.stderr);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_panic() {
     use std::io::{BufRead, BufReader};
     use std::process::Stdio;
