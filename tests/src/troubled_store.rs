@@ -20,7 +20,7 @@ pub struct TroubledStore {
 pub enum Trouble {
     /// Nothing.
     None,
-    /// Puts find no room; deletes and reads go on.
+    /// Puts find no room but in the reserve; deletes and reads go on.
     Full,
     /// Writes hang until the trouble changes; reads go on.
     Stalled,
@@ -69,6 +69,11 @@ impl BlockStore for TroubledStore {
             Room::None => Err(WriteError::Full { free_bytes: 0, reserve_bytes: 0 }),
             Room::Enough => self.inner.put_many(blocks).await,
         }
+    }
+
+    async fn put_reserved(&self, block: Block) -> Result<PutOutcome, WriteError> {
+        self.writable().await?;
+        self.inner.put(block).await
     }
 
     async fn get_many(&self, multihashes: &[Multihash]) -> Result<Vec<Lookup>, ReadError> {

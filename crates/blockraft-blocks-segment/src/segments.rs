@@ -27,6 +27,8 @@ use crate::victim::Victim;
 pub enum Write {
     /// Store this block.
     Put(Block),
+    /// Store this block, if need be in half of the reserve.
+    PutReserved(Block),
     /// Forget this block.
     Delete(Multihash),
 }
@@ -192,12 +194,22 @@ impl Segments {
 
     fn try_write(&mut self, writes: &[Write]) -> Result<Vec<Written>, Failure> {
         let free_bytes = self.disk.free_bytes().map_err(Failure::to(|| "ask for free space"))?;
-        let mut room = (free_bytes + self.active.reserved_bytes()).saturating_sub(self.options.reserve_bytes);
+        let reserve_bytes = self.options.reserve_bytes;
+        let mut room = free_bytes + self.active.reserved_bytes();
         let mut batch = Batch::default();
         let mut written = Vec::with_capacity(writes.len());
         for write in writes {
             written.push(match write {
-                Write::Put(block) => self.put(&mut batch, block, free_bytes, &mut room)?,
+                Write::Put(block) => {
+                    let written = self.put(&mut batch, block, (free_bytes, reserve_bytes), &mut room)?;
+                    self.tight = match written {
+                        Written::Full { .. } => true,
+                        Written::Created => false,
+                        _ => self.tight,
+                    };
+                    written
+                }
+                Write::PutReserved(block) => self.put(&mut batch, block, (free_bytes, reserve_bytes / 2), &mut room)?,
                 Write::Delete(multihash) => self.delete(&mut batch, multihash)?,
             });
         }
@@ -205,7 +217,14 @@ impl Segments {
         Ok(written)
     }
 
-    fn put(&mut self, batch: &mut Batch, block: &Block, free_bytes: u64, room: &mut u64) -> Result<Written, Failure> {
+    /// Stores a block if at least `kept_bytes` of `room` are left then.
+    fn put(
+        &mut self,
+        batch: &mut Batch,
+        block: &Block,
+        (free_bytes, kept_bytes): (u64, u64),
+        room: &mut u64,
+    ) -> Result<Written, Failure> {
         if let Err(too_large) = check_storable(block) {
             return Ok(Written::TooLarge(too_large));
         }
@@ -216,12 +235,11 @@ impl Segments {
             return Ok(Written::AlreadyPresent);
         }
         let kind = RecordKind::Block(multihash);
-        let Some(left) = room.checked_sub(room_for(kind, block.bytes().len() as u32)) else {
-            self.tight = true;
+        let left = room.checked_sub(room_for(kind, block.bytes().len() as u32));
+        let Some(left) = left.filter(|left| kept_bytes <= *left) else {
             return Ok(Written::Full { free_bytes });
         };
         *room = left;
-        self.tight = false;
         let location = self.append(kind, block.bytes(), crc32c::crc32c(block.bytes()))?;
         batch.set(multihash, Some(location));
         Ok(Written::Created)

@@ -197,6 +197,25 @@ impl SegmentStore {
         failure.map_or(Ok(written), Err)
     }
 
+    async fn put_as(&self, write: fn(Block) -> Write, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
+        // Most puts of a block that is there already end here, without a place in the queue.
+        let is_sound = |reader: &Reader, block: &Block| Ok(reader.stat(block.multihash())?.is_some());
+        let sound = self.with_reader(|reader| blocks.iter().map(|block| is_sound(reader, block)).collect());
+        let sound: Vec<bool> = sound.map_err(read_failed)?;
+        let missing = blocks.iter().zip(&sound).filter(|(_, sound)| !**sound);
+        let written = self.write(missing.map(|(block, _)| write(block.clone())).collect()).await?;
+        let mut written = written.into_iter();
+        let outcome = |sound: &bool| match if *sound { Some(Written::AlreadyPresent) } else { written.next() } {
+            Some(Written::Created) => Ok(PutOutcome::Created),
+            Some(Written::Full { free_bytes }) => {
+                Err(WriteError::Full { free_bytes, reserve_bytes: self.reserve_bytes })
+            }
+            Some(Written::TooLarge(too_large)) => Err(too_large.into()),
+            Some(Written::AlreadyPresent | Written::Deleted | Written::Absent) | None => Ok(PutOutcome::AlreadyPresent),
+        };
+        sound.iter().map(outcome).collect()
+    }
+
     fn with_reader<T>(&self, read: impl FnOnce(&Reader) -> Result<T, ReadError>) -> Result<T, ReadError> {
         let reads = self.reads.read().unwrap_or_else(PoisonError::into_inner);
         read(&reads.as_ref().ok_or(ReadError::Closed)?.reader)
@@ -220,22 +239,12 @@ impl SegmentStore {
 #[async_trait]
 impl BlockStore for SegmentStore {
     async fn put_many(&self, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
-        // Most puts of a block that is there already end here, without a place in the queue.
-        let is_sound = |reader: &Reader, block: &Block| Ok(reader.stat(block.multihash())?.is_some());
-        let sound = self.with_reader(|reader| blocks.iter().map(|block| is_sound(reader, block)).collect());
-        let sound: Vec<bool> = sound.map_err(read_failed)?;
-        let missing = blocks.iter().zip(&sound).filter(|(_, sound)| !**sound);
-        let written = self.write(missing.map(|(block, _)| Write::Put(block.clone())).collect()).await?;
-        let mut written = written.into_iter();
-        let outcome = |sound: &bool| match if *sound { Some(Written::AlreadyPresent) } else { written.next() } {
-            Some(Written::Created) => Ok(PutOutcome::Created),
-            Some(Written::Full { free_bytes }) => {
-                Err(WriteError::Full { free_bytes, reserve_bytes: self.reserve_bytes })
-            }
-            Some(Written::TooLarge(too_large)) => Err(too_large.into()),
-            Some(Written::AlreadyPresent | Written::Deleted | Written::Absent) | None => Ok(PutOutcome::AlreadyPresent),
-        };
-        sound.iter().map(outcome).collect()
+        self.put_as(Write::Put, blocks).await
+    }
+
+    async fn put_reserved(&self, block: Block) -> Result<PutOutcome, WriteError> {
+        let outcomes = self.put_as(Write::PutReserved, &[block]).await?;
+        Ok(outcomes.into_iter().next().expect("it answers for each block"))
     }
 
     async fn get_many(&self, multihashes: &[Multihash]) -> Result<Vec<Lookup>, ReadError> {
@@ -455,7 +464,7 @@ fn read_failed(error: ReadError) -> WriteError {
 /// What a write counts for in the queue.
 fn queue_bytes(write: &Write) -> u32 {
     let body = match write {
-        Write::Put(block) => block.bytes().len(),
+        Write::Put(block) | Write::PutReserved(block) => block.bytes().len(),
         Write::Delete(_) => 0,
     };
     WRITE_OVERHEAD_BYTES + u32::try_from(body).unwrap_or(u32::MAX / 2)

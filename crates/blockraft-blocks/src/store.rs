@@ -122,6 +122,17 @@ pub trait BlockStore: Send + Sync + fmt::Debug + 'static {
         Ok(outcomes.into_iter().next().expect("put_many answers for each block"))
     }
 
+    /// Stores one block, of which a log already says that it is here or must come here. A store that keeps space back from
+    /// puts gives this one some of it: refusing it would only keep the log from being compacted, and that gives space
+    /// back. Unless overridden it is a put like any other.
+    ///
+    /// # Errors
+    ///
+    /// As [`put_many`](Self::put_many).
+    async fn put_reserved(&self, block: Block) -> Result<PutOutcome, WriteError> {
+        self.put(block).await
+    }
+
     /// Reads one block; see [`get_many`](Self::get_many).
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub enum Effect<P> {
         payload: P,
         /// What to do with a copy that is there already.
         intent: StoreIntent,
+        /// Where it may go.
+        space: Space,
     },
     /// Look whether a durable copy is there; answer with `Statted`.
     Stat {
@@ -129,6 +131,15 @@ pub enum StoreIntent {
     Keep,
     /// Write anew: a read found it damaged.
     Replace,
+}
+
+/// Which space a write may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// What is there for puts.
+    Common,
+    /// What the store keeps back as well: an entry names the block, and nothing behind it moves before it is stored.
+    Reserve,
 }
 
 /// Whether a proposal may enter the log.

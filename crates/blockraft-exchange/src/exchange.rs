@@ -8,7 +8,7 @@ use blockraft_types::{LogIndex, NodeId, RemoteTicket};
 use crate::arrivals::Arrivals;
 use crate::config::{Config, ConfigError};
 use crate::dissemination::{self, Dissemination};
-use crate::effect::{Admission, Effect, ProposalRefusal, PutFailure};
+use crate::effect::{Admission, Effect, ProposalRefusal, PutFailure, Space};
 use crate::fetch::{self, Fetches, Purpose};
 use crate::gate::{Gate, GateMove};
 use crate::identity::Identity;
@@ -159,7 +159,7 @@ impl<P: Payload> Exchange<P> {
             }
             Input::InlineApplied { index, payload } => {
                 self.inlines.add(index, payload.clone());
-                self.ledger.store(payload, Waiter::Inline { index }, &mut self.out);
+                self.ledger.store(payload, Waiter::Inline { index }, Space::Common, &mut self.out);
             }
             Input::Compacted { through } => {
                 for named in self.log.compact(through) {
@@ -279,7 +279,7 @@ impl<P: Payload> Exchange<P> {
     /// Tries some bodies again that found no room. One tells whether there is any; each that does finds out for two more.
     fn retry_inline(&mut self, count: usize) {
         for (index, payload) in self.inlines.take_failed(count) {
-            self.ledger.store(payload, Waiter::Inline { index }, &mut self.out);
+            self.ledger.store(payload, Waiter::Inline { index }, Space::Reserve, &mut self.out);
         }
     }
 
@@ -299,7 +299,7 @@ impl<P: Payload> Exchange<P> {
             self.out.push(Effect::PutFailed { op, reason });
             return;
         }
-        self.ledger.store(payload.clone(), Waiter::Put, &mut self.out);
+        self.ledger.store(payload.clone(), Waiter::Put, Space::Common, &mut self.out);
         self.disseminate(|puts, round| puts.put(op, &payload, round));
     }
 
@@ -333,6 +333,7 @@ impl<P: Payload> Exchange<P> {
         self.arrivals.end(named.name, from);
         self.may_fetch = true;
         let expected = self.fetches.expected_length(named.name);
+        let space = self.fetches.space(named.name);
         if expected.is_some_and(|expected| expected != named.length) {
             self.length_conflicts += 1;
         }
@@ -343,7 +344,7 @@ impl<P: Payload> Exchange<P> {
                         self.send_receipt(from, ticket, named, Verdict::Durable);
                     }
                     self.fetches.arrived(named.name);
-                    self.ledger.store(payload, Waiter::Receipt { to: from, ticket }, &mut self.out);
+                    self.ledger.store(payload, Waiter::Receipt { to: from, ticket }, space, &mut self.out);
                 } else {
                     self.send_receipt(from, ticket, named, Verdict::Refused(RefusalReason::Full));
                 }
@@ -351,7 +352,7 @@ impl<P: Payload> Exchange<P> {
             // An answer that nobody waits for any more is dropped: it is somebody else's block, and unasked for.
             BulkHeader::Fetched { .. } if expected.is_some() => {
                 self.fetches.arrived(named.name);
-                self.ledger.store(payload, Waiter::Fetch, &mut self.out);
+                self.ledger.store(payload, Waiter::Fetch, space, &mut self.out);
             }
             BulkHeader::Fetched { .. } => {}
         }

@@ -12,7 +12,7 @@ use blockraft_types::{LogIndex, NodeId};
 
 use crate::arrivals::Arrivals;
 use crate::config::Config;
-use crate::effect::Effect;
+use crate::effect::{Effect, Space};
 use crate::ledger::{Ledger, Presence};
 use crate::message::{Fetch, Message};
 use crate::payload::{Named, Payload};
@@ -70,6 +70,8 @@ struct Want {
     /// Who was asked in this round.
     asked: BTreeSet<NodeId>,
     retry_at: u64,
+    /// A write of it failed, and that wasn't the store's end: it had no room.
+    found_no_room: bool,
     stage: Stage,
 }
 
@@ -139,6 +141,12 @@ impl Fetches {
         self.wants.get(&name).map(|want| want.length)
     }
 
+    /// Where a payload that came may go. What the gate waits for gets more than others once it found no room.
+    pub(crate) fn space(&self, name: Multihash) -> Space {
+        let is_stuck = |want: &Want| want.gate.is_some() && want.found_no_room;
+        if self.wants.get(&name).is_some_and(is_stuck) { Space::Reserve } else { Space::Common }
+    }
+
     /// A wanted payload came, by a fetch or by a push; it is being written now.
     pub(crate) fn arrived(&mut self, name: Multihash) {
         let Some(want) = self.wants.get_mut(&name) else { return };
@@ -158,6 +166,7 @@ impl Fetches {
         if matches!(want.stage, Stage::Storing { .. }) {
             if presence != Presence::Durable {
                 want.retry_at = retry_at;
+                want.found_no_room = true;
             }
             self.give_up(name);
         }
@@ -321,6 +330,7 @@ impl Want {
             origin: None,
             asked: BTreeSet::new(),
             retry_at: 0,
+            found_no_room: false,
             stage: Stage::Idle,
         }
     }

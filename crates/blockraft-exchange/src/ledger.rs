@@ -12,7 +12,7 @@ use blockraft_blocks::Multihash;
 use blockraft_types::LogIndex;
 
 use crate::config::Config;
-use crate::effect::{Effect, StoreIntent};
+use crate::effect::{Effect, Space, StoreIntent};
 use crate::input::StoreFailure;
 use crate::ledger::record::{Grace, Holder, Record, Row, State, Waiter, count};
 use crate::mistake::{Mistake, Mistakes};
@@ -103,9 +103,9 @@ impl<P: Payload> Ledger<P> {
     pub(crate) fn presence(&self, name: Multihash) -> Presence {
         match self.records.get(&name).map(|record| record.state) {
             None | Some(State::Unknown) => Presence::Unknown,
-            Some(State::Storing(_)) if self.mistakes.makes(Mistake::HasInsteadOfReserve) => Presence::Durable,
+            Some(State::Storing(..)) if self.mistakes.makes(Mistake::HasInsteadOfReserve) => Presence::Durable,
             Some(State::Reclaiming) if self.mistakes.makes(Mistake::ReputSeesQueuedDelete) => Presence::Durable,
-            Some(State::Statting | State::Storing(_) | State::Reclaiming) => Presence::Busy,
+            Some(State::Statting | State::Storing(..) | State::Reclaiming) => Presence::Busy,
             Some(State::Durable) => Presence::Durable,
             Some(State::Absent | State::Damaged) => Presence::Absent,
         }
@@ -135,7 +135,7 @@ impl<P: Payload> Ledger<P> {
     }
 
     /// Makes the payload durable and tells the waiter.
-    pub(crate) fn store(&mut self, payload: P, waiter: Waiter, out: &mut Vec<Effect<P>>) {
+    pub(crate) fn store(&mut self, payload: P, waiter: Waiter, space: Space, out: &mut Vec<Effect<P>>) {
         let named = payload.named();
         if self.poisoned {
             self.completed.push_back(Completed { named, waiter, result: Err(StoreFailure::Poisoned) });
@@ -153,13 +153,13 @@ impl<P: Payload> Ledger<P> {
             State::Durable => self.completed.push_back(Completed { named, waiter, result: Ok(()) }),
             State::Unknown | State::Absent | State::Damaged => {
                 let intent = record.intent();
-                record.state = State::Storing(intent);
+                record.state = State::Storing(intent, space);
                 record.length = named.length;
                 record.waiters.push(waiter);
                 self.storing_bytes += u64::from(named.length);
-                out.push(Effect::Store { payload, intent });
+                out.push(Effect::Store { payload, intent, space });
             }
-            State::Storing(_) => record.waiters.push(waiter),
+            State::Storing(..) => record.waiters.push(waiter),
             State::Reclaiming if self.mistakes.makes(Mistake::ReputSeesQueuedDelete) => {
                 self.completed.push_back(Completed { named, waiter, result: Ok(()) });
             }
@@ -198,7 +198,7 @@ impl<P: Payload> Ledger<P> {
 
     pub(crate) fn stored(&mut self, name: Multihash, result: Result<(), StoreFailure>) {
         let Some(record) = self.records.get_mut(&name) else { return };
-        let State::Storing(intent) = record.state else { return };
+        let State::Storing(intent, space) = record.state else { return };
         self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(record.length));
         record.state = match (result, intent) {
             (Ok(()), _) => State::Durable,
@@ -212,7 +212,7 @@ impl<P: Payload> Ledger<P> {
             self.completed.push_back(Completed { named, waiter, result });
         }
         self.note_failure(result);
-        self.is_short &= result.is_err();
+        self.is_short &= result.is_err() || space == Space::Reserve;
         self.changed.push_back(name);
         self.settle(name);
     }
@@ -457,9 +457,9 @@ impl<P: Payload> Ledger<P> {
             }
             return;
         }
-        record.state = State::Storing(intent);
+        record.state = State::Storing(intent, Space::Common);
         record.length = payload.length();
-        out.push(Effect::Store { payload, intent });
+        out.push(Effect::Store { payload, intent, space: Space::Common });
     }
 
     /// Draws the consequences of a change: counts what is staged, schedules the reclaim, forgets what is of no interest.
@@ -469,7 +469,7 @@ impl<P: Payload> Ledger<P> {
         let Some(record) = self.records.get_mut(&name) else { return };
 
         let logged = record.log_entries > 0 && !(ignore_log && record.row == Row::Absent);
-        let takes_room = matches!(record.state, State::Durable | State::Storing(_))
+        let takes_room = matches!(record.state, State::Durable | State::Storing(..))
             || (record.state == State::Unknown && record.is_suspected);
         let staged = takes_room && !logged && record.row != Row::Visible;
         if record.is_counted {
@@ -483,12 +483,12 @@ impl<P: Payload> Ledger<P> {
             self.staged_bytes += record.counted_as_staged;
         }
 
-        let busy = matches!(record.state, State::Statting | State::Storing(_) | State::Reclaiming);
+        let busy = matches!(record.state, State::Statting | State::Storing(..) | State::Reclaiming);
         let used = logged || (record.leases.total() > 0 && !ignore_leases);
         let there = match record.state {
             State::Durable => true,
             State::Unknown => record.is_suspected || record.row == Row::Absent,
-            State::Statting | State::Storing(_) | State::Absent | State::Damaged | State::Reclaiming => false,
+            State::Statting | State::Storing(..) | State::Absent | State::Damaged | State::Reclaiming => false,
         };
         let forget = !busy && !used && (!there || record.row == Row::Visible) && record.leases.total() == 0;
         let candidate = !busy && !used && there && record.row != Row::Visible;

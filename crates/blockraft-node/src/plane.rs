@@ -10,6 +10,7 @@ use blockraft_blocks::store::Lookup;
 use blockraft_blocks::{Block, BlockStore, Multihash, ReadError, WriteError};
 use blockraft_catalog::CatalogReader;
 use blockraft_catalog::table::Table;
+use blockraft_exchange::effect::Space;
 use blockraft_exchange::input::{PushOutcome, ServeOutcome, StoreFailure};
 use blockraft_exchange::message::{BulkHeader, Message};
 use blockraft_exchange::payload::Named;
@@ -52,7 +53,9 @@ impl Plane {
     fn perform(&self, wish: Effect<BlockPayload>) {
         let plane = self.clone();
         match wish {
-            Effect::Store { payload, .. } => drop(tokio::spawn(async move { plane.store(payload.0).await })),
+            Effect::Store { payload, space, .. } => {
+                drop(tokio::spawn(async move { plane.store(payload.0, space).await }));
+            }
             Effect::Stat { name } => drop(tokio::spawn(async move { plane.stat(name).await })),
             Effect::Delete { name } => drop(tokio::spawn(async move { plane.delete(name).await })),
             Effect::ListStore { after, limit } => drop(tokio::spawn(async move { plane.list(after, limit).await })),
@@ -81,9 +84,12 @@ impl Plane {
         let _ = self.driver.gate(input);
     }
 
-    async fn store(&self, block: Block) {
+    async fn store(&self, block: Block, space: Space) {
         let name = *block.multihash();
-        let result = self.blocks.put(block).await.map(|_| ());
+        let result = match space {
+            Space::Common => self.blocks.put(block).await.map(|_| ()),
+            Space::Reserve => self.blocks.put_reserved(block).await.map(|_| ()),
+        };
         let result = result.map_err(|error| self.store_failure("put", name, error));
         self.tell(Input::Stored { name, result });
     }

@@ -172,6 +172,29 @@ fn compaction_gives_space_back_under_concurrent_puts_and_deletes() {
     kept(&SegmentStore::open(directory.path(), small()).unwrap());
 }
 
+/// The other half is for the log, its compaction, and that of the segments.
+#[test]
+fn a_reserved_put_gets_half_of_the_reserve_and_leaves_the_store_full_for_others() {
+    let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());
+    disk.set_capacity_bytes(2 << 20);
+    let options = Options { segment_bytes_max: 256 << 10, reserve_bytes: 600 << 10, ..Options::default() };
+    let store = SegmentStore::open_on(Arc::new(disk), Arc::new(table), options).unwrap();
+    let bulky = |n: u32| Block::hash(HashCode::Blake3, n.to_le_bytes().repeat(4_000));
+    block_on(async {
+        let mut next = 0;
+        while store.put(bulky(next)).await.is_ok() {
+            next += 1;
+        }
+        let mut reserved = 0;
+        while store.put_reserved(bulky(next)).await.is_ok() {
+            assert!(store.put(bulky(1_000)).await.is_err());
+            (next, reserved) = (next + 1, reserved + 1);
+        }
+        // 16,000 bytes each, of 300 KiB.
+        assert!((12..=19).contains(&reserved), "{reserved}");
+    });
+}
+
 #[test]
 fn a_full_disk_refuses_puts_takes_deletes_and_recovers() {
     let (disk, table) = (MemoryDisk::new(1), MemoryTable::new());

@@ -2,7 +2,7 @@
 
 use blockraft_types::{LogIndex, NodeId, RemoteTicket};
 
-use crate::effect::StoreIntent;
+use crate::effect::{Space, StoreIntent};
 use crate::status::LeaseCounts;
 use crate::ticket::CheckTicket;
 
@@ -58,7 +58,7 @@ pub(super) struct Record<P> {
 pub(super) enum State {
     Unknown,
     Statting,
-    Storing(StoreIntent),
+    Storing(StoreIntent, Space),
     Durable,
     Absent,
     Damaged,

@@ -3,7 +3,7 @@
 use blockraft_types::{BootNonce, LogIndex, RemoteTicket};
 
 use super::desk::{B, C, Desk, ME, block, config, fetches, receipts, stores, ticket_of};
-use crate::effect::StoreIntent;
+use crate::effect::{Space, StoreIntent};
 use crate::input::{ServeOutcome, StoreFailure};
 use crate::message::{Fetch, Message, Missing, MissingReason, Verdict};
 use crate::{BulkHeader, Config, Effect, Input, Named};
@@ -148,7 +148,10 @@ fn a_repair_writes_over_the_damaged_copy() {
     let asked = fetches(&desk.effects());
     let header = BulkHeader::Fetched { ticket: asked[0].1, name: block(1).name };
     desk.step(Input::Arrived { from: B, header, payload: block(1) });
-    assert_eq!(desk.effects(), [Effect::Store { payload: block(1), intent: StoreIntent::Replace }]);
+    assert_eq!(
+        desk.effects(),
+        [Effect::Store { payload: block(1), intent: StoreIntent::Replace, space: Space::Common }]
+    );
     desk.stored(block(1));
     assert!(desk.effects().contains(&Effect::Repaired { name: block(1).name }));
     assert_eq!(desk.offer(2, &[block(1)]), 1);
@@ -253,4 +256,29 @@ fn a_failed_rewrite_of_a_damaged_copy_is_no_repair() {
     assert_eq!(desk.offer(1, &[block(1)]), 0);
     desk.ticks(config().retry_ticks);
     assert_eq!(fetches(&desk.effects()).len(), 1, "it is tried again");
+}
+
+/// What waits behind may be the deletes that make room. Nobody else gets at the reserve.
+#[test]
+fn what_the_gate_waits_for_may_use_the_reserve_once_it_found_no_room() {
+    let mut desk = Desk::led_by(B);
+    desk.offer(1, &[block(1)]);
+    desk.store_knows_nothing();
+    let mut spaces = Vec::new();
+    for _ in 0..2 {
+        let header = BulkHeader::Fetched { ticket: ticket_of(ME, 1), name: block(1).name };
+        desk.step(Input::Arrived { from: B, header, payload: block(1) });
+        desk.pushed(C, block(2), 7);
+        spaces.extend(desk.effects().iter().filter_map(|effect| match effect {
+            Effect::Store { payload, space, .. } => Some((*payload, *space)),
+            _ => None,
+        }));
+        for block in [block(1), block(2)] {
+            desk.step(Input::Stored { name: block.name, result: Err(StoreFailure::Full) });
+        }
+        desk.ticks(config().retry_ticks);
+        desk.store_knows_nothing();
+    }
+    let expected = [(block(1), Space::Common), (block(2), Space::Common), (block(1), Space::Reserve)];
+    assert_eq!(spaces, [expected[0], expected[1], expected[2], expected[1]]);
 }

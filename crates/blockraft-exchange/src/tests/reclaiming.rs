@@ -3,6 +3,7 @@
 use blockraft_types::LogIndex;
 
 use super::desk::{B, C, Desk, ME, at, block, config, deletes, receipts, stores};
+use crate::effect::Space;
 use crate::input::StoreFailure;
 use crate::message::Verdict;
 use crate::status::SweepStatus;
@@ -366,4 +367,22 @@ fn a_store_counts_as_full_until_it_refused_nothing_for_a_while() {
     assert!(desk.exchange.is_full());
     desk.ticks(1);
     assert!(!desk.exchange.is_full());
+}
+
+/// An acknowledged body is in the log alone. Without room for it the log can't be compacted, and deletes give nothing back.
+#[test]
+fn a_body_that_found_no_room_gets_some_of_the_reserve_and_lets_the_log_go() {
+    let mut desk = Desk::led_by(B);
+    desk.appended(1, &[block(1)]);
+    desk.step(Input::InlineApplied { index: LogIndex(1), payload: block(1) });
+    desk.step(Input::Stored { name: block(1).name, result: Err(StoreFailure::Full) });
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(0));
+    desk.effects();
+    desk.ticks(config().retry_ticks);
+    let reserved = |effect: &Effect<Named>| matches!(effect, Effect::Store { space: Space::Reserve, .. });
+    assert!(desk.effects().iter().any(reserved));
+    desk.stored(block(1));
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(u64::MAX));
+    desk.applied(2, &[], &[block(2)]);
+    assert_eq!(desk.exchange.compaction_wanted(), Some(LogIndex(2)), "the store is full all the same");
 }
