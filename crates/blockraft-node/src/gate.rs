@@ -3,7 +3,7 @@
 //! It lives in the driver's loop, so that one owner serialises reserve, put and reclaim of each block with the steps of
 //! consensus. It does no I/O: what the data plane wants done leaves through a channel.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
@@ -13,7 +13,7 @@ use blockraft_driver::gate::{Admission, AppendGate, GateChanges, GateRefusal, He
 use blockraft_exchange::effect::ProposalRefusal;
 use blockraft_exchange::payload::{EntryNames, Named};
 use blockraft_exchange::{Effect, Exchange, Input};
-use blockraft_types::{Entry, EntryKind, LogIndex, Position};
+use blockraft_types::{BodyDigest, Entry, EntryKind, LogIndex, Position};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -40,6 +40,8 @@ pub(crate) struct NodeGate {
     full_until: Option<u64>,
     /// Whether entries wait because there is no room for the bodies inside them.
     holds_inlined: bool,
+    /// The bodies of entries that wait and whose inlined blocks were hashed: they are asked about again and again.
+    verified: HashSet<BodyDigest>,
 }
 
 impl NodeGate {
@@ -63,6 +65,7 @@ impl NodeGate {
             ticks: 0,
             full_until: None,
             holds_inlined: false,
+            verified: HashSet::new(),
         }
     }
 
@@ -124,9 +127,11 @@ impl AppendGate for NodeGate {
         // A full store takes no bodies: beyond their bound, entries with more of them wait in front of the log, in order.
         let may_inline = !self.lacks_room_for_inline();
         let storable = entries.iter().take_while(|entry| may_inline || !commands(entry).iter().any(is_inlined));
-        let readable: Vec<EntryNames> = storable.map_while(needed).collect();
+        let readable: Vec<EntryNames> = storable.map_while(|entry| needed(entry, &self.verified)).collect();
         self.holds_inlined = !may_inline && readable.len() < entries.len();
         let admitted = self.exchange.reserve_append(&readable);
+        let waiting = entries.iter().take(readable.len()).skip(admitted);
+        self.verified = waiting.map(|entry| entry.head.body_digest).collect();
         self.drain();
         admitted
     }
@@ -244,9 +249,10 @@ pub(crate) fn inlined(entry: &Entry) -> Vec<Block> {
 }
 
 /// What an entry needs in the block store, or `None` if it must not enter: an inlined block that isn't what it is called.
-fn needed(entry: &Entry) -> Option<EntryNames> {
+/// Bodies that are `verified` aren't hashed again.
+fn needed(entry: &Entry, verified: &HashSet<BodyDigest>) -> Option<EntryNames> {
     let commands = commands(entry);
-    if !commands.iter().all(inlined_body_is_true) {
+    if !verified.contains(&entry.head.body_digest) && !commands.iter().all(inlined_body_is_true) {
         error!(position = %entry.head.position, "refused_false_inline");
         return None;
     }

@@ -59,7 +59,7 @@ fn an_old_leaders_entry_is_dropped_without_the_one_that_took_its_place() {
     let body = batch::encode([put], batch::BatchLimits::default()).expect("one put fits");
     let entry = |term| {
         let position = Position { term: Term(term), index: LogIndex(4) };
-        let digest = blockraft_types::BodyDigest::of(&body);
+        let digest = BodyDigest::of(&body);
         let head = blockraft_types::EntryHead::chained(
             blockraft_types::ChainDigest::from_bytes([0; 16]),
             position,
@@ -88,9 +88,12 @@ fn batch_of(command: Command) -> Bytes {
 }
 
 fn entry_of(index: u64, command: Command) -> Entry {
-    let body = batch_of(command);
+    entry_with(index, batch_of(command))
+}
+
+fn entry_with(index: u64, body: Bytes) -> Entry {
     let position = Position { term: Term(1), index: LogIndex(index) };
-    let (chain, digest) = (blockraft_types::ChainDigest::from_bytes([0; 16]), blockraft_types::BodyDigest::of(&body));
+    let (chain, digest) = (blockraft_types::ChainDigest::from_bytes([0; 16]), BodyDigest::of(&body));
     let head = blockraft_types::EntryHead::chained(chain, position, EntryKind::Command, body.len() as u32, digest);
     Entry { head, body }
 }
@@ -145,4 +148,27 @@ fn applying_never_waits_for_a_full_store() {
     });
     drop(gate.tick());
     went_on.recv_timeout(core::time::Duration::from_secs(10)).expect("the apply thread goes on");
+}
+
+/// Whatever waits is asked about each time that something comes: up to 8 MiB would be hashed on the thread of the loop.
+#[test]
+fn an_entry_that_waits_has_its_blocks_hashed_once() {
+    let mut gate = gate(&Arc::new(InlinePending::new(1_000)));
+    let missing = Block::hash(HashCode::Sha2_256, vec![7; 10_000]);
+    let beside = Command::Put { multihash: *missing.multihash(), length: 10_000, inline: None };
+    let body = batch::encode([beside, put(1).1], batch::BatchLimits::default()).expect("two puts fit");
+    let waiting = entry_with(4, body);
+    assert_eq!(gate.admit(core::slice::from_ref(&waiting)), 0);
+    assert!(gate.verified.contains(&waiting.head.body_digest));
+
+    // A body that would not pass shows whether it is looked at.
+    let (_, mut lie) = put(2);
+    if let Command::Put { inline: Some(inline), .. } = &mut lie {
+        *inline = Bytes::from_static(&[9; 100]);
+    }
+    let lie = entry_of(4, lie);
+    assert_eq!(gate.admit(core::slice::from_ref(&lie)), 0);
+    gate.verified.insert(lie.head.body_digest);
+    assert_eq!(gate.admit(&[lie]), 1);
+    assert!(gate.verified.is_empty(), "nothing waits any more");
 }
