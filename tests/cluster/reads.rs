@@ -8,6 +8,8 @@ use blockraft_tests::tuning::{STALL, calm, impatient};
 use blockraft_tests::{Cluster, PATIENCE, Trouble};
 use blockraft_types::NodeId;
 use futures::poll;
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 use tokio::time::{advance, pause, resume, timeout};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,6 +153,26 @@ async fn a_read_that_took_long_is_not_excused_by_what_others_asked_meanwhile() {
     cluster.member(slow).store.set(Trouble::None);
     assert_eq!(read.await.expect("get").value, None);
     cluster.stop().await;
+}
+
+/// The one thread of the blocking pool is kept busy, so nothing that belongs there is done yet.
+#[test]
+fn long_reads_of_the_catalog_leave_the_runtimes_workers_alone() {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().expect("a runtime");
+    runtime.block_on(async {
+        let cluster = Cluster::start(1).await;
+        let node = cluster.node(cluster.leader().await);
+        let (busy, until_dropped) = std::sync::mpsc::channel::<()>();
+        spawn_blocking(move || until_dropped.recv());
+        let names: Vec<_> = (0..1_000_u32).map(|n| Multihash::of(HashCode::Blake3, &n.to_be_bytes())).collect();
+        let mut list = Box::pin(node.list(None, 1_000, Consistency::Local));
+        let mut stat = Box::pin(node.stat_many(&names, Consistency::Local));
+        assert!(poll!(&mut list).is_pending() && poll!(&mut stat).is_pending(), "a worker reads rows itself");
+        drop(busy);
+        assert_eq!(list.await.expect("list").value.entries.len(), 0);
+        assert_eq!(stat.await.expect("stat").value.len(), names.len());
+        cluster.stop().await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,8 +12,10 @@ use blockraft_catalog::table::Table;
 use blockraft_catalog::{CatalogReader, Row};
 use blockraft_exchange::Input;
 use blockraft_types::{LogIndex, Position};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
 use crate::answer::{Answer, Count, ListPage};
 use crate::config::NodeLimits;
@@ -36,6 +38,8 @@ pub(crate) struct Reader {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) rounds: mpsc::Sender<oneshot::Sender<Result<LogIndex, ReadIndexFailure>>>,
     pub(crate) freshness: Arc<Freshness>,
+    /// Places on the blocking pool: see [`scan`](Self::scan).
+    pub(crate) scans: Arc<Semaphore>,
 }
 
 /// What a look at the catalog rests on.
@@ -104,7 +108,12 @@ impl Reader {
     ) -> Result<Answer<Vec<Option<Row>>>, ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
         self.come_up_to(consistency, deadline).await?;
-        let seen = self.rows.visible_many(multihashes).map_err(storage)?;
+        let seen = if multihashes.len() <= LOOKED_UP_HERE_MAX {
+            self.rows.visible_many(multihashes).map_err(storage)?
+        } else {
+            let multihashes = multihashes.to_vec();
+            self.scan(deadline, move |rows| rows.visible_many(&multihashes)).await?
+        };
         Ok(self.answer(seen.position, seen.value))
     }
 
@@ -117,7 +126,7 @@ impl Reader {
     ) -> Result<Answer<ListPage>, ReadError> {
         let deadline = Instant::now() + self.limits.request_timeout;
         self.come_up_to(consistency, deadline).await?;
-        let page = self.rows.list(after, limit).map_err(storage)?;
+        let page = self.scan(deadline, move |rows| rows.list(after, limit)).await?;
         let entries = page.value.rows;
         Ok(self.answer(page.position, ListPage { entries, next: page.value.next }))
     }
@@ -224,6 +233,24 @@ impl Reader {
         }
     }
 
+    /// Reads many rows on the blocking pool: heartbeats and everything else that must not be late run on the workers of the
+    /// runtime. Beyond [`SCANS_MAX`] at once, calls wait for a place.
+    async fn scan<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        read: impl FnOnce(&CatalogReader<Arc<dyn Table>>) -> Result<T, RowError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let place = timeout_at(deadline, Arc::clone(&self.scans).acquire_owned()).await;
+        let place = place.map_err(|_| self.not_confirmed("this node reads too many lists"))?;
+        let place = place.map_err(|_| ReadError::Stopping)?;
+        let rows = self.rows.clone();
+        let scanned = spawn_blocking(move || {
+            let _place = place;
+            read(&rows)
+        });
+        scanned.await.map_err(|_| ReadError::Stopping)?.map_err(storage)
+    }
+
     fn look(&self, multihash: Multihash) -> Result<AsOf<Option<Row>>, ReadError> {
         self.rows.visible(&multihash).map_err(storage)
     }
@@ -235,8 +262,12 @@ impl Reader {
         }
         match timeout_at(deadline, self.blocks.get(multihash)).await {
             Ok(Ok(Lookup::Present(block))) => Ok(Some(block)),
+            Ok(Ok(Lookup::Damaged)) => {
+                warn!(%multihash, "read_damaged_copy");
+                Ok(self.inline.get(&multihash))
+            }
             // Between the two looks the block may have gone from the log's memory into the store.
-            Ok(Ok(Lookup::Absent | Lookup::Damaged)) => Ok(self.inline.get(&multihash)),
+            Ok(Ok(Lookup::Absent)) => Ok(self.inline.get(&multihash)),
             Ok(Err(error)) => Err(ReadError::Storage { what: error.to_string() }),
             Err(_) => Err(ReadError::NoCopy { multihash }),
         }
@@ -291,6 +322,12 @@ async fn answer_round(
 fn storage(error: RowError) -> ReadError {
     ReadError::Storage { what: error.to_string() }
 }
+
+/// Reads of many rows at once on the blocking pool.
+pub(crate) const SCANS_MAX: usize = 4;
+
+/// Rows that a call reads where it is: fewer than a hop to another thread is worth.
+const LOOKED_UP_HERE_MAX: usize = 64;
 
 /// Questions that share one round at most.
 const ROUND_ASKERS_MAX: usize = 1_024;

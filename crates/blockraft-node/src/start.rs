@@ -7,7 +7,7 @@ use blockraft_driver::{Driver as DriverShell, DriverParts, LogThread, TransportO
 use blockraft_exchange::{Exchange, Identity as ExchangeIdentity, Input, Named};
 use blockraft_log::{Anchor, LogState, LogStore};
 use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, Position};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::config::{Identity, NodeConfig};
 use crate::driver::Driver;
@@ -19,7 +19,7 @@ use crate::machine::CatalogMachine;
 use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
-use crate::reader::{Reader, confirm_rounds};
+use crate::reader::{Reader, SCANS_MAX, confirm_rounds};
 use crate::replay::{self, Replay};
 use crate::requests::Requests;
 use crate::start_error::StartError;
@@ -98,6 +98,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         waiting: Arc::clone(&waiting),
         rounds,
         freshness,
+        scans: Arc::new(Semaphore::new(SCANS_MAX)),
     };
     let plane = Plane {
         driver: driver.clone(),
