@@ -34,8 +34,9 @@ impl InlinePending {
         Self { state: Mutex::default(), room: Condvar::new(), bytes_max }
     }
 
-    /// Waits while the bound is exceeded, unless the store is full. Call it from the apply thread alone, when the data plane was told of everything
-    /// that was taken in before: what it doesn't know of it doesn't store, and room would never come.
+    /// Waits while the bound is exceeded, unless the store is full. Call it from the apply thread alone, when the data plane
+    /// was told of everything that was taken in before: what it doesn't know of it doesn't store, and room would never
+    /// come.
     pub(crate) fn wait_for_room(&self) {
         let must_wait = |state: &mut State| self.bytes_max < state.bytes && !state.store_full && !state.closed;
         drop(self.room.wait_while(self.lock(), must_wait).unwrap_or_else(PoisonError::into_inner));
