@@ -123,7 +123,10 @@ impl<SM: StateMachine, E: Send + 'static> Applier<SM, E> {
         let leader = self.shared.role.borrow().leader;
         let positions = entries.iter().map(|entry| entry.head.position);
         let applied: Vec<(Position, SM::Output)> = positions.zip(outputs).collect();
-        self.shared.proposals().resolve(applied, leader);
+        let settled = self.shared.proposals().resolve(applied, leader);
+        for (promise, result) in settled {
+            promise.keep(result);
+        }
         self.tell(Item::Applied(last));
         Ok(())
     }

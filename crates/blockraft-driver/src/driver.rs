@@ -194,7 +194,10 @@ fn run<O: Send, G: AppendGate>(mut raft: Loop<O, G>, apply: ApplyThread) {
     shared.room.proposals.close();
     shared.room.bytes.close();
     apply.end(if matches!(reason, StopReason::Shutdown) { Ending::Graceful } else { Ending::Abrupt });
-    shared.proposals().stop();
+    let stopped = shared.proposals().stop();
+    for (promise, error) in stopped {
+        promise.keep(Err(error));
+    }
     let applied = shared.applied.borrow().index();
     shared.applied.send_replace(Applying::Ended(applied));
     // Whoever waits for the reason hears of it even if tracing it panics.
@@ -242,7 +245,10 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
     fn tick(&mut self) {
         self.tick += 1;
         self.replica.step(Event::Tick);
-        self.shared.proposals().expire(self.tick);
+        let expired = self.shared.proposals().expire(self.tick);
+        for (promise, error) in expired {
+            promise.keep(Err(error));
+        }
         let mut status = self.replica.status();
         status.messages_dropped = self.shared.inbox.messages_dropped();
         self.shared.status.send_if_modified(|shown| {

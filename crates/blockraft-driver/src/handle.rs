@@ -255,7 +255,7 @@ pub(crate) struct Shared<O, E> {
     pub(crate) group: GroupId,
     pub(crate) inbox: Arc<Inbox<O, E>>,
     pub(crate) room: Room,
-    pub(crate) proposals: Mutex<Proposals<O>>,
+    pub(crate) proposals: Mutex<Proposals<Promise<O>>>,
     pub(crate) status: watch::Sender<DriverStatus>,
     pub(crate) role: watch::Sender<RoleStatus>,
     pub(crate) applied: watch::Sender<Applying>,
@@ -288,7 +288,7 @@ impl Applying {
 }
 
 impl<O, E> Shared<O, E> {
-    pub(crate) fn proposals(&self) -> MutexGuard<'_, Proposals<O>> {
+    pub(crate) fn proposals(&self) -> MutexGuard<'_, Proposals<Promise<O>>> {
         // A table is whole between any two statements that change it.
         self.proposals.lock().unwrap_or_else(PoisonError::into_inner)
     }

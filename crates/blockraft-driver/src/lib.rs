@@ -145,6 +145,7 @@ pub mod handle;
 pub mod log_thread;
 pub mod outbox;
 pub mod proposal;
+pub mod proposals;
 pub mod read;
 pub mod replica;
 pub mod restore;
@@ -160,7 +161,6 @@ mod compaction;
 mod held;
 mod inbox;
 mod persists;
-mod proposals;
 mod ranges;
 
 pub use blockraft_core::{ProposalTicket, ReadTicket};

@@ -23,74 +23,92 @@ impl<O> Promise<O> {
     }
 }
 
-/// Accepted proposals, by place. Bounded by the permits of their promises.
+/// Accepted proposals, by place, and who waits (`W`) for what becomes of each. Whoever owns it bounds them.
 #[derive(Debug)]
-pub(crate) struct Proposals<O> {
+pub struct Proposals<W> {
     /// A place may be waited for in several terms: an entry of an older leader isn't lost before another is applied.
-    open: BTreeMap<(LogIndex, Term), Open<O>>,
+    open: BTreeMap<(LogIndex, Term), Open<W>>,
     applied_term: Term,
 }
 
+/// Who waited, and for what.
+pub type Settled<W, O> = (W, Result<Committed<O>, ProposeError>);
+
 #[derive(Debug)]
-struct Open<O> {
-    promise: Promise<O>,
+struct Open<W> {
+    waiter: W,
     /// The tick at which the answer becomes `Unknown`; set when leadership is lost.
     deadline: Option<u64>,
 }
 
-impl<O> Proposals<O> {
-    pub(crate) const fn new() -> Self {
+impl<W> Proposals<W> {
+    /// Nobody waits.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { open: BTreeMap::new(), applied_term: Term(0) }
     }
 
-    pub(crate) fn accept(&mut self, position: Position, promise: Promise<O>) {
-        self.open.insert((position.index, position.term), Open { promise, deadline: None });
+    /// The core put a proposal at `position`.
+    pub fn accept(&mut self, position: Position, waiter: W) {
+        self.open.insert((position.index, position.term), Open { waiter, deadline: None });
     }
 
-    /// Entries were applied: answers everyone whose fate they decide.
-    pub(crate) fn resolve(&mut self, applied: Vec<(Position, O)>, leader: Option<NodeId>) {
+    /// Entries were applied: gives everyone whose fate they decide.
+    #[must_use = "whoever waits has to be answered"]
+    pub fn resolve<O>(&mut self, applied: Vec<(Position, O)>, leader: Option<NodeId>) -> Vec<Settled<W, O>> {
+        let mut settled = Vec::new();
         if self.open.is_empty() {
-            return;
+            return settled;
         }
         let last_term = applied.last().map_or(self.applied_term, |(position, _)| position.term);
+        let overwritten = || ProposeError::NotProposed { reason: NotProposed::Overwritten, leader };
+        let mut lose = |lost: Vec<W>| settled.extend(lost.into_iter().map(|waiter| (waiter, Err(overwritten()))));
+        let mut kept = Vec::new();
         for (position, output) in applied {
-            self.overwrite(|index, term| index == position.index && term != position.term, position.index, leader);
+            lose(self.overwrite(|index, term| index == position.index && term != position.term, position.index));
             if let Some(open) = self.open.remove(&(position.index, position.term)) {
-                open.promise.keep(Ok(Committed { position, output }));
+                kept.push((open.waiter, Ok(Committed { position, output })));
             }
         }
         // Terms never fall along a log: behind an applied entry no entry of an older term can ever be committed.
         if self.applied_term < last_term {
             self.applied_term = last_term;
-            self.overwrite(|_, term| term < last_term, LogIndex(u64::MAX), leader);
+            lose(self.overwrite(|_, term| term < last_term, LogIndex(u64::MAX)));
         }
+        settled.append(&mut kept);
+        settled
     }
 
     /// Leadership was lost at a tick: what isn't decided by `deadline` will be answered as unknown.
-    pub(crate) fn set_deadline(&mut self, deadline: u64) {
+    pub fn set_deadline(&mut self, deadline: u64) {
         for open in self.open.values_mut() {
             open.deadline.get_or_insert(deadline);
         }
     }
 
-    /// Answers those whose deadline has come.
-    pub(crate) fn expire(&mut self, now: u64) {
-        let due = |_: &(LogIndex, Term), open: &mut Open<O>| open.deadline.is_some_and(|deadline| deadline <= now);
-        for (_, open) in self.open.extract_if(.., due) {
-            open.promise.keep(Err(ProposeError::Unknown { reason: Unknown::LeadershipLost }));
-        }
+    /// Gives those whose deadline has come, and what to answer.
+    #[must_use = "whoever waits has to be answered"]
+    pub fn expire(&mut self, now: u64) -> Vec<(W, ProposeError)> {
+        let due = |_: &(LogIndex, Term), open: &mut Open<W>| open.deadline.is_some_and(|deadline| deadline <= now);
+        let expired = self.open.extract_if(.., due);
+        expired.map(|(_, open)| (open.waiter, ProposeError::Unknown { reason: Unknown::LeadershipLost })).collect()
     }
 
     /// The driver stops: nobody here will learn what became of the rest.
-    pub(crate) fn stop(&mut self) {
-        for open in core::mem::take(&mut self.open).into_values() {
-            open.promise.keep(Err(ProposeError::Unknown { reason: Unknown::Stopped }));
-        }
+    #[must_use = "whoever waits has to be answered"]
+    pub fn stop(&mut self) -> Vec<(W, ProposeError)> {
+        let open = core::mem::take(&mut self.open).into_values();
+        open.map(|open| (open.waiter, ProposeError::Unknown { reason: Unknown::Stopped })).collect()
     }
 
-    fn overwrite(&mut self, lost: impl Fn(LogIndex, Term) -> bool, last: LogIndex, leader: Option<NodeId>) {
-        for (_, open) in self.open.extract_if(..=(last, Term(u64::MAX)), |&(index, term), _| lost(index, term)) {
-            open.promise.keep(Err(ProposeError::NotProposed { reason: NotProposed::Overwritten, leader }));
-        }
+    fn overwrite(&mut self, lost: impl Fn(LogIndex, Term) -> bool, last: LogIndex) -> Vec<W> {
+        let lost = self.open.extract_if(..=(last, Term(u64::MAX)), |&(index, term), _| lost(index, term));
+        lost.map(|(_, open)| open.waiter).collect()
+    }
+}
+
+impl<W> Default for Proposals<W> {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -11,7 +11,7 @@ use crate::proposals::{Promise, Proposals};
 type Answer = oneshot::Receiver<Result<Committed<u8>, ProposeError>>;
 
 struct Table {
-    proposals: Proposals<u8>,
+    proposals: Proposals<Promise<u8>>,
     room: Arc<Semaphore>,
 }
 
@@ -27,8 +27,16 @@ impl Table {
         answer
     }
 
+    fn expire(&mut self, now: u64) {
+        for (promise, error) in self.proposals.expire(now) {
+            promise.keep(Err(error));
+        }
+    }
+
     fn apply(&mut self, term: u64, index: u64) {
-        self.proposals.resolve(vec![(at(term, index), 7)], None);
+        for (promise, result) in self.proposals.resolve(vec![(at(term, index), 7)], None) {
+            promise.keep(result);
+        }
     }
 }
 
@@ -75,9 +83,9 @@ fn only_what_is_open_at_its_deadline_is_unknown() {
     let (mut early, mut late) = (table.accept(3, 10), table.accept(3, 11));
     table.proposals.set_deadline(50);
     table.apply(3, 10);
-    table.proposals.expire(49);
+    table.expire(49);
     assert!(early.try_recv().unwrap().is_ok());
     assert!(late.try_recv().is_err());
-    table.proposals.expire(50);
+    table.expire(50);
     assert_eq!(late.try_recv().unwrap(), Err(ProposeError::Unknown { reason: Unknown::LeadershipLost }));
 }
