@@ -23,7 +23,7 @@ use crate::payload::BlockPayload;
 
 /// The data plane behind the driver's hook.
 #[derive(Debug)]
-pub(crate) struct NodeGate {
+pub struct NodeGate {
     exchange: Exchange<BlockPayload>,
     inline: Arc<InlinePending>,
     effects: mpsc::UnboundedSender<Effect<BlockPayload>>,

@@ -12,7 +12,7 @@ use blockraft_types::LogIndex;
 
 /// The blocks, shared by the apply thread, the readers and whoever stores them.
 #[derive(Debug)]
-pub(crate) struct InlinePending {
+pub struct InlinePending {
     state: Mutex<State>,
     room: Condvar,
     bytes_max: usize,
@@ -38,8 +38,14 @@ impl InlinePending {
     /// was told of everything that was taken in before: what it doesn't know of it doesn't store, and room would never
     /// come.
     pub(crate) fn wait_for_room(&self) {
-        let must_wait = |state: &mut State| self.bytes_max < state.bytes && !state.store_full && !state.closed;
+        let must_wait = |state: &mut State| !state.has_room(self.bytes_max);
         drop(self.room.wait_while(self.lock(), must_wait).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether applying needn't wait for the store at the moment. Who can't wait asks before it applies more.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.lock().has_room(self.bytes_max)
     }
 
     /// Takes in a block that rode in the entry at `index`.
@@ -52,12 +58,13 @@ impl InlinePending {
     }
 
     /// The block, if it is here.
-    pub(crate) fn get(&self, multihash: &Multihash) -> Option<Block> {
+    #[must_use]
+    pub fn get(&self, multihash: &Multihash) -> Option<Block> {
         self.lock().blocks.get(multihash).map(|(block, _)| block.clone())
     }
 
     /// Says that the block which rode in the entry at `index` is durable in the store.
-    pub(crate) fn stored(&self, index: LogIndex, multihash: &Multihash) {
+    pub fn stored(&self, index: LogIndex, multihash: &Multihash) {
         let mut state = self.lock();
         let Some((block, entries)) = state.blocks.get_mut(multihash) else { return };
         let freed = if entries.remove(&index) { block.bytes().len() } else { 0 };
@@ -84,5 +91,11 @@ impl InlinePending {
     fn lock(&self) -> MutexGuard<'_, State> {
         // The map and its sum change together, between two statements that can't panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    const fn has_room(&self, bytes_max: usize) -> bool {
+        self.bytes <= bytes_max || self.store_full || self.closed
     }
 }

@@ -21,6 +21,9 @@
 //!   LogStore       Transport       BlockStore      catalog Table
 //! ```
 //!
+//! What decides in there (the gate, the catalog as a state machine, the order between them, the replay at the start) is an
+//! [`assembly`] without threads, tasks, clocks or sockets. The simulator runs the same one.
+//!
 //! # Threads and tasks
 //!
 //! The driver's own threads (`raft`, `apply`, `log`, `log-read`), and these tokio tasks: one that performs the data
@@ -88,19 +91,22 @@ pub mod start_error;
 pub mod status;
 pub mod write_error;
 
+pub mod assembly;
+pub mod freshness;
+pub mod gate;
+pub mod inline_pending;
+pub mod machine;
+pub mod payload;
+pub mod read_course;
+pub mod replay;
+pub mod told;
+
 mod driver;
 mod exchange_frame;
-mod freshness;
-mod gate;
 mod inbox;
-mod inline_pending;
-mod machine;
-mod payload;
 mod plane;
 mod reader;
-mod replay;
 mod requests;
-mod told;
 mod waiting;
 mod writer;
 

@@ -17,8 +17,11 @@ use crate::payload::BlockPayload;
 use crate::told::Told;
 
 /// The catalog, owned by the driver's apply thread.
+///
+/// [`apply`](StateMachine::apply) waits while too many bodies that rode in entries are on their way to the block store. Who
+/// has only one thread asks [`InlinePending::has_room`] first.
 #[derive(Debug)]
-pub(crate) struct CatalogMachine {
+pub struct CatalogMachine {
     catalog: Catalog<Arc<dyn Table>>,
     flusher: CatalogFlusher<Arc<dyn Table>>,
     inline: Arc<InlinePending>,

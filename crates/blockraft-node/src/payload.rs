@@ -5,7 +5,7 @@ use blockraft_exchange::Payload;
 
 /// A block whose bytes are shared. It exists only if they hash to its name, which is what a handle vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BlockPayload(pub(crate) Block);
+pub struct BlockPayload(pub Block);
 
 impl Payload for BlockPayload {
     fn name(&self) -> Multihash {

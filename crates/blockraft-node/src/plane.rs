@@ -14,7 +14,7 @@ use blockraft_exchange::effect::Space;
 use blockraft_exchange::input::{PushOutcome, ServeOutcome, StoreFailure};
 use blockraft_exchange::message::{BulkHeader, Message};
 use blockraft_exchange::payload::Named;
-use blockraft_exchange::ticket::{CheckTicket, ServeTicket};
+use blockraft_exchange::ticket::ServeTicket;
 use blockraft_exchange::{Effect, Input};
 use blockraft_transport::{Bulk, Transport};
 use blockraft_types::{NodeId, RemoteTicket};
@@ -60,7 +60,7 @@ impl Plane {
             Effect::Delete { name } => drop(tokio::spawn(async move { plane.delete(name).await })),
             Effect::ListStore { after, limit } => drop(tokio::spawn(async move { plane.list(after, limit).await })),
             Effect::CheckRows { ticket, names } => {
-                drop(tokio::task::spawn_blocking(move || plane.check_rows(ticket, names)));
+                drop(tokio::task::spawn_blocking(move || plane.told.check_rows(&plane.rows, ticket, names)));
             }
             Effect::Send { to, message } => self.send(to, &message),
             Effect::Push { to, ticket, payload } => {
@@ -141,23 +141,6 @@ impl Plane {
                 self.tell(Input::StoreListed { entries: Vec::new(), next: None });
             }
         }
-    }
-
-    fn check_rows(&self, ticket: CheckTicket, names: Vec<Multihash>) {
-        self.told.in_order(|| {
-            let absent = match self.rows.visible_many(&names) {
-                Ok(rows) => {
-                    let rowless = names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none());
-                    rowless.map(|(name, _)| name).collect()
-                }
-                Err(error) => {
-                    // Nothing is called absent on the word of a table that can't be read.
-                    error!(error = &error as &dyn std::error::Error, "catalog_unreadable");
-                    Vec::new()
-                }
-            };
-            ((), vec![Input::RowsChecked { ticket, absent }])
-        });
     }
 
     fn send(&self, to: NodeId, message: &Message) {

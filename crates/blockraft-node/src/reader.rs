@@ -21,8 +21,9 @@ use crate::answer::{Answer, Count, ListPage};
 use crate::config::NodeLimits;
 use crate::consistency::Consistency;
 use crate::driver::Driver;
-use crate::freshness::{Freshness, Proof};
+use crate::freshness::{Freshness, Moment};
 use crate::inline_pending::InlinePending;
+use crate::read_course::{Found, ReadCourse, Sight, Step, Want};
 use crate::read_error::ReadError;
 use crate::requests::{ReadIndexFailure, Requests};
 use crate::waiting::{Repair, Waiting};
@@ -38,17 +39,10 @@ pub(crate) struct Reader {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) rounds: mpsc::Sender<oneshot::Sender<Result<LogIndex, ReadIndexFailure>>>,
     pub(crate) freshness: Arc<Freshness>,
+    /// Where the moments of `freshness` are counted from.
+    pub(crate) started: Instant,
     /// Places on the blocking pool: see [`scan`](Self::scan).
     pub(crate) scans: Arc<Semaphore>,
-}
-
-/// What a look at the catalog rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grounds {
-    /// As much as was asked for, whatever time it is.
-    Sufficient,
-    /// A proof of freshness, taken before the catalog was looked at. The answer rests on it until it is given.
-    Freshness(Proof),
 }
 
 impl Reader {
@@ -58,35 +52,9 @@ impl Reader {
         multihash: Multihash,
         consistency: Consistency,
     ) -> Result<Answer<Option<Block>>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
-        let (mut seen, mut grounds) = self.row(multihash, consistency, deadline).await?;
-        loop {
-            let Some(row) = seen.value else {
-                return Ok(self.answer(seen.position, None));
-            };
-            if let Some(block) = self.copy(multihash, deadline).await? {
-                let still_hold = match grounds {
-                    Grounds::Sufficient => true,
-                    Grounds::Freshness(proof) => self.freshness.holds(proof),
-                };
-                if still_hold {
-                    return Ok(self.answer(seen.position, Some(block)));
-                }
-                // Reading took long, or this process was stopped. The bytes are right; whether they are wanted is asked.
-                self.apply_read_index(deadline).await?;
-                let seen = self.look(multihash)?;
-                return Ok(self.answer(seen.position, seen.value.map(|_| block)));
-            }
-            if deadline <= Instant::now() {
-                return Err(ReadError::NoCopy { multihash });
-            }
-            // Look at the row again before calling it damage: a delete may have been applied in between.
-            if self.look(multihash)?.value.is_none() {
-                (seen, grounds) = self.row(multihash, consistency, deadline).await?;
-                continue;
-            }
-            self.repair(multihash, row, deadline).await?;
-        }
+        let course = ReadCourse::new(multihash, consistency, Want::Bytes);
+        let AsOf { position, value } = self.follow(course).await?;
+        Ok(self.answer(position, value.and_then(|found| found.block)))
     }
 
     /// The row of a block. See [`Node::stat`](crate::Node::stat).
@@ -95,9 +63,9 @@ impl Reader {
         multihash: Multihash,
         consistency: Consistency,
     ) -> Result<Answer<Option<Row>>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
-        let (seen, _) = self.row(multihash, consistency, deadline).await?;
-        Ok(self.answer(seen.position, seen.value))
+        let course = ReadCourse::new(multihash, consistency, Want::Row);
+        let AsOf { position, value } = self.follow(course).await?;
+        Ok(self.answer(position, value.map(|found| found.row)))
     }
 
     /// Rows of many blocks as of one moment. See [`Node::stat_many`](crate::Node::stat_many).
@@ -153,28 +121,36 @@ impl Reader {
         }))
     }
 
-    async fn row(
-        &self,
-        multihash: Multihash,
-        consistency: Consistency,
-        deadline: Instant,
-    ) -> Result<(AsOf<Option<Row>>, Grounds), ReadError> {
-        match consistency {
-            Consistency::Local => {}
-            Consistency::Linearizable => self.apply_read_index(deadline).await?,
-            Consistency::Confirmed { at_least } => {
-                if let Some(proof) = self.fresh(at_least) {
-                    let seen = self.look(multihash)?;
-                    if seen.value.is_some() {
-                        return Ok((seen, Grounds::Freshness(proof)));
-                    }
+    /// Does what the course asks for, until it has an answer.
+    async fn follow(&self, mut course: ReadCourse) -> Result<AsOf<Option<Found>>, ReadError> {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        let multihash = course.multihash();
+        let mut step = course.begin(self.sight()).map_err(storage)?;
+        loop {
+            step = match step {
+                Step::ComeUp { at_least } => {
+                    self.apply_read_index(deadline).await?;
+                    self.apply_through(at_least, deadline).await?;
+                    course.came_up(self.sight()).map_err(storage)?
                 }
-                // Absence is said only on the strength of a read index that is younger than the question.
-                self.apply_read_index(deadline).await?;
-                self.apply_through(at_least.index, deadline).await?;
-            }
+                Step::Copy => {
+                    let copy = self.copy(multihash, deadline).await?;
+                    if copy.is_none() && deadline <= Instant::now() {
+                        return Err(ReadError::NoCopy { multihash });
+                    }
+                    course.copied(copy, self.sight()).map_err(storage)?
+                }
+                Step::Repair { length } => {
+                    self.repair(multihash, length, deadline).await?;
+                    Step::Copy
+                }
+                Step::Answer(answer) => return Ok(answer),
+            };
         }
-        Ok((self.look(multihash)?, Grounds::Sufficient))
+    }
+
+    fn sight(&self) -> Sight<'_> {
+        Sight { rows: &self.rows, freshness: &self.freshness, now: self.now() }
     }
 
     /// For answers that speak of many blocks at once, some of them absent.
@@ -189,17 +165,10 @@ impl Reader {
         }
     }
 
-    /// What lets a present block be served without asking anybody.
-    fn fresh(&self, at_least: Position) -> Option<Proof> {
-        let proof = self.freshness.proof()?;
-        let applied = self.rows.state().position.index;
-        (at_least.index.max(self.freshness.highest_returned()) <= applied).then_some(proof)
-    }
-
     /// Takes a read index that is younger than this call, and waits until it is applied here.
     async fn apply_read_index(&self, deadline: Instant) -> Result<(), ReadError> {
         loop {
-            let asked = Instant::now();
+            let asked = self.now();
             let (asker, answer) = oneshot::channel();
             self.rounds.send(asker).await.map_err(|_| ReadError::Stopping)?;
             let failure = match timeout_at(deadline, answer).await {
@@ -273,15 +242,19 @@ impl Reader {
         }
     }
 
-    async fn repair(&self, multihash: Multihash, row: Row, deadline: Instant) -> Result<(), ReadError> {
+    async fn repair(&self, multihash: Multihash, length: u32, deadline: Instant) -> Result<(), ReadError> {
         let mut place = self.waiting.repairs.wait(multihash);
-        let question = Input::Repair { name: multihash, length: row.length };
+        let question = Input::Repair { name: multihash, length };
         self.driver.gate(question).map_err(|_| ReadError::Stopping)?;
         match timeout_at(deadline, place.answer()).await {
             Ok(Some(Repair::Done)) => Ok(()),
             Ok(Some(Repair::Failed)) | Err(_) => Err(ReadError::NoCopy { multihash }),
             Ok(None) => Err(ReadError::Stopping),
         }
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.started.elapsed())
     }
 
     fn answer<T>(&self, position: Position, value: T) -> Answer<T> {

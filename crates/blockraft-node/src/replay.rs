@@ -76,7 +76,7 @@ impl Replay<'_> {
 }
 
 /// The blocks among `named` that the store doesn't have: damage, since an entry entered the log only after them.
-pub(crate) async fn lost(blocks: &dyn BlockStore, named: Vec<Named>) -> Vec<Named> {
+pub async fn lost(blocks: &dyn BlockStore, named: Vec<Named>) -> Vec<Named> {
     let mut lost = Vec::new();
     for piece in named.chunks(STAT_NAMES_MAX) {
         let names: Vec<Multihash> = piece.iter().map(|named| named.name).collect();

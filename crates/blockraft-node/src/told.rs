@@ -6,14 +6,19 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use blockraft_blocks::Multihash;
+use blockraft_catalog::CatalogReader;
+use blockraft_catalog::table::Table;
 use blockraft_exchange::Input;
+use blockraft_exchange::ticket::CheckTicket;
 use tokio::sync::mpsc;
+use tracing::error;
 
 use crate::payload::BlockPayload;
 
 /// The telling end. One apply thread and whoever looks at rows share it.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub struct Told {
     // The lock is the order: whoever holds it looks and tells in one step.
     inputs: Mutex<mpsc::UnboundedSender<Input<BlockPayload>>>,
 }
@@ -34,5 +39,23 @@ impl Told {
             drop(inputs.send(input));
         }
         value
+    }
+
+    /// Answers the data plane's question which of `names` have no row.
+    pub fn check_rows<T: Table>(&self, rows: &CatalogReader<T>, ticket: CheckTicket, names: Vec<Multihash>) {
+        self.in_order(|| {
+            let absent = match rows.visible_many(&names) {
+                Ok(rows) => {
+                    let rowless = names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none());
+                    rowless.map(|(name, _)| name).collect()
+                }
+                Err(error) => {
+                    // Nothing is called absent on the word of a table that can't be read.
+                    error!(error = &error as &dyn std::error::Error, "catalog_unreadable");
+                    Vec::new()
+                }
+            };
+            ((), vec![Input::RowsChecked { ticket, absent }])
+        });
     }
 }
