@@ -54,6 +54,11 @@ impl Table for RocksTable {
             match change {
                 Change::Set { key, value } => rocksdb.put(prefixed(&key), value),
                 Change::Remove { key } => rocksdb.delete(prefixed(&key)),
+                // RocksDB refuses a whole batch for a range that ends before it begins.
+                Change::RemoveRange { first, end } if first < end => {
+                    rocksdb.delete_range(prefixed(&first), prefixed(&end));
+                }
+                Change::RemoveRange { .. } => {}
             }
         }
         self.database.write_opt(rocksdb, &without_wal()).map_err(|source| WriteError { source: source.into() })

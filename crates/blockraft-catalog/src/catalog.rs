@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, Position};
+use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, LogIndex, Membership, Position};
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::batch::{self, DecodeBatchError};
 use crate::command::Command;
 use crate::flusher::CatalogFlusher;
+use crate::moment::{RowError, row_in};
 use crate::outcome::Outcome;
-use crate::reader::{CatalogReader, RowError, row_in};
-use crate::row::{CatalogState, DecodeRecordError, Keys, Row, StateRecord};
+use crate::reader::CatalogReader;
+use crate::row::{CatalogState, DecodeRecordError, Keys, Row, Slot, StateRecord, decode, encode};
 use crate::shared::Shared;
+use crate::snapshot::{Importer, InstallError, Manifest};
 use crate::table::{Change, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
 
 /// The replicated state machine of one group: which blocks exist.
@@ -27,6 +29,8 @@ pub struct Catalog<T: Table> {
     keys: Keys,
     genesis: ChainDigest,
     state: CatalogState,
+    /// The configuration that the last membership entry brought, with its place.
+    membership: Option<(LogIndex, Membership)>,
     /// Set for good by the first write that failed: what the table holds since is unknown.
     writes: Writes,
 }
@@ -170,9 +174,61 @@ impl<T: Table> Catalog<T> {
     /// The table holds another log's catalog, a newer release's, or a damaged one; or it can't be read.
     pub fn open(table: T, group: GroupId, genesis: ChainDigest) -> Result<Self, OpenError> {
         let keys = Keys::of(group);
-        let state = read_state(table.view().as_ref(), keys, genesis)?;
-        let shared = Arc::new(Shared::new(table, state));
-        Ok(Self { shared, keys, genesis, state, writes: Writes::Sound })
+        let (state, slot) = read_state(table.view().as_ref(), keys, genesis)?;
+        let membership = read_membership(table.view().as_ref(), keys)?;
+        let shared = Arc::new(Shared::new(table, state, slot));
+        Ok(Self { shared, keys: keys.in_slot(slot), genesis, state, membership, writes: Writes::Sound })
+    }
+
+    /// The configuration in force at [`state`](Self::state) and the entry that brought it; none while it is the one that
+    /// the group was born with.
+    #[must_use]
+    pub const fn membership(&self) -> Option<&(LogIndex, Membership)> {
+        self.membership.as_ref()
+    }
+
+    /// What puts a snapshot together beside the state. One at a time.
+    #[must_use]
+    pub fn importer(&self) -> Importer<T> {
+        Importer::new(Arc::clone(&self.shared), self.keys)
+    }
+
+    /// Makes the snapshot that was [sealed](Importer::seal) the state, in one batch, durably. `position` and `chain` are
+    /// those of the last entry that it covers. [Clear](Importer::clear) what was the state before when it is convenient.
+    ///
+    /// # Errors
+    /// See [`InstallError`]: each one is a reason to stop.
+    pub fn install(&mut self, position: Position, chain: ChainDigest) -> Result<(), InstallError> {
+        if self.writes == Writes::Failed || self.shared.flush_failed() {
+            return Err(InstallError::Stopped);
+        }
+        let absent = InstallError::Absent { index: position.index };
+        let record =
+            self.shared.table().view().get(&self.keys.next()).map_err(|source| InstallError::Read { source })?;
+        let manifest: Option<Manifest> = record.and_then(|record| decode(&record).ok());
+        let of_then = |manifest: &Manifest| (manifest.state.position, manifest.state.chain) == (position, chain);
+        let Manifest { state, membership } = manifest.filter(of_then).ok_or(absent)?;
+        let slot = self.shared.slot().other();
+        let membership_key = self.keys.membership();
+        let changes = vec![
+            Change::Remove { key: self.keys.next() },
+            match &membership {
+                Some(membership) => Change::Set { key: membership_key, value: encode(membership) },
+                None => Change::Remove { key: membership_key },
+            },
+            Change::Set { key: self.keys.state(), value: StateRecord { genesis: self.genesis, state, slot }.encode() },
+        ];
+        if let Err(source) = self.shared.table().write(WriteBatch { changes }) {
+            self.writes = Writes::Failed;
+            return Err(InstallError::Write { source });
+        }
+        if let Err(source) = self.shared.table().flush() {
+            self.shared.fail_flushes();
+            return Err(InstallError::Flush { source });
+        }
+        (self.state, self.keys, self.membership) = (state, self.keys.in_slot(slot), membership);
+        self.shared.install(state, slot);
+        Ok(())
     }
 
     /// How far the catalog has come.
@@ -220,12 +276,17 @@ impl<T: Table> Catalog<T> {
         let mut run =
             Run { view: self.shared.table().view(), keys: self.keys, state: self.state, rows: BTreeMap::new() };
         let applied = entries.iter().map(|entry| run.apply(entry)).collect::<Result<Vec<_>, _>>()?;
-        let (state, batch) = run.finish(self.genesis);
+        let (state, mut batch) = run.finish(self.genesis, self.shared.slot());
+        let membership = entries.iter().rev().find_map(membership_of);
+        if let Some(membership) = &membership {
+            batch.changes.push(Change::Set { key: self.keys.membership(), value: encode(membership) });
+        }
         if let Err(source) = self.shared.table().write(batch) {
             self.writes = Writes::Failed;
             return Err(ApplyError::Write { position: last.head.position, source });
         }
         self.state = state;
+        self.membership = membership.or_else(|| self.membership.take());
         self.shared.advance(state);
         Ok(applied)
     }
@@ -304,7 +365,7 @@ impl Run<'_> {
         }
     }
 
-    fn finish(self, genesis: ChainDigest) -> (CatalogState, WriteBatch) {
+    fn finish(self, genesis: ChainDigest, slot: Slot) -> (CatalogState, WriteBatch) {
         let Self { view: _, keys, state, rows } = self;
         let mut changes = Vec::with_capacity(rows.len() + 1);
         for (multihash, row) in rows {
@@ -314,23 +375,36 @@ impl Run<'_> {
                 None => Change::Remove { key },
             });
         }
-        changes.push(Change::Set { key: keys.state(), value: StateRecord { genesis, state }.encode() });
+        changes.push(Change::Set { key: keys.state(), value: StateRecord { genesis, state, slot }.encode() });
         (state, WriteBatch { changes })
     }
 }
 
-fn read_state(view: &dyn View, keys: Keys, genesis: ChainDigest) -> Result<CatalogState, OpenError> {
+fn membership_of(entry: &Entry) -> Option<(LogIndex, Membership)> {
+    match &entry.head.kind {
+        EntryKind::Membership(membership) => Some((entry.head.position.index, membership.as_ref().clone())),
+        EntryKind::Blank | EntryKind::Command => None,
+    }
+}
+
+fn read_membership(view: &dyn View, keys: Keys) -> Result<Option<(LogIndex, Membership)>, OpenError> {
+    let record = view.get(&keys.membership()).map_err(|source| OpenError::Table { source })?;
+    record.map(|record| decode(&record)).transpose().map_err(|source| OpenError::State { source })
+}
+
+fn read_state(view: &dyn View, keys: Keys, genesis: ChainDigest) -> Result<(CatalogState, Slot), OpenError> {
     let Some(record) = view.get(&keys.state()).map_err(|source| OpenError::Table { source })? else {
         let range = KeyRange { first: &keys.rows_first(), end: &keys.rows_end() };
         let rows = view.scan(range, 1).map_err(|source| OpenError::Table { source })?;
         if !rows.is_empty() {
             return Err(OpenError::StateMissing);
         }
-        return Ok(CatalogState { position: Position::ZERO, chain: genesis, blocks: 0, bytes: 0 });
+        let state = CatalogState { position: Position::ZERO, chain: genesis, blocks: 0, bytes: 0 };
+        return Ok((state, Slot::First));
     };
     let record = StateRecord::decode(&record).map_err(|source| OpenError::State { source })?;
     if record.genesis != genesis {
         return Err(OpenError::Foreign { found: record.genesis, expected: genesis });
     }
-    Ok(record.state)
+    Ok((record.state, record.slot))
 }

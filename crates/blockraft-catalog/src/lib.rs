@@ -45,6 +45,9 @@
 //!    their effects again; those of entries at or before it do not come back, so whatever is kept for them must be
 //!    rebuilt from the rows and the log.
 //! 4. Compact the log only up to what a [`CatalogFlusher`] returned.
+//! 5. A member that is too far behind for that gets another one's state instead: read it there through an [`Export`], put
+//!    it together here with an [`Importer`], and [install](Catalog::install) it between two entries. A catalog that is found
+//!    ahead of its log at a start was installed, and its log wasn't reset to it yet.
 //!
 //! # Errors
 //!
@@ -61,9 +64,11 @@ pub mod catalog;
 pub mod command;
 pub mod flusher;
 pub mod memory;
+pub mod moment;
 pub mod outcome;
 pub mod reader;
 pub mod row;
+pub mod snapshot;
 pub mod suite;
 pub mod table;
 
@@ -74,9 +79,11 @@ pub use catalog::{Applied, ApplyError, Catalog, Effect, OpenError};
 pub use command::Command;
 pub use flusher::{CatalogFlushError, CatalogFlusher};
 pub use memory::MemoryTable;
+pub use moment::RowError;
 pub use outcome::Outcome;
-pub use reader::{AsOf, CatalogReader, RowError, RowPage};
+pub use reader::{AsOf, CatalogReader, RowPage};
 pub use row::{CatalogState, Row};
+pub use snapshot::{Export, ImportError, Importer, InstallError, Manifest};
 pub use table::{Change, KeyRange, Table, View, WriteBatch};
 
 #[cfg(test)]

@@ -155,6 +155,7 @@ fn change(pairs: &mut Arc<BTreeMap<Vec<u8>, Vec<u8>>>, batch: WriteBatch) {
         match change {
             Change::Set { key, value } => drop(pairs.insert(key, value)),
             Change::Remove { key } => drop(pairs.remove(&key)),
+            Change::RemoveRange { first, end } => pairs.retain(|key, _| *key < first || end <= *key),
         }
     }
 }

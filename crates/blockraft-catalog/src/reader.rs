@@ -5,11 +5,12 @@ use std::sync::Arc;
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_types::Position;
-use thiserror::Error;
 
-use crate::row::{CatalogState, DecodeRecordError, Keys, Row, StateRecord};
+use crate::moment::{RowError, moment_of, row_in, rows_in};
+use crate::row::{CatalogState, Keys, Row, Slot};
 use crate::shared::Shared;
-use crate::table::{KeyRange, ReadError, Table, View};
+use crate::snapshot::Export;
+use crate::table::{Table, View};
 
 /// Reads a catalog, from any thread.
 ///
@@ -18,7 +19,7 @@ use crate::table::{KeyRange, ReadError, Table, View};
 #[derive(Debug)]
 pub struct CatalogReader<T: Table> {
     shared: Arc<Shared<T>>,
-    keys: Keys,
+    group: Keys,
 }
 
 /// An answer and the position that it is true at.
@@ -39,45 +40,9 @@ pub struct RowPage {
     pub next: Option<Multihash>,
 }
 
-/// Why a row could not be read.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RowError {
-    /// A row is not what the catalog writes.
-    #[error("the row of block {multihash} is damaged")]
-    Row {
-        /// The block.
-        multihash: Multihash,
-        /// What is wrong with it.
-        #[source]
-        source: DecodeRecordError,
-    },
-    /// A row stands under a key that names no block.
-    #[error("a row's key is damaged")]
-    Key {
-        /// What is wrong with it.
-        #[source]
-        source: DecodeRecordError,
-    },
-    /// The state is not what the catalog writes.
-    #[error("the catalog's state is damaged")]
-    State {
-        /// What is wrong with it.
-        #[source]
-        source: DecodeRecordError,
-    },
-    /// The table couldn't be read.
-    #[error("reading a row")]
-    Table {
-        /// What the table said.
-        #[source]
-        source: ReadError,
-    },
-}
-
 impl<T: Table> CatalogReader<T> {
-    pub(crate) const fn new(shared: Arc<Shared<T>>, keys: Keys) -> Self {
-        Self { shared, keys }
+    pub(crate) const fn new(shared: Arc<Shared<T>>, group: Keys) -> Self {
+        Self { shared, group }
     }
 
     /// How far the catalog has come, without touching the table. What reads show is never older.
@@ -92,8 +57,8 @@ impl<T: Table> CatalogReader<T> {
     /// The table is damaged or can't be read; never because a block is absent.
     pub fn visible(&self, multihash: &Multihash) -> Result<AsOf<Option<Row>>, RowError> {
         let view = self.shared.table().view();
-        let value = row_in(view.as_ref(), self.keys, multihash)?;
-        Ok(AsOf { position: self.position_of(view.as_ref())?, value })
+        let (position, keys) = self.moment(view.as_ref())?;
+        Ok(AsOf { position, value: row_in(view.as_ref(), keys, multihash)? })
     }
 
     /// The rows of many blocks at one moment, in the order asked, `None` for those that are not visible.
@@ -102,9 +67,28 @@ impl<T: Table> CatalogReader<T> {
     /// As [`visible`](Self::visible).
     pub fn visible_many(&self, multihashes: &[Multihash]) -> Result<AsOf<Vec<Option<Row>>>, RowError> {
         let view = self.shared.table().view();
-        let rows = multihashes.iter().map(|multihash| row_in(view.as_ref(), self.keys, multihash));
-        let value = rows.collect::<Result<_, _>>()?;
-        Ok(AsOf { position: self.position_of(view.as_ref())?, value })
+        let (position, keys) = self.moment(view.as_ref())?;
+        let rows = multihashes.iter().map(|multihash| row_in(view.as_ref(), keys, multihash));
+        Ok(AsOf { position, value: rows.collect::<Result<_, _>>()? })
+    }
+
+    /// Which of these blocks any row names, of the state in force or of a snapshot beside it: their payloads are needed.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn names_many(&self, multihashes: &[Multihash]) -> Result<Vec<bool>, RowError> {
+        let view = self.shared.table().view();
+        let names = |slot, multihash| Ok(row_in(view.as_ref(), self.group.in_slot(slot), multihash)?.is_some());
+        let named = |multihash| Ok(names(Slot::First, multihash)? || names(Slot::Second, multihash)?);
+        multihashes.iter().map(named).collect()
+    }
+
+    /// The catalog as it is now, to be read as a snapshot.
+    ///
+    /// # Errors
+    /// [`RowError::NoState`] before the first entry; otherwise as [`visible`](Self::visible).
+    pub fn export(&self) -> Result<Export<'_>, RowError> {
+        Export::new(self.shared.table().view(), self.group)
     }
 
     /// Lists visible blocks in the order of their multihashes, beginning behind `after`; `limit` is first brought into
@@ -118,39 +102,23 @@ impl<T: Table> CatalogReader<T> {
     pub fn list(&self, after: Option<Multihash>, limit: usize) -> Result<AsOf<RowPage>, RowError> {
         let limit = limit.clamp(1, LIST_LIMIT_MAX);
         let view = self.shared.table().view();
-        let first = after.map_or_else(|| self.keys.rows_first(), |after| self.keys.behind_row(&after));
-        let range = KeyRange { first: &first, end: &self.keys.rows_end() };
-        let pairs = view.scan(range, limit + 1).map_err(|source| RowError::Table { source })?;
-        let more = limit < pairs.len();
-        let mut rows = Vec::with_capacity(limit.min(pairs.len()));
-        for (key, record) in pairs.into_iter().take(limit) {
-            let multihash = self.keys.multihash(&key).map_err(|source| RowError::Key { source })?;
-            let row = Row::decode(&record).map_err(|source| RowError::Row { multihash, source })?;
-            rows.push((multihash, row));
-        }
+        let (position, keys) = self.moment(view.as_ref())?;
+        let mut rows = rows_in(view.as_ref(), keys, after, limit + 1)?;
+        let more = limit < rows.len();
+        rows.truncate(limit);
         let next = rows.last().map(|(multihash, _)| *multihash).filter(|_| more);
-        Ok(AsOf { position: self.position_of(view.as_ref())?, value: RowPage { rows, next } })
+        Ok(AsOf { position, value: RowPage { rows, next } })
     }
 
-    /// The position of the view itself, which may be ahead of [`state`](Self::state).
-    fn position_of(&self, view: &dyn View) -> Result<Position, RowError> {
-        let record = view.get(&self.keys.state()).map_err(|source| RowError::Table { source })?;
-        let Some(record) = record else {
-            return Ok(Position::ZERO);
-        };
-        let record = StateRecord::decode(&record).map_err(|source| RowError::State { source })?;
-        Ok(record.state.position)
+    /// The position of the view itself, which may be ahead of [`state`](Self::state), and where its rows are.
+    fn moment(&self, view: &dyn View) -> Result<(Position, Keys), RowError> {
+        let (record, keys) = moment_of(view, self.group)?;
+        Ok((record.map_or(Position::ZERO, |record| record.state.position), keys))
     }
 }
 
 impl<T: Table> Clone for CatalogReader<T> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared), keys: self.keys }
+        Self { shared: Arc::clone(&self.shared), group: self.group }
     }
-}
-
-pub(crate) fn row_in(view: &dyn View, keys: Keys, multihash: &Multihash) -> Result<Option<Row>, RowError> {
-    let record = view.get(&keys.row(multihash)).map_err(|source| RowError::Table { source })?;
-    let row = record.map(|record| Row::decode(&record)).transpose();
-    row.map_err(|source| RowError::Row { multihash: *multihash, source })
 }

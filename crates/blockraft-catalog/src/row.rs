@@ -1,7 +1,8 @@
 //! What the catalog knows of a block, and the keys and values in which its table keeps it.
 //!
-//! Keys begin with the group, so that the catalogs of many groups can share a table. Behind it stands `r` and the
-//! multihash for a row, and `s` for the state: the state's key comes after all rows.
+//! Keys begin with the group, so that the catalogs of many groups can share a table. Behind it stands `r` or `R`, one for
+//! each [`Slot`], and the multihash for a row; `s` for the state, which says which slot is in force; `m` for the
+//! configuration, if it isn't the first one; and `n` for what the other slot holds, if that is a whole snapshot.
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::multihash::ParseMultihashError;
@@ -37,6 +38,32 @@ pub(crate) struct StateRecord {
     /// The chain digest before the first entry: names cluster, group and founding members.
     pub(crate) genesis: ChainDigest,
     pub(crate) state: CatalogState,
+    /// Where the rows are.
+    pub(crate) slot: Slot,
+}
+
+/// One of two places for the rows. The other one is empty, or holds a snapshot that isn't in force (yet, or any more).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Slot {
+    #[default]
+    First,
+    Second,
+}
+
+impl Slot {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    const fn kind(self) -> u8 {
+        match self {
+            Self::First => b'r',
+            Self::Second => b'R',
+        }
+    }
 }
 
 /// A value of the table that is not what the catalog writes.
@@ -80,26 +107,40 @@ pub enum DecodeRecordError {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keys {
     group: GroupId,
+    slot: Slot,
 }
 
 impl Keys {
     pub(crate) const fn of(group: GroupId) -> Self {
-        Self { group }
+        Self { group, slot: Slot::First }
+    }
+
+    pub(crate) const fn in_slot(self, slot: Slot) -> Self {
+        Self { slot, ..self }
     }
 
     pub(crate) fn state(self) -> Vec<u8> {
         self.under(STATE)
     }
 
+    pub(crate) fn membership(self) -> Vec<u8> {
+        self.under(MEMBERSHIP)
+    }
+
+    /// What the slot that isn't in force holds.
+    pub(crate) fn next(self) -> Vec<u8> {
+        self.under(NEXT)
+    }
+
     pub(crate) fn row(self, multihash: &Multihash) -> Vec<u8> {
-        let mut key = self.under(ROW);
+        let mut key = self.under(self.slot.kind());
         key.extend_from_slice(multihash.as_bytes());
         key
     }
 
     /// The first key that a row may have.
     pub(crate) fn rows_first(self) -> Vec<u8> {
-        self.under(ROW)
+        self.under(self.slot.kind())
     }
 
     /// The first key that comes after every row with a multihash up to `multihash`: no valid multihash is a prefix
@@ -112,7 +153,7 @@ impl Keys {
 
     /// The key after every row.
     pub(crate) fn rows_end(self) -> Vec<u8> {
-        self.under(ROW + 1)
+        self.under(self.slot.kind() + 1)
     }
 
     pub(crate) fn multihash(self, row_key: &[u8]) -> Result<Multihash, DecodeRecordError> {
@@ -139,23 +180,38 @@ impl Row {
 }
 
 impl StateRecord {
+    /// A catalog that never took a snapshot stays readable for the first release.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        encode(&(self.genesis, self.state))
+        match self.slot {
+            Slot::First => encode(&(self.genesis, self.state)),
+            Slot::Second => encode_as(SLOT_VERSION, &(self.genesis, self.state, self.slot)),
+        }
     }
 
     pub(crate) fn decode(record: &[u8]) -> Result<Self, DecodeRecordError> {
-        decode(record).map(|(genesis, state)| Self { genesis, state })
+        if record.first() == Some(&SLOT_VERSION) {
+            return decode_as(SLOT_VERSION, record).map(|(genesis, state, slot)| Self { genesis, state, slot });
+        }
+        decode(record).map(|(genesis, state)| Self { genesis, state, slot: Slot::First })
     }
 }
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_extend(value, vec![RECORD_VERSION]).expect("a record has no value that postcard refuses")
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    encode_as(RECORD_VERSION, value)
 }
 
-fn decode<'de, T: Deserialize<'de>>(record: &'de [u8]) -> Result<T, DecodeRecordError> {
+fn encode_as<T: Serialize>(version: u8, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, vec![version]).expect("a record has no value that postcard refuses")
+}
+
+pub(crate) fn decode<'de, T: Deserialize<'de>>(record: &'de [u8]) -> Result<T, DecodeRecordError> {
+    decode_as(RECORD_VERSION, record)
+}
+
+fn decode_as<'de, T: Deserialize<'de>>(supported: u8, record: &'de [u8]) -> Result<T, DecodeRecordError> {
     let (&version, rest) = record.split_first().ok_or(DecodeRecordError::Empty)?;
-    if version != RECORD_VERSION {
-        return Err(DecodeRecordError::Version { found: version, supported: RECORD_VERSION });
+    if version != supported {
+        return Err(DecodeRecordError::Version { found: version, supported });
     }
     let (value, rest) = postcard::take_from_bytes(rest).map_err(|source| DecodeRecordError::Malformed { source })?;
     match rest.len() {
@@ -165,8 +221,11 @@ fn decode<'de, T: Deserialize<'de>>(record: &'de [u8]) -> Result<T, DecodeRecord
 }
 
 const RECORD_VERSION: u8 = 1;
-const ROW: u8 = b'r';
+/// A state record that names its slot.
+const SLOT_VERSION: u8 = 2;
 const STATE: u8 = b's';
+const MEMBERSHIP: u8 = b'm';
+const NEXT: u8 = b'n';
 
 /// Group, kind, the longest multihash and one byte to step behind it.
 const KEY_BYTES_MAX: usize = 4 + 1 + 66 + 1;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blockraft_types::Position;
 
-use crate::row::CatalogState;
+use crate::row::{CatalogState, Slot};
 use crate::table::Table;
 
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(crate) struct Shared<T> {
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     applied: CatalogState,
+    slot: Slot,
     flushed: Position,
     flushes: Flushes,
 }
@@ -29,8 +30,8 @@ enum Flushes {
 
 impl<T: Table> Shared<T> {
     /// Of a table that was opened just now: whatever it holds then survived, so it is durable.
-    pub(crate) const fn new(table: T, applied: CatalogState) -> Self {
-        let progress = Progress { applied, flushed: applied.position, flushes: Flushes::Sound };
+    pub(crate) const fn new(table: T, applied: CatalogState, slot: Slot) -> Self {
+        let progress = Progress { applied, slot, flushed: applied.position, flushes: Flushes::Sound };
         Self { table, progress: Mutex::new(progress) }
     }
 
@@ -47,6 +48,17 @@ impl<T: Table> Shared<T> {
         let progress = &mut *self.progress();
         assert!(progress.applied.position.index < applied.position.index, "entries are applied once, in order");
         progress.applied = applied;
+    }
+
+    /// Where the rows of the state in force are.
+    pub(crate) fn slot(&self) -> Slot {
+        self.progress().slot
+    }
+
+    /// Called after the table shows the snapshot in `slot`, durably.
+    pub(crate) fn install(&self, applied: CatalogState, slot: Slot) {
+        let progress = &mut *self.progress();
+        (progress.applied, progress.slot, progress.flushed) = (applied, slot, applied.position);
     }
 
     pub(crate) fn flushed(&self) -> Position {

@@ -13,7 +13,7 @@ use thiserror::Error;
 ///
 /// # Who calls it
 ///
-/// One thread writes, any thread reads and flushes, at the same time. All calls wait for the disk; none may be made
+/// Any thread reads, writes and flushes, at the same time; no two write the same key. All calls wait for the disk; none may be made
 /// from a task that must not wait.
 ///
 /// # What an implementation promises
@@ -98,6 +98,13 @@ pub enum Change {
     Remove {
         /// The key.
         key: Vec<u8>,
+    },
+    /// Takes all keys of a range away, at a price that doesn't hang on how many there are.
+    RemoveRange {
+        /// The first key of the range.
+        first: Vec<u8>,
+        /// The first key behind it; nothing happens if that isn't greater.
+        end: Vec<u8>,
     },
 }
 

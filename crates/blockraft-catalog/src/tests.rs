@@ -6,4 +6,5 @@ mod durability;
 mod golden;
 mod history;
 mod readers;
+mod snapshot;
 mod suite;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::reader::{AsOf, RowError};
 use blockraft_catalog::table::Table;
+use blockraft_catalog::{AsOf, RowError};
 use blockraft_catalog::{CatalogReader, Row};
 use blockraft_types::{LogIndex, Position};
 

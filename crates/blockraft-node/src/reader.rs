@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use blockraft_blocks::store::Lookup;
 use blockraft_blocks::{Block, BlockStore, Multihash};
-use blockraft_catalog::reader::{AsOf, RowError};
 use blockraft_catalog::table::Table;
+use blockraft_catalog::{AsOf, RowError};
 use blockraft_catalog::{CatalogReader, Row};
 use blockraft_exchange::Input;
 use blockraft_types::{LogIndex, Position};

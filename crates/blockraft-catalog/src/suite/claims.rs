@@ -16,6 +16,7 @@ pub(super) const CLAIMS: &[(&str, Check)] = &[
     ("the last change of a key in a batch stays", the_last_change_of_a_key_in_a_batch_stays),
     ("a scan gives the pairs of its range in the order of bytes", a_scan_gives_its_range_in_order),
     ("keys and values are any bytes", keys_and_values_are_any_bytes),
+    ("a range of keys goes with one change", a_range_of_keys_goes_with_one_change),
     ("a view shows one moment", a_view_shows_one_moment),
     ("a view shows all of a batch or nothing", a_view_shows_all_of_a_batch_or_nothing),
     ("what was flushed survives a power cut", what_was_flushed_survives_a_power_cut),
@@ -41,6 +42,20 @@ fn the_last_change_of_a_key_in_a_batch_stays(directory: &dyn Directory) -> Resul
     let table = directory.open();
     write(table.as_ref(), vec![set("a", "1"), set("a", "2"), set("b", "1"), remove("b"), remove("c"), set("c", "1")])?;
     expect("the pairs", &all(table.as_ref())?, &vec![pair("a", "2"), pair("c", "1")])
+}
+
+fn a_range_of_keys_goes_with_one_change(directory: &dyn Directory) -> Result<(), String> {
+    let table = directory.open();
+    let letters = ["a", "b", "b\0", "c", "d"];
+    write(table.as_ref(), letters.iter().map(|key| set(key, "1")).collect())?;
+    flush(table.as_ref())?;
+    write(table.as_ref(), vec![set("bb", "2"), remove_range("b", "d"), set("c", "3"), remove_range("d", "a")])?;
+    let expected = vec![pair("a", "1"), pair("c", "3"), pair("d", "1")];
+    expect("the pairs", &all(table.as_ref())?, &expected)?;
+    expect("the value of a key in the range", &get(table.view().as_ref(), b"b")?, &None)?;
+    flush(table.as_ref())?;
+    let table = after_power_cut(directory, table);
+    expect("the pairs after a power cut", &all(table.as_ref())?, &expected)
 }
 
 fn a_scan_gives_its_range_in_order(directory: &dyn Directory) -> Result<(), String> {
@@ -175,8 +190,9 @@ fn a_table_does_what_an_ordered_map_does(directory: &dyn Directory) -> Result<()
         let mut changes = Vec::new();
         for _ in 0..dice.below(6) {
             let key = dice.key();
-            changes.push(match dice.below(3) {
-                0 => Change::Remove { key },
+            changes.push(match dice.below(13) {
+                0 => Change::RemoveRange { first: key, end: dice.key() },
+                1..5 => Change::Remove { key },
                 _ => Change::Set { key, value: round.to_be_bytes().repeat(dice.below(9)) },
             });
         }
@@ -184,6 +200,7 @@ fn a_table_does_what_an_ordered_map_does(directory: &dyn Directory) -> Result<()
             match change {
                 Change::Set { key, value } => drop(map.insert(key, value)),
                 Change::Remove { key } => drop(map.remove(&key)),
+                Change::RemoveRange { first, end } => map.retain(|key, _| *key < first || end <= *key),
             }
         }
         write(table.as_ref(), changes)?;
@@ -239,6 +256,10 @@ fn set(key: &str, value: &str) -> Change {
 
 fn remove(key: &str) -> Change {
     Change::Remove { key: key.into() }
+}
+
+fn remove_range(first: &str, end: &str) -> Change {
+    Change::RemoveRange { first: first.into(), end: end.into() }
 }
 
 fn pair(key: &str, value: &str) -> Pair {

@@ -1,12 +1,13 @@
 //! The bytes that are in logs and tables of the first release, for ever.
 
-use blockraft_types::{LogIndex, Position, Term};
+use blockraft_types::{Incarnation, LogIndex, Membership, NodeId, Position, Term};
 
 use super::history::{GENESIS, Log, delete, open, put, put_inline};
 use crate::batch::{self, BatchLimits};
 use crate::command::Command;
 use crate::memory::MemoryTable;
 use crate::row::{Row, StateRecord};
+use crate::snapshot::Manifest;
 use crate::table::{KeyRange, Table};
 
 #[test]
@@ -24,17 +25,40 @@ fn a_table_of_version_1_is_read_and_written_as_ever() {
     let (mut catalog, mut log) = (open(&table), Log::new());
     log.position.term = Term(300);
     catalog.apply_many(&[log.commands([put(1), put(3)]), log.blank()]).unwrap();
-    let everything = KeyRange { first: &[0], end: &[0xff] };
-    let pairs = table.view().scan(everything, usize::MAX).unwrap();
-    let lines: Vec<String> = pairs.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect();
     let golden: Vec<&str> = include_str!("golden/table.v1.hex").lines().collect();
-    assert_eq!(lines, golden);
+    assert_eq!(lines(&table), golden);
 
     let row = Row { length: 101, created: Position { term: Term(300), index: LogIndex(1) } };
     let records: Vec<Vec<u8>> = golden.iter().filter_map(|line| line.split_once(' ')).map(|(_, v)| unhex(v)).collect();
     assert!(records[..2].iter().any(|record| Row::decode(record).unwrap() == row));
     let state = StateRecord::decode(&records[2]).unwrap();
     assert_eq!((state.genesis, state.state), (GENESIS, catalog.state()));
+}
+
+#[test]
+fn a_table_that_took_a_snapshot_is_read_and_written_as_ever() {
+    let table = MemoryTable::new();
+    let (mut catalog, mut log) = (open(&table), Log::new());
+    catalog.apply(&log.commands([put(1), put(3)])).unwrap();
+    let (position, chain) = (catalog.state().position, catalog.state().chain);
+    let voter = (NodeId(4), Incarnation::from_bytes([4; 16]));
+    let membership = Some((LogIndex(1), Membership::of_voters([voter])));
+    let manifest = Manifest { state: catalog.state(), membership };
+    let mut importer = catalog.importer();
+    let rows = catalog.reader().list(None, 9).unwrap().value.rows;
+    importer.put(&rows, true).unwrap();
+    importer.seal(&manifest).unwrap();
+    let golden: Vec<&str> = include_str!("golden/table-with-snapshot.v2.hex").lines().collect();
+    assert_eq!(lines(&table), golden[..6]);
+    catalog.install(position, chain).unwrap();
+    importer.clear().unwrap();
+    assert_eq!(lines(&table), golden[6..]);
+}
+
+fn lines(table: &MemoryTable) -> Vec<String> {
+    let everything = KeyRange { first: &[0], end: &[0xff] };
+    let pairs = table.view().scan(everything, usize::MAX).unwrap();
+    pairs.iter().map(|(key, value)| format!("{} {}", hex(key), hex(value))).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

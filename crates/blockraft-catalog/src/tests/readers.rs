@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::history::{GENESIS, GROUP, Log, apply_all, choices, delete, history, image, model, name, open, put};
 use crate::catalog::Catalog;
 use crate::memory::MemoryTable;
-use crate::reader::RowError;
+use crate::moment::RowError;
 use crate::table::{Change, Table, WriteBatch};
 
 #[test]

@@ -22,6 +22,7 @@ enum Flaw {
     EmptyValuesAreAbsent,
     KeysAreText,
     RemovedKeysComeBack,
+    RangesKeepTheirFirst,
 }
 
 #[derive(Clone, Debug)]
@@ -77,11 +78,21 @@ impl Table for Flawed {
                     .try_for_each(|change| self.table.write(WriteBatch { changes: vec![change] }));
             }
             Flaw::FirstChangeOfAKeyStays => batch.changes.reverse(),
-            Flaw::RemovedKeysComeBack => batch.changes.retain(|change| matches!(change, Change::Set { .. })),
+            Flaw::RemovedKeysComeBack => batch.changes.retain(|change| !matches!(change, Change::Remove { .. })),
+            Flaw::RangesKeepTheirFirst => {
+                for change in &mut batch.changes {
+                    if let Change::RemoveRange { first, .. } = change {
+                        first.push(0);
+                    }
+                }
+            }
             Flaw::KeysAreText => {
                 for change in &mut batch.changes {
-                    let (Change::Set { key, .. } | Change::Remove { key }) = change;
-                    *key = String::from_utf8_lossy(key).into_owned().into_bytes();
+                    let keys = match change {
+                        Change::Set { key, .. } | Change::Remove { key } => vec![key],
+                        Change::RemoveRange { first, end } => vec![first, end],
+                    };
+                    keys.into_iter().for_each(|key| *key = String::from_utf8_lossy(key).into_owned().into_bytes());
                 }
             }
             _ => {}
@@ -147,6 +158,7 @@ fn every_flaw_breaks_a_claim() {
         (Flaw::ViewsMove, &["a view shows one moment"][..]),
         (Flaw::EmptyValuesAreAbsent, &["keys and values are any bytes"][..]),
         (Flaw::KeysAreText, &["a scan gives the pairs of its range in the order of bytes"][..]),
+        (Flaw::RangesKeepTheirFirst, &["a range of keys goes with one change"][..]),
         (Flaw::RemovedKeysComeBack, &["a batch is visible once it was written"][..]),
     ] {
         let violation = judge(flaw).expect_err(&format!("{flaw:?} went unnoticed"));

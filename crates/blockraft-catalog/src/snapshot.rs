@@ -1,0 +1,234 @@
+//! The catalog as a snapshot: read at one moment on one node, and put together on another beside the state in force.
+//!
+//! A table has two slots for rows. One holds the state; a snapshot is written to the other one, range of names by range of
+//! names, while entries go on being applied to the first. [`Catalog::install`](crate::Catalog::install) makes the other one
+//! the state, in one batch, so that a crash leaves either of them whole and never a mixture.
+
+use std::sync::Arc;
+
+use blockraft_blocks::Multihash;
+use blockraft_blocks::store::LIST_LIMIT_MAX;
+use blockraft_types::{LogIndex, Membership};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::moment::{RowError, moment_of, rows_in};
+use crate::row::{CatalogState, Keys, Row, decode, encode};
+use crate::shared::Shared;
+use crate::table::{Change, FlushError, ReadError, Table, View, WriteBatch, WriteError};
+
+/// What a snapshot is of: everything but the rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The last entry that it covers, with the digest there, and how much it holds.
+    pub state: CatalogState,
+    /// The configuration in force there and the entry that brought it; none while it is the one that the group was born
+    /// with.
+    pub membership: Option<(LogIndex, Membership)>,
+}
+
+/// A catalog at one moment, to be read at leisure while entries are applied. It keeps the table from reclaiming what was
+/// replaced since, so end it soon.
+pub struct Export<'a> {
+    view: Box<dyn View + 'a>,
+    keys: Keys,
+    manifest: Manifest,
+}
+
+impl<'a> Export<'a> {
+    pub(crate) fn new(view: Box<dyn View + 'a>, group: Keys) -> Result<Self, RowError> {
+        let (record, keys) = moment_of(view.as_ref(), group)?;
+        let state = record.ok_or(RowError::NoState)?.state;
+        let membership = view.get(&keys.membership()).map_err(|source| RowError::Table { source })?;
+        let membership = membership.map(|record| decode(&record)).transpose();
+        let membership = membership.map_err(|source| RowError::State { source })?;
+        Ok(Self { view, keys, manifest: Manifest { state, membership } })
+    }
+
+    /// What it is of.
+    #[must_use]
+    pub const fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Rows in the order of their multihashes, beginning behind `after`; `limit` is first brought into 1 to
+    /// [`LIST_LIMIT_MAX`]. Nothing is left behind a result that is shorter than that.
+    ///
+    /// # Errors
+    /// The table is damaged or can't be read.
+    pub fn rows(&self, after: Option<Multihash>, limit: usize) -> Result<Vec<(Multihash, Row)>, RowError> {
+        rows_in(self.view.as_ref(), self.keys, after, limit.clamp(1, LIST_LIMIT_MAX))
+    }
+}
+
+/// Puts a snapshot together in the slot that isn't in force. One at a time, from any thread.
+///
+/// What an importer that broke off has left is replaced range by range by the next one; until then those rows go on naming
+/// their blocks ([`CatalogReader::names_many`](crate::CatalogReader::names_many)), so that no payload has to be fetched
+/// twice.
+#[derive(Debug)]
+pub struct Importer<T: Table> {
+    shared: Arc<Shared<T>>,
+    group: Keys,
+    /// Where the next range begins: behind this name.
+    after: Option<Multihash>,
+    blocks: u64,
+    bytes: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// All of it is here.
+    Complete,
+}
+
+/// Why a snapshot couldn't be put together. Nothing of the state in force has changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The rows don't follow the ones before, or each other.
+    #[error("rows of a snapshot are out of order")]
+    OutOfOrder,
+    /// It isn't complete, or what came is not what the manifest says.
+    #[error("a snapshot of {expected} blocks brought {found}, or other lengths")]
+    Totals {
+        /// The number of blocks by the manifest.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// The table couldn't be written. The member stops, as at any failed write.
+    #[error("writing a snapshot's rows")]
+    Write {
+        /// What the table said.
+        #[source]
+        source: WriteError,
+    },
+    /// The table couldn't be made durable. The member stops.
+    #[error("flushing a snapshot's rows")]
+    Flush {
+        /// What the table said.
+        #[source]
+        source: FlushError,
+    },
+}
+
+impl<T: Table> Importer<T> {
+    pub(crate) const fn new(shared: Arc<Shared<T>>, group: Keys) -> Self {
+        Self { shared, group, after: None, blocks: 0, bytes: 0, state: State::Open }
+    }
+
+    /// Writes the next rows. With `last` they are the last ones; whatever an earlier import left in their range is gone.
+    ///
+    /// # Errors
+    /// See [`ImportError`].
+    pub fn put(&mut self, rows: &[(Multihash, Row)], last: bool) -> Result<(), ImportError> {
+        let mut names = self.after.iter().chain(rows.iter().map(|(name, _)| name));
+        let mut next = names.clone().skip(1);
+        let in_order = names.all(|name| next.next().is_none_or(|next| name < next));
+        if self.state == State::Complete || !in_order {
+            return Err(ImportError::OutOfOrder);
+        }
+        let keys = self.keys();
+        let first = self.after.map_or_else(|| keys.rows_first(), |after| keys.behind_row(&after));
+        let newest = rows.last().map(|(name, _)| *name).or(self.after);
+        let end = match newest {
+            Some(newest) if !last => keys.behind_row(&newest),
+            _ => keys.rows_end(),
+        };
+        let mut changes = vec![Change::RemoveRange { first, end }];
+        changes.extend(rows.iter().map(|(name, row)| Change::Set { key: keys.row(name), value: row.encode() }));
+        self.write(changes)?;
+        self.after = newest;
+        self.blocks += rows.len() as u64;
+        self.bytes += rows.iter().map(|(_, row)| u64::from(row.length)).sum::<u64>();
+        if last {
+            self.state = State::Complete;
+        }
+        Ok(())
+    }
+
+    /// Notes what the rows are a snapshot of, and makes all of it durable: it may be installed now.
+    ///
+    /// # Errors
+    /// [`ImportError::Totals`] if it isn't whole; see [`ImportError`].
+    pub fn seal(&self, manifest: &Manifest) -> Result<(), ImportError> {
+        let CatalogState { blocks, bytes, .. } = manifest.state;
+        if self.state == State::Open || (self.blocks, self.bytes) != (blocks, bytes) {
+            return Err(ImportError::Totals { expected: blocks, found: self.blocks });
+        }
+        self.write(vec![Change::Set { key: self.group.next(), value: encode(manifest) }])?;
+        self.shared.table().flush().map_err(|source| ImportError::Flush { source })
+    }
+
+    /// Empties the slot that isn't in force: of an import that is given up, or of the state before an installation.
+    ///
+    /// # Errors
+    /// See [`ImportError`].
+    pub fn clear(&mut self) -> Result<(), ImportError> {
+        let keys = self.keys();
+        self.write(vec![
+            Change::Remove { key: self.group.next() },
+            Change::RemoveRange { first: keys.rows_first(), end: keys.rows_end() },
+        ])?;
+        (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
+        Ok(())
+    }
+
+    /// Begins again from the first name, with another snapshot.
+    pub const fn restart(&mut self) {
+        (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
+    }
+
+    fn keys(&self) -> Keys {
+        self.group.in_slot(self.shared.slot().other())
+    }
+
+    fn write(&self, changes: Vec<Change>) -> Result<(), ImportError> {
+        self.shared.table().write(WriteBatch { changes }).map_err(|source| ImportError::Write { source })
+    }
+}
+
+/// Why a snapshot wasn't installed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// There is none that was put together to the end, or it is of another moment.
+    #[error("no whole snapshot of entry {index} is here")]
+    Absent {
+        /// The last entry that it should cover.
+        index: LogIndex,
+    },
+    /// The table couldn't be read.
+    #[error("reading a snapshot")]
+    Read {
+        /// What the table said.
+        #[source]
+        source: ReadError,
+    },
+    /// The switch couldn't be written. Which of the two states is there after a restart is unknown.
+    #[error("switching to a snapshot")]
+    Write {
+        /// What the table said.
+        #[source]
+        source: WriteError,
+    },
+    /// The switch couldn't be made durable, likewise.
+    #[error("making a snapshot durable")]
+    Flush {
+        /// What the table said.
+        #[source]
+        source: FlushError,
+    },
+    /// A write or a flush failed before.
+    #[error("the catalog stopped after a failed write or flush")]
+    Stopped,
+}
+
+impl core::fmt::Debug for Export<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Export").field("manifest", &self.manifest).finish_non_exhaustive()
+    }
+}
