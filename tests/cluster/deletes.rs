@@ -34,7 +34,8 @@ async fn a_deleted_block_is_absent_everywhere_until_it_is_put_again() {
 }
 
 fn eager(config: &mut NodeConfig) {
-    config.driver.replica.compaction = CompactionPolicy { entries_max: 20, bytes_max: 100_000 };
+    config.driver.replica.compaction =
+        CompactionPolicy { entries_max: 20, bytes_max: 100_000, ..CompactionPolicy::default() };
     let mut exchange = Config::for_ticks_of(10);
     exchange.put_ticks_max = 50;
     exchange.push_ticks_max = 20;

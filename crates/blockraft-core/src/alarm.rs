@@ -69,13 +69,6 @@ pub enum Alarm {
         /// Where it stands.
         match_index: LogIndex,
     },
-    /// A follower needs entries that are compacted here.
-    NeedsSnapshot {
-        /// The follower.
-        peer: NodeId,
-        /// The first entry that it lacks.
-        next_index: LogIndex,
-    },
     /// A leader stepped down because its commit index stood still although heartbeats were answered.
     CommitStalled {
         /// Where the commit index stands.

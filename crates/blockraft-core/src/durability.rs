@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use blockraft_types::{EntryHead, GroupId, LogIndex, PersistNumber, PersistReceipt, PersistTicket};
 
 use crate::config::Config;
+use crate::log_point::LogPoint;
 use crate::mistake::Mistake;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,10 +25,13 @@ pub(crate) struct Durability {
     under_way: VecDeque<UnderWay>,
     /// The last entry of the present log that is durable.
     durable: LogIndex,
+    /// What was durable when the log began anew: it stays so, in the old log or by the snapshot.
+    replaced: LogIndex,
     /// The last entry of the present log that is durable or under way.
     issued_last: LogIndex,
     /// The batch that carries the newest term and vote.
     hard_state_number: PersistNumber,
+    next_reset: Option<LogPoint>,
     next_truncate_from: Option<LogIndex>,
     /// Contiguous after `issued_last`.
     next_heads: Vec<EntryHead>,
@@ -45,6 +49,7 @@ struct UnderWay {
 pub(crate) struct NextBatch {
     pub(crate) ticket: PersistTicket,
     pub(crate) carries_hard_state: bool,
+    pub(crate) reset: Option<LogPoint>,
     pub(crate) truncate_from: Option<LogIndex>,
     pub(crate) heads: Vec<EntryHead>,
 }
@@ -62,8 +67,10 @@ impl Durability {
             confirmed: PersistNumber(0),
             under_way: VecDeque::new(),
             durable: last,
+            replaced: LogIndex::ZERO,
             issued_last: last,
             hard_state_number: PersistNumber(0),
+            next_reset: None,
             next_truncate_from: None,
             next_heads: Vec::new(),
         }
@@ -76,6 +83,12 @@ impl Durability {
     /// The last entry of the present log that is durable.
     pub(crate) const fn durable_index(&self) -> LogIndex {
         self.durable
+    }
+
+    /// How far everything that was ever acknowledged is durable. Unlike [`durable_index`](Self::durable_index) it doesn't
+    /// fall while a snapshot takes the log's place.
+    pub(crate) fn kept_index(&self) -> LogIndex {
+        self.durable.max(self.replaced)
     }
 
     /// The last entry of the present log that was handed out to be persisted, so that the driver knows it.
@@ -126,6 +139,20 @@ impl Durability {
         }
     }
 
+    /// The log begins anew after `point`: the next batch says so to the disk. Of the old log only what is `committed` is
+    /// known to be what the snapshot covers, so nothing beyond that counts as durable before the snapshot does.
+    pub(crate) fn reset(&mut self, point: LogPoint, committed: LogIndex) {
+        self.next_heads.clear();
+        self.next_truncate_from = None;
+        self.next_reset = Some(point);
+        self.issued_last = point.position.index;
+        self.replaced = self.kept_index().min(point.position.index);
+        self.durable = self.durable.min(committed);
+        for batch in &mut self.under_way {
+            batch.proves = batch.proves.min(committed);
+        }
+    }
+
     /// The batch after which term and vote are durable; `None` when they are.
     pub(crate) fn hard_state_waits_for(&self) -> Option<PersistNumber> {
         (self.confirmed < self.hard_state_number).then_some(self.hard_state_number)
@@ -153,6 +180,7 @@ impl Durability {
         Some(NextBatch {
             ticket: PersistTicket::new(self.group, number),
             carries_hard_state: self.hard_state_number == number,
+            reset: self.next_reset.take(),
             truncate_from: self.next_truncate_from.take(),
             heads,
         })
@@ -173,7 +201,10 @@ impl Durability {
     }
 
     fn has_next(&self) -> bool {
-        !self.next_heads.is_empty() || self.next_truncate_from.is_some() || self.issued < self.hard_state_number
+        !self.next_heads.is_empty()
+            || self.next_truncate_from.is_some()
+            || self.next_reset.is_some()
+            || self.issued < self.hard_state_number
     }
 
     const fn next_number(&self) -> PersistNumber {

@@ -2,14 +2,16 @@
 
 use blockraft_types::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, CampaignReason, ConflictHint, Heartbeat, HeartbeatReply,
-    TimeoutNow,
+    InstallSnapshot, InstallSnapshotReply, StreamEpoch, TimeoutNow,
 };
 use blockraft_types::{ChainDigest, EntryHead, LogIndex, Message, NodeId, Position};
 
 use crate::alarm::Alarm;
 use crate::election_clock::Patience;
+use crate::log_point::LogPoint;
 use crate::member::{Ear, Member};
 use crate::mistake::Mistake;
+use crate::snapshot::SnapshotOffer;
 use crate::transition::Transition;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +19,8 @@ pub(crate) struct Follower {
     leader: Option<NodeId>,
     /// The entry whose payload the gate waits for.
     waiting_for: Option<LogIndex>,
+    /// The stream of the leader's last offer of a snapshot, which an installation answers.
+    offered: Option<StreamEpoch>,
 }
 
 /// What is to be done with the heads of an append.
@@ -29,7 +33,7 @@ enum Merge {
 
 impl Follower {
     pub(crate) const fn of(leader: Option<NodeId>) -> Self {
-        Self { leader, waiting_for: None }
+        Self { leader, waiting_for: None, offered: None }
     }
 
     pub(crate) const fn leader(&self) -> Option<NodeId> {
@@ -117,9 +121,28 @@ impl Follower {
             term: member.term(),
             round: heartbeat.round,
             waiting_for: self.waiting_for,
-            last_durable: member.durability.durable_index(),
+            last_durable: member.durability.kept_index(),
         };
         member.send(from, Message::HeartbeatReply(reply));
+    }
+
+    /// The leader can't send what this log lacks. Unless it lacks nothing any more, a snapshot is wanted.
+    pub(crate) fn install_snapshot(&mut self, member: &mut Member, from: NodeId, offer: InstallSnapshot) {
+        self.offered = Some(offer.stream);
+        let least = LogPoint { position: offer.least, chain: offer.least_chain };
+        if member.covers(from, least) {
+            return self.installed(member);
+        }
+        member.outbox.snapshot_wanted = Some(SnapshotOffer { from, least });
+    }
+
+    /// Tells the leader how far snapshot and log reach, once that is durable.
+    pub(crate) fn installed(&self, member: &mut Member) {
+        let (Some(leader), Some(stream)) = (self.leader, self.offered) else { return };
+        let index = member.commit_index();
+        let Some(term) = member.log.term_at(index) else { return };
+        let reply = InstallSnapshotReply { term: member.term(), stream, last: Position { term, index } };
+        member.send_when_durable(index, leader, Message::InstallSnapshotReply(reply));
     }
 
     /// The leader hands over (thesis 3.10). Who isn't caught up and flushed declines in silence: the leader gives up

@@ -6,6 +6,7 @@ use blockraft_types::{BodyDigest, LogIndex, Message, NodeId, PersistReceipt};
 
 use crate::append_range::AppendSent;
 use crate::log_point::LogPoint;
+use crate::snapshot::Snapshot;
 
 /// What the driver tells the core. Every value is allowed at any time; what doesn't fit is dropped or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +49,10 @@ pub enum Input {
     /// The log was compacted, synced, up to and including this point. At most
     /// [`Status::compactable_through`](crate::Status::compactable_through) may be compacted.
     Compacted(LogPoint),
+    /// A snapshot that this member was [offered](crate::Ready::snapshot_wanted) is complete and durable here. If the log
+    /// lacks its last entry, the log begins anew after it: the next [`Persist`](crate::Persist) says so. If not, the
+    /// snapshot is of no use and [`Ready::snapshot_unneeded`](crate::Ready) says so.
+    InstallSnapshot(Snapshot),
     /// An [`AppendRange`](crate::AppendRange) was handed to the transport.
     AppendSent(AppendSent),
     /// Something for `peer` was dropped: its connection broke, the transport refused, or an append range could not be

@@ -3,16 +3,19 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use blockraft_types::message::{AppendEntriesReply, Heartbeat, HeartbeatReply, ReadRound, TimeoutNow};
+use blockraft_types::message::{
+    AppendEntriesReply, Heartbeat, HeartbeatReply, InstallSnapshot, InstallSnapshotReply, ReadRound, TimeoutNow,
+};
 use blockraft_types::{BodyDigest, EntryKind, LogIndex, Message, NodeId, Position};
 
 use crate::abstention::Abstention;
 use crate::alarm::Alarm;
 use crate::append_range::AppendSent;
 use crate::input::{BodyHead, ProposalTicket, ReadTicket};
+use crate::log_point::LogPoint;
 use crate::member::Member;
 use crate::mistake::Mistake;
-use crate::progress::{Finding, Progress};
+use crate::progress::{Finding, NeedsSnapshot, Progress};
 use crate::reads::Reads;
 use crate::ready::{Accepted, ProposalRefusal, ReadRefusal, RefusedProposal, RefusedRead, SafeRead};
 use crate::status::ProgressStatus;
@@ -202,6 +205,13 @@ impl Leader {
         }
     }
 
+    pub(crate) fn snapshot_answered(&mut self, member: &mut Member, from: NodeId, reply: InstallSnapshotReply) {
+        let Some(progress) = self.progress.get_mut(&from) else { return };
+        progress.installed(reply.stream, reply.last, &member.log);
+        self.advance_commit(member);
+        self.finish_transfer(member);
+    }
+
     pub(crate) fn heartbeat_answered(&mut self, member: &mut Member, from: NodeId, reply: HeartbeatReply) {
         // A round that this leader never began is nobody's answer.
         if self.round < reply.round {
@@ -248,7 +258,7 @@ impl Leader {
         for (&peer, progress) in &mut self.progress {
             match progress.next_range(peer, term, &member.log, readable, commit_index, &member.config) {
                 Some(Ok(range)) => member.outbox.appends.push(range),
-                Some(Err(finding)) => report(member, peer, finding, progress),
+                Some(Err(NeedsSnapshot)) => offer_snapshot(member, peer, progress),
                 None => {}
             }
             if progress.misses_commit(commit_index) {
@@ -276,6 +286,7 @@ impl Leader {
         for (&peer, progress) in &mut self.progress {
             let commit = progress.heartbeat_commit(self.round, commit_index, &member.config);
             member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
+            offer_snapshot(member, peer, progress);
         }
         self.finish_transfer(member);
         self.confirm_reads(member);
@@ -314,12 +325,19 @@ impl Leader {
     }
 }
 
+/// Offers a snapshot to a follower that needs one.
+fn offer_snapshot(member: &mut Member, peer: NodeId, progress: &Progress) {
+    let Some(stream) = progress.snapshot_stream() else { return };
+    let LogPoint { position: least, chain: least_chain } = member.log.anchor();
+    let offer = InstallSnapshot { term: member.term(), stream, least, least_chain };
+    member.send(peer, Message::InstallSnapshot(offer));
+}
+
 fn report(member: &mut Member, peer: NodeId, finding: Finding, progress: &Progress) {
     let alarm = match finding {
         Finding::Nothing => return,
         Finding::Regressed { matched, reported } => Alarm::FollowerRegressed { peer, matched, reported },
         Finding::Frozen => Alarm::FollowerFrozen { peer, match_index: progress.match_index() },
-        Finding::NeedsSnapshot => Alarm::NeedsSnapshot { peer, next_index: progress.status().next_index },
     };
     member.alarm(alarm);
 }

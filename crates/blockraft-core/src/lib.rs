@@ -109,11 +109,16 @@
 //!    pass on at most the prefix whose bodies match their heads and whose payloads are durable here, in the order of
 //!    arrival, and say what is held back with [`Input::PayloadWaiting`]. Hold back nothing but appends.
 //! 7. **Apply in order.** Apply `ready.committed`, then hand in [`Input::Applied`]. Answer a read once its index is
-//!    applied. Compact at most up to [`Status::compactable_through`], then hand in [`Input::Compacted`].
+//!    applied. Compact at most up to [`Status::compactable_through`], then hand in [`Input::Compacted`]; compacting less
+//!    spares followers that are a little behind a snapshot.
 //! 8. **Tick evenly**, and say [`Input::StorageStalled`] when the oldest persist batch is older than an election timeout.
 //! 9. **Watch the fate of proposals.** An accepted proposal is committed when its position is applied with its term, and
 //!    lost when another term stands there. If neither is known, the outcome is unknown, never "failed".
-//! 10. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself.
+//! 10. **Install snapshots whole.** Get what [`Ready::snapshot_wanted`] asks for, from whomever has it; when it is
+//!     complete and durable beside the present state, hand in [`Input::InstallSnapshot`], and perform the
+//!     [reset](Persist::reset) in its order, or drop it when it is [unneeded](Ready::snapshot_unneeded). A state machine
+//!     that is found ahead of its log, or in conflict with it, at a start stopped half-way in there: reset the log to it.
+//! 11. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself.
 //!
 //! # Errors
 //!
@@ -122,9 +127,9 @@
 //!
 //! # Limits
 //!
-//! Every bound is in [`Options`]. Changing the members of a running group and sending snapshots are not offered: a
-//! configuration in a leader's log is honoured, but nothing here proposes one, and a follower that needs compacted
-//! entries is reported with [`Alarm::NeedsSnapshot`].
+//! Every bound is in [`Options`]. Changing the members of a running group is not offered: a configuration in a leader's
+//! log is honoured, but nothing here proposes one. Snapshots are offered and installed here; how they travel is the
+//! driver's affair.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -143,6 +148,7 @@ pub mod append_range;
 pub mod log_point;
 pub mod ready;
 pub mod sealed;
+pub mod snapshot;
 pub mod status;
 
 mod candidate;
@@ -177,6 +183,7 @@ pub use raft::Raft;
 pub use ready::{Persist, Ready};
 pub use restored::{RestoreError, Restored};
 pub use sealed::Sealed;
+pub use snapshot::{Snapshot, SnapshotOffer};
 pub use status::Status;
 
 #[cfg(test)]

@@ -180,6 +180,11 @@ impl LogView {
         assert!(self.terms.first().is_none_or(|run| run.index == first), "the first run begins after the anchor");
     }
 
+    /// A snapshot of everything up to `point` takes the place of the log.
+    pub(crate) fn reset(&mut self, point: LogPoint) {
+        *self = Self::new(point, point, Vec::new(), &[], self.tail_entries_max);
+    }
+
     fn run_at(&self, index: LogIndex) -> Option<Position> {
         let runs_begun = self.terms.partition_point(|first| first.index <= index);
         self.terms.get(runs_begun.checked_sub(1)?).copied()

@@ -21,6 +21,7 @@ use crate::mistake::Mistake;
 use crate::outbox::Outbox;
 use crate::quorum::Electorate;
 use crate::ready::{CommittedRange, Persist};
+use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Member {
@@ -62,6 +63,15 @@ pub(crate) enum Ear {
 pub(crate) enum VoteOutcome {
     Given,
     Withheld,
+}
+
+/// What became of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Installation {
+    /// The log begins after it.
+    Installed,
+    /// The log covers it.
+    Unneeded,
 }
 
 /// What a member was before it started; see [`Restored`](crate::Restored).
@@ -141,7 +151,7 @@ impl Member {
 
     /// How far the log may be compacted.
     pub(crate) fn compactable_through(&self) -> LogIndex {
-        self.held_by_all.min(self.applied_index)
+        if self.config.errs(Mistake::CompactedBeforeApplied) { self.commit_index } else { self.applied_index }
     }
 
     /// Sends `message` as soon as the present term and vote are durable, which is nearly always now.
@@ -290,6 +300,53 @@ impl Member {
         }
     }
 
+    /// Whether the log covers `point`, which is committed. If it holds the entry, it learns here that it is.
+    pub(crate) fn covers(&mut self, from: NodeId, LogPoint { position, chain: theirs }: LogPoint) -> bool {
+        if position.index <= self.commit_index {
+            return true;
+        }
+        if self.log.term_at(position.index) != Some(position.term) {
+            return false;
+        }
+        if let Some(ours) = self.log.chain_at(position.index).filter(|ours| *ours != theirs) {
+            self.alarm(Alarm::ChainMismatch { from, position, ours, theirs });
+            return false;
+        }
+        self.commit_to(position.index);
+        true
+    }
+
+    /// A snapshot is complete here. It takes the place of a log that lacks its last entry; a log that has it keeps what
+    /// comes after it (Raft paper, section 7).
+    pub(crate) fn install(&mut self, snapshot: Snapshot) -> Installation {
+        let Snapshot { mut point, membership, membership_index } = snapshot;
+        let index = point.position.index;
+        // Whoever offered it leads a term that this member has entered.
+        let may_be_stale = self.config.errs(Mistake::StaleSnapshotInstalled);
+        if self.term() < point.position.term || (!may_be_stale && self.covers(self.id, point)) {
+            return Installation::Unneeded;
+        }
+        if self.config.errs(Mistake::SnapshotWithoutTerm) {
+            point.position.term = Term(0);
+        }
+        if self.config.errs(Mistake::ConflictingSuffixKept) && index <= self.log.last_index() {
+            self.log.compact(point);
+        } else {
+            self.log.reset(point);
+            self.durability.reset(point, self.commit_index);
+        }
+        if self.config.errs(Mistake::SnapshotWithoutMembership) {
+            self.memberships.reset(Membership::default(), index);
+        } else {
+            self.memberships.reset(membership, membership_index);
+        }
+        self.commit_index = index;
+        self.applied_index = index;
+        self.handed_out = index;
+        self.abstention.take_if(|pledge| pledge.is_settled(&self.log, index));
+        Installation::Installed
+    }
+
     /// A persist batch is durable.
     pub(crate) fn persisted(&mut self, receipt: PersistReceipt) {
         match self.durability.confirm(receipt) {
@@ -321,8 +378,9 @@ impl Member {
 
     /// The next persist batch, if there is something to persist and room for it.
     pub(crate) fn take_persist(&mut self) -> Option<Persist> {
-        let NextBatch { ticket, carries_hard_state, truncate_from, heads } = self.durability.take_next()?;
-        Some(Persist { ticket, hard_state: carries_hard_state.then_some(self.hard_state), truncate_from, heads })
+        let NextBatch { ticket, carries_hard_state, reset, truncate_from, heads } = self.durability.take_next()?;
+        let hard_state = carries_hard_state.then_some(self.hard_state);
+        Some(Persist { ticket, reset, hard_state, truncate_from, heads })
     }
 
     /// Entries that became committed and are durable here, so that no unpersisted entry is ever applied.

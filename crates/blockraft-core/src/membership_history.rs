@@ -35,6 +35,11 @@ impl MembershipHistory {
         self.later.retain(|(at, _)| *at < index);
     }
 
+    /// A snapshot takes the place of the log: all that is known is what it brings.
+    pub(crate) fn reset(&mut self, committed: Membership, index: LogIndex) {
+        *self = Self::new(committed, index);
+    }
+
     pub(crate) fn commit(&mut self, index: LogIndex) {
         let committed = self.later.partition_point(|(at, _)| *at <= index);
         if let Some((at, membership)) = self.later.drain(..committed).next_back() {

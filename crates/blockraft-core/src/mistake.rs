@@ -51,6 +51,16 @@ pub enum Mistake {
     ProposalsDuringTransfer,
     /// A receipt vouches for entries that took the places of those that it made durable.
     ReceiptsOutliveTruncation,
+    /// A snapshot is installed although the log is committed beyond it.
+    StaleSnapshotInstalled,
+    /// Entries that conflict with an installed snapshot stay behind it.
+    ConflictingSuffixKept,
+    /// An installed snapshot brings no configuration.
+    SnapshotWithoutMembership,
+    /// An installed snapshot doesn't bring the term of its last entry.
+    SnapshotWithoutTerm,
+    /// The log may be compacted as far as it is committed, applied or not.
+    CompactedBeforeApplied,
 }
 
 impl Mistake {
@@ -80,5 +90,10 @@ impl Mistake {
         Self::ReadsRestOnAnOldRound,
         Self::ProposalsDuringTransfer,
         Self::ReceiptsOutliveTruncation,
+        Self::StaleSnapshotInstalled,
+        Self::ConflictingSuffixKept,
+        Self::SnapshotWithoutMembership,
+        Self::SnapshotWithoutTerm,
+        Self::CompactedBeforeApplied,
     ];
 }

@@ -3,12 +3,13 @@
 use alloc::vec::Vec;
 
 use blockraft_types::message::AppendVerdict;
-use blockraft_types::{GroupId, Message, NodeId, PersistNumber};
+use blockraft_types::{GroupId, Message, NodeId, PersistNumber, Position};
 
 use crate::alarm::Alarm;
 use crate::append_range::AppendRange;
 use crate::ready::{Accepted, Outgoing, RefusedProposal, RefusedRead, SafeRead};
 use crate::sealed::Sealed;
+use crate::snapshot::SnapshotOffer;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Outbox {
@@ -19,6 +20,8 @@ pub(crate) struct Outbox {
     pub(crate) reads: Vec<SafeRead>,
     pub(crate) refused_reads: Vec<RefusedRead>,
     pub(crate) transfer_aborted: Option<NodeId>,
+    pub(crate) snapshot_wanted: Option<SnapshotOffer>,
+    pub(crate) snapshot_unneeded: Option<Position>,
     pub(crate) alarms: Vec<Alarm>,
     /// Messages under a seal. Those of a batch that is not handed out yet wait here.
     sealed: Vec<Sealed>,

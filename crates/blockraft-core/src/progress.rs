@@ -44,7 +44,8 @@ enum State {
     /// One append, then wait for its answer.
     Probe(Wait),
     Replicate,
-    NeedsSnapshot,
+    /// A snapshot is offered until it is installed there.
+    Snapshot,
     Fenced,
 }
 
@@ -72,9 +73,11 @@ pub(crate) enum Finding {
     },
     /// It answers heartbeats but doesn't get on.
     Frozen,
-    /// It needs entries that are compacted here.
-    NeedsSnapshot,
 }
+
+/// The entries to be sent next are compacted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NeedsSnapshot;
 
 impl Progress {
     /// A follower of which a new leader knows nothing: probe at the end of the log (Raft paper, section 5.3).
@@ -110,6 +113,11 @@ impl Progress {
         matches!(self.state, State::Fenced)
     }
 
+    /// The stream in which a snapshot is offered, if one is.
+    pub(crate) fn snapshot_stream(&self) -> Option<StreamEpoch> {
+        (self.state == State::Snapshot).then_some(self.stream)
+    }
+
     /// Whether it was heard within `ticks`.
     pub(crate) const fn is_heard_within(&self, ticks: u32) -> bool {
         self.silent_ticks < ticks && !self.is_fenced()
@@ -119,7 +127,7 @@ impl Progress {
     pub(crate) fn tick(&mut self, last: LogIndex, patience: u32) -> Finding {
         self.silent_ticks = self.silent_ticks.saturating_add(1).min(patience);
         let behind = self.match_index < last && self.waiting_for.is_none();
-        if !behind || self.is_fenced() || self.state == State::NeedsSnapshot {
+        if !behind || self.is_fenced() || self.state == State::Snapshot {
             self.frozen_ticks = 0;
             return Finding::Nothing;
         }
@@ -157,13 +165,13 @@ impl Progress {
         readable: LogIndex,
         commit_index: LogIndex,
         config: &Config,
-    ) -> Option<Result<AppendRange, Finding>> {
+    ) -> Option<Result<AppendRange, NeedsSnapshot>> {
         if self.order != Order::None {
             return None;
         }
         let room = self.inflight.room(config.options())?;
         match self.state {
-            State::Fenced | State::NeedsSnapshot | State::Probe(Wait::ForAnswer) => return None,
+            State::Fenced | State::Snapshot | State::Probe(Wait::ForAnswer) => return None,
             State::Replicate if readable < self.next_index => return None,
             State::Replicate | State::Probe(Wait::None) => {}
         }
@@ -172,8 +180,8 @@ impl Progress {
             return None;
         }
         let Some(prev_term) = log.term_at(prev_index) else {
-            self.state = State::NeedsSnapshot;
-            return Some(Err(Finding::NeedsSnapshot));
+            self.state = State::Snapshot;
+            return Some(Err(NeedsSnapshot));
         };
         let last = prev_index.plus(config.options().append_entries_max).min(readable);
         let known = [last, prev_index.next()].into_iter().find_map(|index| {
@@ -213,7 +221,7 @@ impl Progress {
         match self.state {
             State::Probe(_) => self.state = State::Probe(Wait::ForAnswer),
             State::Replicate => self.next_index = sent.last.next(),
-            State::NeedsSnapshot | State::Fenced => {}
+            State::Snapshot | State::Fenced => {}
         }
     }
 
@@ -279,7 +287,17 @@ impl Progress {
                 self.answers_without_progress = 0;
                 Finding::Nothing
             }
-            State::Probe(_) | State::NeedsSnapshot | State::Fenced => Finding::Nothing,
+            State::Probe(_) | State::Snapshot | State::Fenced => Finding::Nothing,
+        }
+    }
+
+    /// The follower covers everything up to `last`, durably, by a snapshot or otherwise. Goes on after it, if this log
+    /// has that entry and what comes after it.
+    pub(crate) fn installed(&mut self, stream: StreamEpoch, last: Position, log: &LogView) {
+        self.silent_ticks = 0;
+        if self.snapshot_stream() == Some(stream) && log.term_at(last.index) == Some(last.term) {
+            self.match_index = self.match_index.max(last.index);
+            self.probe();
         }
     }
 
@@ -305,7 +323,7 @@ impl Progress {
             return Finding::Nothing;
         }
         self.answers_without_progress = self.answers_without_progress.saturating_add(1);
-        if ANSWERS_BEFORE_PROBE <= self.answers_without_progress && self.state != State::NeedsSnapshot {
+        if ANSWERS_BEFORE_PROBE <= self.answers_without_progress && self.state != State::Snapshot {
             self.probe();
         }
         Finding::Nothing
@@ -347,7 +365,7 @@ impl Progress {
             state: match self.state {
                 State::Probe(_) => ProgressState::Probe,
                 State::Replicate => ProgressState::Replicate,
-                State::NeedsSnapshot => ProgressState::NeedsSnapshot,
+                State::Snapshot => ProgressState::Snapshot,
                 State::Fenced => ProgressState::Fenced,
             },
             match_index: self.match_index,

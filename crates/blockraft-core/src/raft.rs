@@ -6,8 +6,8 @@
 use alloc::collections::BTreeMap;
 
 use blockraft_types::message::{
-    AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, ReadRound, RequestVote,
-    RequestVoteReply, StreamEpoch, VoteVerdict,
+    AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, InstallSnapshotReply,
+    ReadRound, RequestVote, RequestVoteReply, StreamEpoch, VoteVerdict,
 };
 use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Role, Term};
 
@@ -19,11 +19,13 @@ use crate::election_clock::ElectionClock;
 use crate::follower::Follower;
 use crate::input::{Input, ProposalTicket, ReadTicket};
 use crate::leader::Leader;
+use crate::log_point::LogPoint;
 use crate::log_view::LogView;
-use crate::member::{Ear, Member, Memory, VoteOutcome};
+use crate::member::{Ear, Installation, Member, Memory, VoteOutcome};
 use crate::mistake::Mistake;
 use crate::ready::{ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, StateChange};
 use crate::restored::{RestoreError, Restored};
+use crate::snapshot::Snapshot;
 use crate::status::Status;
 use crate::transition::Transition;
 
@@ -94,6 +96,7 @@ impl Raft {
             }
             Input::Applied { index } => self.member.applied(index),
             Input::Compacted(point) => self.member.compacted(point),
+            Input::InstallSnapshot(snapshot) => self.install(snapshot),
             Input::AppendSent(sent) => match &mut self.role {
                 RoleState::Leader(leader) if sent.term == self.member.term() => leader.append_sent(sent),
                 RoleState::Leader(_) | RoleState::Follower(_) | RoleState::Candidate(_) => {}
@@ -147,6 +150,8 @@ impl Raft {
             state: (core::mem::replace(&mut self.told_state, state) != state).then_some(state),
             membership,
             transfer_aborted: outbox.transfer_aborted,
+            snapshot_wanted: outbox.snapshot_wanted,
+            snapshot_unneeded: outbox.snapshot_unneeded,
             alarms: outbox.alarms,
         }
     }
@@ -170,6 +175,7 @@ impl Raft {
             commit_index: member.commit_index(),
             applied_index: member.applied_index(),
             compactable_through: member.compactable_through(),
+            held_by_all: member.held_by_all,
             uncommitted_bytes: member.log.uncommitted_bytes(),
             membership: member.membership().clone(),
             transferring_to,
@@ -217,16 +223,40 @@ impl Raft {
         self.member.durability.durable_index()
     }
 
-    /// Every member is known to hold the log up to here and it is applied: it may be compacted.
+    /// The log may be compacted up to here; see [`Status::compactable_through`].
     #[must_use]
     pub fn compactable_through(&self) -> LogIndex {
         self.member.compactable_through()
+    }
+
+    /// Every member is known to hold the log durably up to here.
+    #[must_use]
+    pub const fn held_by_all(&self) -> LogIndex {
+        self.member.held_by_all
+    }
+
+    /// The compacted end of the log.
+    #[must_use]
+    pub const fn anchor(&self) -> LogPoint {
+        self.member.log.anchor()
     }
 
     /// The term of the entry at `index`; `None` if it is compacted or not there.
     #[must_use]
     pub fn term_at(&self, index: LogIndex) -> Option<Term> {
         self.member.log.term_at(index)
+    }
+
+    /// A leader needs no snapshot: it holds whatever is committed.
+    fn install(&mut self, snapshot: Snapshot) {
+        let position = snapshot.point.position;
+        let leads = matches!(self.role, RoleState::Leader(_));
+        if leads || self.member.install(snapshot) == Installation::Unneeded {
+            self.member.outbox.snapshot_unneeded = Some(position);
+        }
+        if let RoleState::Follower(follower) = &self.role {
+            follower.installed(&mut self.member);
+        }
     }
 
     fn state(&self) -> StateChange {
@@ -279,7 +309,7 @@ impl Raft {
                 self.member.send(from, Message::AppendEntriesReply(reply));
             }
             Message::Heartbeat(heartbeat) if heartbeat.term < self.member.term() => {
-                let last_durable = self.member.durability.durable_index();
+                let last_durable = self.member.durability.kept_index();
                 let (term, round) = (self.member.term(), ReadRound(0));
                 let reply = HeartbeatReply { term, round, waiting_for: None, last_durable };
                 self.member.send(from, Message::HeartbeatReply(reply));
@@ -301,9 +331,20 @@ impl Raft {
                 }
             }
             Message::TimeoutNow(_) => {}
-            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) if stale => {}
+            Message::InstallSnapshot(offer) if offer.term < self.member.term() => {
+                let (term, stream, last) = (self.member.term(), StreamEpoch(0), Position::ZERO);
+                self.member.send(from, Message::InstallSnapshotReply(InstallSnapshotReply { term, stream, last }));
+            }
+            Message::InstallSnapshot(offer) => {
+                if let Some((follower, member)) = self.follow(from, offer.term) {
+                    follower.install_snapshot(member, from, offer);
+                }
+            }
+            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) | Message::InstallSnapshotReply(_) if stale => {
+            }
             Message::AppendEntriesReply(AppendEntriesReply { term, .. })
             | Message::HeartbeatReply(HeartbeatReply { term, .. })
+            | Message::InstallSnapshotReply(InstallSnapshotReply { term, .. })
                 if self.member.term() < term =>
             {
                 // Only members are asked, so only a member's answer can end this term.
@@ -319,6 +360,11 @@ impl Raft {
             Message::HeartbeatReply(reply) => {
                 if let RoleState::Leader(leader) = &mut self.role {
                     leader.heartbeat_answered(&mut self.member, from, reply);
+                }
+            }
+            Message::InstallSnapshotReply(reply) => {
+                if let RoleState::Leader(leader) = &mut self.role {
+                    leader.snapshot_answered(&mut self.member, from, reply);
                 }
             }
         }

@@ -9,7 +9,9 @@ use blockraft_types::{
 use crate::alarm::Alarm;
 use crate::append_range::AppendRange;
 use crate::input::{ProposalTicket, ReadTicket};
+use crate::log_point::LogPoint;
 use crate::sealed::Sealed;
+use crate::snapshot::SnapshotOffer;
 
 /// One ordered batch of effects. The parts may run in parallel, except that [`sealed`](Self::sealed) messages wait for
 /// their receipt; the batches of [`persist`](Self::persist) become durable in the order in which they were taken.
@@ -40,6 +42,11 @@ pub struct Ready {
     pub membership: Option<Membership>,
     /// A transfer of leadership that was given up: proposals are taken again.
     pub transfer_aborted: Option<NodeId>,
+    /// A leader offers a snapshot, since it can't send what this log lacks: get one. Repeated until the log covers it.
+    pub snapshot_wanted: Option<SnapshotOffer>,
+    /// This snapshot, handed in with [`Input::InstallSnapshot`](crate::Input), is of no use: the log covers it, or this
+    /// member leads.
+    pub snapshot_unneeded: Option<Position>,
     /// What an operator should know.
     pub alarms: Vec<Alarm>,
 }
@@ -58,6 +65,10 @@ pub struct Outgoing {
 pub struct Persist {
     /// Redeem it for a receipt once the batch is durable.
     pub ticket: PersistTicket,
+    /// Install the snapshot that was handed in with [`Input::InstallSnapshot`](crate::Input): let the state machine, which
+    /// is done with everything committed before, take it as its state, durably; then drop all entries of the log and let
+    /// it begin after this point. The rest of the batch comes after that.
+    pub reset: Option<LogPoint>,
     /// Term and vote, if they changed.
     pub hard_state: Option<HardState>,
     /// Drop this entry and all after it first.

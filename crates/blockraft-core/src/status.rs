@@ -25,8 +25,11 @@ pub struct Status {
     pub commit_index: LogIndex,
     /// The last entry that the state machine has applied.
     pub applied_index: LogIndex,
-    /// Every member is known to hold the log up to here and it is applied: it may be compacted.
+    /// The log may be compacted up to here. Beyond [`held_by_all`](Self::held_by_all) that makes some member need a
+    /// snapshot.
     pub compactable_through: LogIndex,
+    /// Every member is known to hold the log durably up to here.
+    pub held_by_all: LogIndex,
     /// Bytes of bodies that are not yet committed.
     pub uncommitted_bytes: u64,
     /// The configuration in force.
@@ -63,8 +66,8 @@ pub enum ProgressState {
     Probe,
     /// The logs agree: appends are pipelined up to the window.
     Replicate,
-    /// It needs entries that are compacted here.
-    NeedsSnapshot,
+    /// It needs entries that are compacted here: a snapshot is offered to it.
+    Snapshot,
     /// It lost what it had acknowledged: it gets nothing and isn't counted.
     Fenced,
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod hostile;
 mod image;
 mod links;
+mod node;
 mod paper;
 mod pitfalls;
 mod scripts;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use blockraft_log::LogReader;
+use blockraft_log::{Anchor, LogReader};
 use blockraft_types::{Entry, Position};
 use tracing::error;
 
@@ -33,6 +33,7 @@ pub(crate) enum Ending {
 
 enum Job {
     Apply(ApplyRange),
+    Install(Anchor),
     Flush,
     End(Ending),
 }
@@ -52,6 +53,10 @@ impl ApplyThread {
     /// Queues entries. A thread that has ended has told the loop why.
     pub(crate) fn apply(&self, range: ApplyRange) {
         let _ = self.jobs.send(Job::Apply(range));
+    }
+
+    pub(crate) fn install(&self, anchor: Anchor) {
+        let _ = self.jobs.send(Job::Install(anchor));
     }
 
     pub(crate) fn flush(&self) {
@@ -84,6 +89,7 @@ impl<SM: StateMachine, E: Send + 'static> Applier<SM, E> {
             for job in jobs_taken.drain(..) {
                 let done = match job {
                     Job::Apply(range) => self.apply(range),
+                    Job::Install(anchor) => self.install(anchor),
                     Job::Flush => self.flush(),
                     Job::End(_) => {
                         if let Err(reason) = self.flush() {
@@ -128,6 +134,14 @@ impl<SM: StateMachine, E: Send + 'static> Applier<SM, E> {
             promise.keep(result);
         }
         self.tell(Item::Applied(last));
+        Ok(())
+    }
+
+    fn install(&mut self, anchor: Anchor) -> Result<(), StopReason> {
+        let installed = self.machine.install(anchor);
+        installed.map_err(|source| StopReason::InstallFailed { source: Arc::new(source) })?;
+        self.shared.applied.send_replace(Applying::Running(anchor.position.index));
+        self.tell(Item::Installed(anchor));
         Ok(())
     }
 

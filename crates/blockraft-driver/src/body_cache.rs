@@ -78,6 +78,14 @@ impl BodyCache {
         dropped
     }
 
+    /// Forgets everything and gives back what isn't in the log up to `handed` yet.
+    pub(crate) fn reset(&mut self, handed: LogIndex) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = core::mem::take(&mut self.entries).into();
+        self.bytes = 0;
+        entries.drain(..entries.partition_point(|entry| entry.head.position.index <= handed));
+        entries
+    }
+
     fn clear(&mut self) {
         self.entries.clear();
         self.bytes = 0;

@@ -1,4 +1,4 @@
-//! When the log is compacted: flush the state machine, then drop what nobody needs.
+//! When the log is compacted, and how far: flush the state machine, then drop what nobody needs or will be missed least.
 
 use std::collections::VecDeque;
 
@@ -15,19 +15,33 @@ pub(crate) struct Compaction {
     bytes: u64,
     /// Bytes of bodies up to an index, since the last mark; coarse, so that their number is bounded.
     marks: VecDeque<(LogIndex, u64)>,
+    /// When the log was compacted last.
+    compacted_at: u64,
     step: Step,
+}
+
+/// How far the log may be dropped, and for whose sake it should or shouldn't be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reach {
+    /// Nothing after this may go.
+    pub(crate) limit: LogIndex,
+    /// Every member holds the log up to here.
+    pub(crate) held_by_all: LogIndex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Idle,
-    Flushing,
+    /// `wanted` is how far the gate is in need of the compaction.
+    Flushing {
+        wanted: Option<LogIndex>,
+    },
     Compacting,
 }
 
 impl Compaction {
     pub(crate) const fn new(policy: CompactionPolicy, anchor: LogIndex) -> Self {
-        Self { policy, anchor, last: anchor, bytes: 0, marks: VecDeque::new(), step: Step::Idle }
+        Self { policy, anchor, last: anchor, bytes: 0, marks: VecDeque::new(), compacted_at: 0, step: Step::Idle }
     }
 
     /// The log ends at `last` now, and `bytes` of bodies came with the newest entries.
@@ -44,38 +58,65 @@ impl Compaction {
         }
     }
 
-    /// Whether to flush now, knowing that the log could be compacted through `index` afterwards. `wanted` is how far the
-    /// gate is in need of it.
-    pub(crate) fn wants_flush(&mut self, index: LogIndex, wanted: Option<LogIndex>) -> bool {
-        let entries = self.last.since(self.anchor);
-        let exceeded = self.policy.entries_max < entries || self.policy.bytes_max < self.bytes;
+    /// Whether to flush now, in order to compact. `wanted` is how far the gate is in need of it.
+    pub(crate) fn wants_flush(&mut self, now: u64, reach: Reach, wanted: Option<LogIndex>) -> bool {
+        let through = self.through(reach, wanted);
+        if self.step != Step::Idle || through <= self.anchor {
+            return false;
+        }
+        let exceeded = self.policy.entries_max < self.entries() || self.policy.bytes_max < self.bytes;
         // A member that is behind can hold compaction back for long: a few entries aren't worth a flush each.
-        let worthwhile = self.policy.entries_max / WORTHWHILE <= index.since(self.anchor)
-            || self.policy.bytes_max / WORTHWHILE <= self.bytes_through(index);
-        let needed = wanted.is_some_and(|wanted| wanted <= index);
-        let wants = self.step == Step::Idle && (exceeded && worthwhile || needed) && self.anchor < index;
+        let worthwhile = self.policy.entries_max / WORTHWHILE <= through.since(self.anchor)
+            || self.policy.bytes_max / WORTHWHILE <= self.bytes_through(through);
+        let needed = wanted.is_some_and(|wanted| wanted <= through);
+        let aged = self.policy.ticks_max <= now.saturating_sub(self.compacted_at);
+        let wants = exceeded && worthwhile || needed || aged;
         if wants {
-            self.step = Step::Flushing;
+            self.step = Step::Flushing { wanted };
+            self.compacted_at = now;
         }
         wants
     }
 
-    /// The state machine was flushed: compact through `index`, if that is anything.
-    pub(crate) fn flushed(&mut self, index: LogIndex) -> Option<LogIndex> {
-        if self.step != Step::Flushing {
-            return None;
-        }
-        self.step = if self.anchor < index { Step::Compacting } else { Step::Idle };
-        (self.step == Step::Compacting).then_some(index)
+    /// The state machine was flushed: compact so far, if that is anything.
+    pub(crate) fn flushed(&mut self, reach: Reach) -> Option<LogIndex> {
+        let Step::Flushing { wanted } = self.step else { return None };
+        let through = self.through(reach, wanted);
+        self.step = if self.anchor < through { Step::Compacting } else { Step::Idle };
+        (self.step == Step::Compacting).then_some(through)
+    }
+
+    /// What every member holds may go; of the rest what is older than the window, or what the gate is in need of.
+    fn through(&self, reach: Reach, wanted: Option<LogIndex>) -> LogIndex {
+        let dispensable = reach.held_by_all.max(self.before_window()).max(wanted.unwrap_or_default());
+        reach.limit.min(dispensable)
+    }
+
+    /// The last entry that is older than what is kept for members that lack it.
+    fn before_window(&self) -> LogIndex {
+        let by_entries = LogIndex(self.last.0.saturating_sub(self.policy.entries_kept));
+        let mut bytes = 0_u64;
+        let too_old = |(_, marked): &&(LogIndex, u64)| {
+            bytes = bytes.saturating_add(*marked);
+            self.policy.bytes_kept < bytes
+        };
+        // The newest mark stays, whatever its size.
+        let by_bytes = self.marks.iter().rev().skip(1).find(too_old).map_or(LogIndex::ZERO, |(index, _)| *index);
+        by_entries.max(by_bytes)
     }
 
     /// The log begins after `anchor` now.
     pub(crate) fn compacted(&mut self, anchor: LogIndex) {
         self.step = Step::Idle;
-        self.anchor = anchor;
+        self.anchor = self.anchor.max(anchor);
         while let Some((_, bytes)) = self.marks.pop_front_if(|(index, _)| *index <= anchor) {
             self.bytes = self.bytes.saturating_sub(bytes);
         }
+    }
+
+    /// The log begins anew after `anchor`. What was under way doesn't matter any more.
+    pub(crate) fn reset(&mut self, anchor: LogIndex) {
+        *self = Self { compacted_at: self.compacted_at, ..Self::new(self.policy, anchor) };
     }
 
     pub(crate) const fn entries(&self) -> u64 {

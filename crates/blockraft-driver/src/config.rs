@@ -24,14 +24,25 @@ pub struct ReplicaOptions {
     pub apply_bytes_max: u64,
 }
 
-/// When the log is compacted: as soon as one of the two is exceeded and there is enough to drop, or when the
-/// [gate](crate::gate::AppendGate::compaction_wanted) is in need of it.
+/// When the log is compacted, and how far.
+///
+/// It is when it has more entries or bytes than it may, when it hasn't been for a while, or when the
+/// [gate](crate::gate::AppendGate::compaction_wanted) is in need of it. What every member holds goes then. Of what some
+/// member lacks the newest part stays, so that a member that was away for a little while needs no snapshot; one that lacks
+/// more gets one, and never makes the others' logs grow. When the gate is in need, nothing stays for its sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompactionPolicy {
     /// Entries in the log. Default 100,000.
     pub entries_max: u64,
     /// Bytes of bodies in the log. Default 256 MiB.
     pub bytes_max: u64,
+    /// Entries that stay for members that lack them; less than `entries_max` for a log that doesn't wait for
+    /// the slowest member. Default: all.
+    pub entries_kept: u64,
+    /// Bytes of bodies that stay for members that lack them; likewise. Default: all.
+    pub bytes_kept: u64,
+    /// Ticks after which a log of any size is compacted. Default 60,000 (10 minutes).
+    pub ticks_max: u64,
 }
 
 /// Settings of a [`Driver`](crate::Driver).
@@ -75,7 +86,13 @@ impl Default for ReplicaOptions {
 
 impl Default for CompactionPolicy {
     fn default() -> Self {
-        Self { entries_max: 100_000, bytes_max: 256 << 20 }
+        Self {
+            entries_max: 100_000,
+            bytes_max: 256 << 20,
+            entries_kept: u64::MAX,
+            bytes_kept: u64::MAX,
+            ticks_max: 60_000,
+        }
     }
 }
 

@@ -279,6 +279,7 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
             Item::EntriesRead { request, result } => Event::EntriesRead { request, result },
             Item::Applied(index) => Event::Applied { index },
             Item::Flushed(index) => Event::Flushed { index },
+            Item::Installed(anchor) => Event::Installed { anchor },
             Item::Read(_) | Item::Shutdown | Item::Failed(_) => unreachable!("the turn takes these itself"),
         };
         self.replica.step(event);
@@ -301,6 +302,14 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
         match effect {
             Effect::Send { to, message, bodies } => self.send(to, message, bodies),
             Effect::Persist(batch) => self.log.persist(batch),
+            Effect::Install { anchor } => {
+                info!(snapshot = %anchor.position, "installing_snapshot");
+                apply.install(anchor);
+            }
+            Effect::Reset { anchor } => {
+                info!(snapshot = %anchor.position, "installed_snapshot");
+                self.log.reset(self.shared.group, anchor);
+            }
             Effect::ReadEntries { request, first, last, bytes_max } => {
                 let (group, client) = (self.shared.group, Arc::clone(&self.client));
                 self.log.read(ReadJob { group, request, first, last, bytes_max, client });

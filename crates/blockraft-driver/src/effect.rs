@@ -2,7 +2,7 @@
 
 use blockraft_core::ready::ReadRefusal;
 use blockraft_core::{Alarm as CoreAlarm, ProposalTicket, ReadTicket};
-use blockraft_log::{Batch, ReadError};
+use blockraft_log::{Anchor, Batch, ReadError};
 use blockraft_types::{Entry, LogIndex, Membership, Message, NodeId, Position};
 use bytes::Bytes;
 
@@ -24,6 +24,18 @@ pub enum Effect {
     },
     /// Make this durable, after all batches before; answer [`Persisted`](crate::Event::Persisted).
     Persist(Batch),
+    /// Let the state machine take the snapshot at `anchor`, after everything that was to be applied before; answer
+    /// [`Installed`](crate::Event::Installed).
+    Install {
+        /// The last entry that it covers.
+        anchor: Anchor,
+    },
+    /// Drop all entries of the log and let it begin after `anchor`, after all batches before. A batch comes behind it,
+    /// whose receipt answers for both.
+    Reset {
+        /// The new beginning.
+        anchor: Anchor,
+    },
     /// Read entries back for a follower that is far behind; answer [`EntriesRead`](crate::Event::EntriesRead).
     ReadEntries {
         /// Which reading this is.

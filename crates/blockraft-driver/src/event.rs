@@ -66,6 +66,11 @@ pub enum Event<E> {
         /// The last entry that it covers.
         index: LogIndex,
     },
+    /// The state machine has taken a snapshot, durably.
+    Installed {
+        /// The last entry that it covers.
+        anchor: Anchor,
+    },
     /// The log was compacted, synced.
     Compacted {
         /// Its new beginning.

@@ -6,7 +6,7 @@
 
 use core::convert::Infallible;
 
-use blockraft_core::ProposalTicket;
+use blockraft_core::{ProposalTicket, Snapshot, SnapshotOffer};
 use blockraft_types::{Entry, LogIndex, Membership, NodeId, Position, Term};
 use bytes::Bytes;
 use thiserror::Error;
@@ -88,6 +88,10 @@ pub struct GateChanges {
     pub released: Vec<ProposalTicket>,
     /// Waiting proposals that won't enter.
     pub refused: Vec<(ProposalTicket, GateRefusal)>,
+    /// A snapshot that was [wanted](LogEvent::SnapshotWanted), complete and durable beside the state machine's present
+    /// state, with everything that it names. What becomes of it is told with [`LogEvent::SnapshotInstalled`] or
+    /// [`LogEvent::SnapshotUnneeded`].
+    pub snapshot: Option<Snapshot>,
 }
 
 /// Whether held appends are worth another question.
@@ -141,6 +145,14 @@ pub enum LogEvent<'a> {
         /// The last entry that is gone.
         through: LogIndex,
     },
+    /// The leader can't send what this log lacks. Get a snapshot, from whomever, and say so with
+    /// [`GateChanges::snapshot`]. Repeated with every heartbeat until the log covers it.
+    SnapshotWanted(SnapshotOffer),
+    /// A snapshot that the gate gave is of no use: the log covers it by now.
+    SnapshotUnneeded(Position),
+    /// A snapshot that the gate gave is the state machine's state now, durably: whatever it replaced names nothing any
+    /// more, and no entry does that was in the log before `Truncated` told so.
+    SnapshotInstalled(Position),
     /// An admitted proposal is in the log, where `Appended` has just told its entry: from now on its lease is that of the
     /// entry.
     ProposalAccepted {

@@ -51,6 +51,7 @@ pub(crate) enum Item<O, E> {
     EntriesRead { request: RangeRead, result: RangeResult },
     Applied(LogIndex),
     Flushed(LogIndex),
+    Installed(Anchor),
     Shutdown,
     Failed(StopReason),
 }

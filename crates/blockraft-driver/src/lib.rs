@@ -134,7 +134,7 @@
 //! | bodies of durable entries in memory | 16 MiB and 16,384 | read from the log |
 //! | bodies given to the state machine and not applied | 32 MiB | read from the log when their turn comes |
 //!
-//! Snapshots aren't sent: the log is compacted only as far as every member holds it.
+//! How a snapshot travels is the gate's affair: the driver hands it the leader's offer, and installs what it gives back.
 
 pub mod config;
 pub mod driver;
@@ -162,8 +162,9 @@ mod held;
 mod inbox;
 mod persists;
 mod ranges;
+mod writes;
 
-pub use blockraft_core::{ProposalTicket, ReadTicket};
+pub use blockraft_core::{ProposalTicket, ReadTicket, Snapshot, SnapshotOffer};
 
 pub use config::{CompactionPolicy, DriverConfig, ReplicaOptions};
 pub use driver::{Driver, DriverParts, StartError};
@@ -176,8 +177,8 @@ pub use outbox::{Dispatch, Outbox, TransportOutbox};
 pub use proposal::{Committed, NotProposed, ProposeError, Unknown};
 pub use read::ReadError;
 pub use replica::Replica;
-pub use restore::{Remains, RestoreFailure, restore};
-pub use state_machine::{ApplyError, FlushError, StateMachine};
+pub use restore::{ReconcileError, Reconciled, Remains, RestoreFailure, reconcile, restore};
+pub use state_machine::{ApplyError, FlushError, InstallError, StateMachine};
 pub use status::{DriverStatus, RoleStatus};
 pub use stop::{StopReason, Stopped};
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, SendError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use blockraft_log::{Batch, LoadError, LogReader, LogState, LogStore};
+use blockraft_log::{Anchor, Batch, LoadError, LogReader, LogState, LogStore};
 use blockraft_types::{GroupId, LogIndex};
 use thiserror::Error;
 use tracing::{error, trace};
@@ -117,6 +117,11 @@ impl LogThread {
         self.send(Job::Persist(batch));
     }
 
+    /// Queues a reset of the log, after every batch before; the receipt of a batch after it answers for it.
+    pub(crate) fn reset(&self, group: GroupId, anchor: Anchor) {
+        self.send(Job::Reset { group, anchor });
+    }
+
     /// Queues a compaction; its group's client hears of the new anchor. A driver has at most one under way.
     pub(crate) fn compact(&self, group: GroupId, through: LogIndex) {
         self.send(Job::Compact { group, through });
@@ -146,6 +151,7 @@ enum Job {
     Register { group: GroupId, client: Arc<dyn LogClient> },
     Unregister { group: GroupId },
     Persist(Batch),
+    Reset { group: GroupId, anchor: Anchor },
     Compact { group: GroupId, through: LogIndex },
 }
 
@@ -175,6 +181,10 @@ impl Writer {
                     Job::Register { group, client } => self.register(group, client),
                     Job::Unregister { group } => drop(self.clients.remove(&group)),
                     Job::Persist(batch) => batches.push(batch),
+                    Job::Reset { group, anchor } => {
+                        self.persist(core::mem::take(&mut batches));
+                        self.reset(group, anchor);
+                    }
                     Job::Compact { group, through } => compactions.push((group, through)),
                 }
             }
@@ -207,6 +217,15 @@ impl Writer {
                 }
             }
             Err(source) => self.fail(StopReason::LogFailed { source: Arc::new(source) }),
+        }
+    }
+
+    fn reset(&mut self, group: GroupId, anchor: Anchor) {
+        if self.failure.is_some() {
+            return;
+        }
+        if let Err(source) = self.store.reset(group, anchor) {
+            self.fail(StopReason::ResetFailed { source: Arc::new(source) });
         }
     }
 

@@ -3,6 +3,8 @@
 //! It holds the consensus core, the gate, the bodies that aren't durable yet, and everything that waits for something.
 //! It reads no clock, starts nothing and waits for nobody, so that the simulator runs what production runs.
 
+mod beginning;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use blockraft_core::ready::{CommittedRange, Outgoing};
@@ -28,6 +30,7 @@ use crate::persists::Persists;
 use crate::proposal::NotProposed;
 use crate::ranges::{Filled, Plan, Ranges, Unfilled};
 use crate::status::{DriverStatus, RoleStatus};
+use crate::writes::Writes;
 
 /// A member of a group as a pure machine around the core.
 ///
@@ -52,6 +55,7 @@ pub struct Replica<G: AppendGate> {
     /// Replies that wait for their batch, in the order of the batches.
     sealed: VecDeque<Sealed>,
     persists: Persists,
+    writes: Writes,
     /// The last entry of the present log that was handed out in a batch or was there at the start.
     handed: LogIndex,
     durable: LogIndex,
@@ -107,6 +111,7 @@ impl<G: AppendGate> Replica<G> {
             accepted: BTreeMap::new(),
             sealed: VecDeque::new(),
             persists: Persists::default(),
+            writes: Writes::default(),
             handed: last,
             durable: last,
             backlog: Backlog::new(applied, options.apply_bytes_max),
@@ -137,6 +142,7 @@ impl<G: AppendGate> Replica<G> {
             }
             Event::Applied { index } => self.take_applied(index),
             Event::Flushed { index } => self.flushed(index),
+            Event::Installed { anchor } => self.installed(anchor),
             Event::Compacted { anchor } => self.compacted(anchor),
             Event::PeerConnected(peer) => self.gate.observe(LogEvent::PeerConnected(peer)),
             Event::PeerDisconnected(peer) => {
@@ -210,9 +216,9 @@ impl<G: AppendGate> Replica<G> {
         let changes = self.gate.tick();
         self.take_changes(changes);
         if self.tick.is_multiple_of(COMPACTION_TICKS) {
-            let reach = self.compactable_through();
+            let reach = self.reach();
             let wanted = if self.tick.is_multiple_of(WANTED_TICKS) { self.gate.compaction_wanted() } else { None };
-            if self.compaction.wants_flush(reach, wanted) {
+            if self.compaction.wants_flush(self.tick, reach, wanted) {
                 self.effects.push(Effect::Flush);
             }
         }
@@ -376,6 +382,9 @@ impl<G: AppendGate> Replica<G> {
             HeldChange::Recheck => self.recheck_held(),
             HeldChange::Unchanged => {}
         }
+        if let Some(snapshot) = changes.snapshot {
+            self.install(snapshot);
+        }
     }
 
     /// Tells the core what is held back, if that changed: it says so to the leader.
@@ -414,25 +423,6 @@ impl<G: AppendGate> Replica<G> {
         self.gate.observe(LogEvent::Applied { through: index });
     }
 
-    fn flushed(&mut self, index: LogIndex) {
-        let reach = self.compactable_through().min(index);
-        if let Some(through) = self.compaction.flushed(reach) {
-            self.effects.push(Effect::Compact { through });
-        }
-    }
-
-    fn compacted(&mut self, anchor: Anchor) {
-        self.ranges.set_anchor(anchor);
-        self.compaction.compacted(anchor.position.index);
-        self.raft.step(Input::Compacted(LogPoint { position: anchor.position, chain: anchor.chain }));
-        self.gate.observe(LogEvent::Compacted { through: anchor.position.index });
-    }
-
-    /// How far the log may be compacted: every member holds it, it is applied, and the gate needs it no more.
-    fn compactable_through(&self) -> LogIndex {
-        self.raft.compactable_through().min(self.gate.compaction_floor()).min(self.backlog.applied())
-    }
-
     fn absorb(&mut self, ready: Ready) {
         let Ready {
             messages,
@@ -447,6 +437,8 @@ impl<G: AppendGate> Replica<G> {
             state,
             membership,
             transfer_aborted: _,
+            snapshot_wanted,
+            snapshot_unneeded,
             alarms,
         } = ready;
         if let Some(state) = state {
@@ -485,6 +477,12 @@ impl<G: AppendGate> Replica<G> {
         for read in refused_reads {
             self.effects.push(Effect::ReadRefused { ticket: read.ticket, reason: read.reason });
         }
+        if let Some(offer) = snapshot_wanted {
+            self.gate.observe(LogEvent::SnapshotWanted(offer));
+        }
+        if let Some(position) = snapshot_unneeded {
+            self.gate.observe(LogEvent::SnapshotUnneeded(position));
+        }
         self.effects.extend(alarms.into_iter().map(|alarm| Effect::Alarm(Alarm::Core(alarm))));
     }
 
@@ -505,7 +503,7 @@ impl<G: AppendGate> Replica<G> {
     }
 
     fn persist(&mut self, persist: Persist) {
-        let Persist { ticket, hard_state, truncate_from, heads } = persist;
+        let Persist { ticket, reset, hard_state, truncate_from, heads } = persist;
         self.persists.issue(ticket.number(), self.tick);
         if let Some(from) = truncate_from {
             self.gate.observe(LogEvent::Truncated { from });
@@ -520,7 +518,8 @@ impl<G: AppendGate> Replica<G> {
         for (ticket, position) in proposed {
             self.gate.observe(LogEvent::ProposalAccepted { ticket, position });
         }
-        self.effects.push(Effect::Persist(Batch { ticket, hard_state, truncate_from, entries }));
+        let reset = reset.map(|LogPoint { position, chain }| Anchor { position, chain });
+        self.writes.push(reset, Batch { ticket, hard_state, truncate_from, entries }, &mut self.effects);
     }
 
     /// The entry of a head that the core hands out. Bodies are here from the moment that the core hears of them.

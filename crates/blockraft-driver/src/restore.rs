@@ -1,7 +1,7 @@
 //! From what the disk holds to what a member remembers.
 
 use blockraft_core::{LogPoint, RestoreError, Restored};
-use blockraft_log::{Anchor, LogReader, LogState, ReadError};
+use blockraft_log::{Anchor, LoadError, LogReader, LogState, LogStore, ReadError, ResetError};
 use blockraft_types::{EntryHead, GroupId, LogIndex, Membership, NodeId, Position};
 use thiserror::Error;
 
@@ -68,6 +68,76 @@ pub enum RestoreFailure {
         /// How.
         source: RestoreError,
     },
+}
+
+/// What [`reconcile`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reconciled {
+    /// Log and state machine go together, or [`restore`] will tell why not.
+    AsFound,
+    /// The log was reset to the state machine's position.
+    Reset,
+}
+
+/// Why log and state machine couldn't be brought together.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReconcileError {
+    /// The log can't be loaded.
+    #[error("the log of group {group} can't be loaded")]
+    Load {
+        /// The group.
+        group: GroupId,
+        /// What the store said.
+        source: LoadError,
+    },
+    /// The entry where the state machine stands can't be read.
+    #[error("the log of group {group} can't be read back")]
+    Read {
+        /// The group.
+        group: GroupId,
+        /// What the store said.
+        source: ReadError,
+    },
+    /// The log can't be reset.
+    #[error("the log of group {group} can't be reset")]
+    Reset {
+        /// The group.
+        group: GroupId,
+        /// What the store said.
+        source: ResetError,
+    },
+}
+
+/// Finishes an installation that a crash cut short: a state machine that stands at `applied`, beyond the end of the log or
+/// where the log has another entry, took a snapshot, and the log is to be reset to it. Call it before
+/// [`LogThread::start`](crate::LogThread::start).
+///
+/// What the state machine holds was committed, so nothing is lost by it that anybody may rest on: entries that conflict
+/// with it were never committed.
+///
+/// # Errors
+///
+/// See [`ReconcileError`].
+pub fn reconcile(store: &mut dyn LogStore, group: GroupId, applied: Anchor) -> Result<Reconciled, ReconcileError> {
+    let state = store.load(group).map_err(|source| ReconcileError::Load { group, source })?;
+    let Some(state) = state else { return Ok(Reconciled::AsFound) };
+    let (index, anchor) = (applied.position.index, state.anchor.position.index);
+    if index <= anchor {
+        return Ok(Reconciled::AsFound);
+    }
+    if index <= state.last.position.index {
+        let found = store.reader().entries(group, index, index, u64::MAX);
+        let found = found.map_err(|source| ReconcileError::Read { group, source })?;
+        if found
+            .first()
+            .is_some_and(|entry| entry.head.position == applied.position && entry.head.chain == applied.chain)
+        {
+            return Ok(Reconciled::AsFound);
+        }
+    }
+    store.reset(group, applied).map_err(|source| ReconcileError::Reset { group, source })?;
+    Ok(Reconciled::Reset)
 }
 
 /// Reads what a member needs to go on, and checks that log and state machine belong together.

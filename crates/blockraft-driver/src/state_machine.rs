@@ -41,6 +41,18 @@ pub trait StateMachine: Send + 'static {
     /// [`ApplyError`] is final: the driver stops and says at which entry.
     fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Self::Output>, ApplyError>;
 
+    /// Takes the snapshot at `anchor`, which the gate gave and which lies complete beside the present state, as its state.
+    /// Durable when it returns, since the log is reset to `anchor` then. A crash on the way leaves either state whole.
+    ///
+    /// Whoever has a gate that never gives a snapshot keeps this default, which refuses.
+    ///
+    /// # Errors
+    ///
+    /// [`InstallError`] is final: the driver stops.
+    fn install(&mut self, anchor: Anchor) -> Result<(), InstallError> {
+        Err(InstallError { index: anchor.position.index, source: "this state machine has no snapshots".into() })
+    }
+
     /// Makes everything applied so far durable and gives its end. The log may be compacted up to there afterwards.
     ///
     /// # Errors
@@ -54,6 +66,16 @@ pub trait StateMachine: Send + 'static {
 #[error("entry {index} can't be applied")]
 pub struct ApplyError {
     /// The entry.
+    pub index: LogIndex,
+    /// What went wrong.
+    pub source: Cause,
+}
+
+/// A snapshot couldn't be installed. The member stops.
+#[derive(Debug, Error)]
+#[error("the snapshot at entry {index} can't be installed")]
+pub struct InstallError {
+    /// The last entry that it covers.
     pub index: LogIndex,
     /// What went wrong.
     pub source: Cause,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use blockraft_log::{CompactError, PersistError, ReadError};
+use blockraft_log::{CompactError, PersistError, ReadError, ResetError};
 use thiserror::Error;
 
-use crate::state_machine::{ApplyError, FlushError};
+use crate::state_machine::{ApplyError, FlushError, InstallError};
 
 /// Why a driver stopped. Everything but [`Shutdown`](Self::Shutdown) needs an operator: the process should end.
 #[derive(Clone, Debug, Error)]
@@ -28,6 +28,20 @@ pub enum StopReason {
         /// What the log said.
         #[source]
         source: Arc<CompactError>,
+    },
+    /// The log can't be reset to a snapshot.
+    #[error("the log can't be reset to a snapshot")]
+    ResetFailed {
+        /// What the log said.
+        #[source]
+        source: Arc<ResetError>,
+    },
+    /// The state machine can't take a snapshot.
+    #[error("the state machine stopped")]
+    InstallFailed {
+        /// Why.
+        #[source]
+        source: Arc<InstallError>,
     },
     /// Committed entries can't be read back from the log.
     #[error("committed entries can't be read back")]

@@ -29,6 +29,10 @@ pub enum Message {
     HeartbeatReply(HeartbeatReply),
     /// A leader asks a caught-up member to campaign at once.
     TimeoutNow(TimeoutNow),
+    /// A leader can't send what the follower lacks: it needs a snapshot.
+    InstallSnapshot(InstallSnapshot),
+    /// The answer to [`InstallSnapshot`], once the follower holds so much.
+    InstallSnapshotReply(InstallSnapshotReply),
 }
 
 /// Which of the two rounds of an election a vote belongs to (thesis 9.6).
@@ -195,6 +199,31 @@ pub struct TimeoutNow {
     pub last: Position,
 }
 
+/// InstallSnapshot (Raft paper, section 7) as an offer: the state itself is far too large for a message, so the follower
+/// gets it by its own means and answers when it is durable there. Repeated with every heartbeat until then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstallSnapshot {
+    /// The leader's term.
+    pub term: Term,
+    /// The stream that this message belongs to.
+    pub stream: StreamEpoch,
+    /// The last entry that the leader can't send any more. It is committed; a snapshot of it or of a later entry will do.
+    pub least: Position,
+    /// The chain digest of that entry.
+    pub least_chain: ChainDigest,
+}
+
+/// The answer to [`InstallSnapshot`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InstallSnapshotReply {
+    /// The follower's term; higher than the request's when the sender is a leader of the past.
+    pub term: Term,
+    /// The stream that it answers.
+    pub stream: StreamEpoch,
+    /// The last committed entry that the follower's snapshot and log cover, durably.
+    pub last: Position,
+}
+
 impl Message {
     /// The term that the sender names.
     #[must_use]
@@ -207,6 +236,8 @@ impl Message {
             Self::Heartbeat(message) => message.term,
             Self::HeartbeatReply(message) => message.term,
             Self::TimeoutNow(message) => message.term,
+            Self::InstallSnapshot(message) => message.term,
+            Self::InstallSnapshotReply(message) => message.term,
         }
     }
 
@@ -221,6 +252,8 @@ impl Message {
             Self::Heartbeat(_) => "Heartbeat",
             Self::HeartbeatReply(_) => "HeartbeatReply",
             Self::TimeoutNow(_) => "TimeoutNow",
+            Self::InstallSnapshot(_) => "InstallSnapshot",
+            Self::InstallSnapshotReply(_) => "InstallSnapshotReply",
         }
     }
 }

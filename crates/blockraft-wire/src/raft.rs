@@ -7,8 +7,8 @@
 use blockraft_types::entry::EntryHead;
 use blockraft_types::kind::EntryKind;
 use blockraft_types::message::{
-    AppendEntries, AppendEntriesReply, Heartbeat, HeartbeatReply, RequestVote, RequestVoteReply, StreamEpoch,
-    TimeoutNow,
+    AppendEntries, AppendEntriesReply, Heartbeat, HeartbeatReply, InstallSnapshot, InstallSnapshotReply, RequestVote,
+    RequestVoteReply, StreamEpoch, TimeoutNow,
 };
 use blockraft_types::{ChainDigest, GroupId, LogIndex, Membership, Message, Position, Term};
 use bytes::Bytes;
@@ -107,6 +107,8 @@ pub fn decode(frame: Bytes) -> Result<Vec<RaftMessage>, DecodeError> {
             WireMessage::Heartbeat(message) => (Message::Heartbeat(message), Vec::new()),
             WireMessage::HeartbeatReply(message) => (Message::HeartbeatReply(message), Vec::new()),
             WireMessage::TimeoutNow(message) => (Message::TimeoutNow(message), Vec::new()),
+            WireMessage::InstallSnapshot(message) => (Message::InstallSnapshot(message), Vec::new()),
+            WireMessage::InstallSnapshotReply(message) => (Message::InstallSnapshotReply(message), Vec::new()),
         };
         messages.push(RaftMessage { group, message, bodies });
     }
@@ -159,6 +161,8 @@ enum WireMessage {
     Heartbeat(Heartbeat),
     HeartbeatReply(HeartbeatReply),
     TimeoutNow(TimeoutNow),
+    InstallSnapshot(InstallSnapshot),
+    InstallSnapshotReply(InstallSnapshotReply),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -188,6 +192,8 @@ impl WireMessage {
             Message::Heartbeat(message) => Self::Heartbeat(*message),
             Message::HeartbeatReply(message) => Self::HeartbeatReply(*message),
             Message::TimeoutNow(message) => Self::TimeoutNow(*message),
+            Message::InstallSnapshot(message) => Self::InstallSnapshot(*message),
+            Message::InstallSnapshotReply(message) => Self::InstallSnapshotReply(*message),
         }
     }
 }
@@ -213,7 +219,9 @@ fn heads_of(message: &Message) -> &[EntryHead] {
         | Message::AppendEntriesReply(_)
         | Message::Heartbeat(_)
         | Message::HeartbeatReply(_)
-        | Message::TimeoutNow(_) => &[],
+        | Message::TimeoutNow(_)
+        | Message::InstallSnapshot(_)
+        | Message::InstallSnapshotReply(_) => &[],
     }
 }
 

@@ -115,10 +115,11 @@ impl Settings {
             config.limits.inline_bytes_max = found;
         }
         config.driver.replica.core = self.times(config.driver.tick)?;
-        let CompactionPolicy { entries_max, bytes_max } = config.driver.replica.compaction;
+        let CompactionPolicy { entries_max, bytes_max, .. } = config.driver.replica.compaction;
         config.driver.replica.compaction = CompactionPolicy {
             entries_max: self.log_entries_max.unwrap_or(entries_max),
             bytes_max: self.log_bytes_max.unwrap_or(bytes_max),
+            ..config.driver.replica.compaction
         };
         Ok(())
     }

@@ -12,13 +12,16 @@ use std::vec::Vec;
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{
     BodyDigest, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
-    Message, NodeId, PersistTicket, Position, Role, Term,
+    Message, NodeId, Position, Role, Term,
 };
 
 use super::image::Image;
+use super::node::{Node, Write};
 use super::story;
 use crate::ready::{CommittedRange, Outgoing, Persist, ProposalRefusal, ReadRefusal, Ready};
-use crate::{Alarm, AppendRange, BodyHead, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Sealed};
+use crate::{
+    Alarm, AppendRange, BodyHead, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Snapshot, SnapshotOffer,
+};
 
 /// A message on its way.
 #[derive(Clone, Debug)]
@@ -26,36 +29,6 @@ pub(super) struct Envelope {
     pub(super) from: NodeId,
     pub(super) to: NodeId,
     pub(super) message: Message,
-}
-
-/// A batch on its way to the disk.
-#[derive(Debug)]
-struct Write {
-    ticket: PersistTicket,
-    hard_state: Option<HardState>,
-    truncate_from: Option<LogIndex>,
-    heads: Vec<EntryHead>,
-}
-
-/// A member with its disk.
-#[derive(Debug)]
-pub(super) struct Node {
-    /// `None` while it is down.
-    pub(super) raft: Option<Raft>,
-    pub(super) config: Config,
-    /// What a power cut leaves.
-    pub(super) disk: Image,
-    /// What a driver can read: every batch that was handed out.
-    view: Image,
-    writes: VecDeque<Write>,
-    sealed: Vec<Sealed>,
-    pub(super) applied: LogIndex,
-    /// The applied index that the state machine has made durable.
-    applied_durable: LogIndex,
-    boots: u64,
-    commit_seen: LogIndex,
-    /// While it leads: its term, the end of its log, and its commit index.
-    led: Option<(Term, LogIndex, LogIndex)>,
 }
 
 /// What every run must keep true, kept outside of the members.
@@ -83,6 +56,8 @@ pub(super) struct Cluster {
     pub(super) accepted: BTreeMap<ProposalTicket, LogIndex>,
     pub(super) refused: Vec<(ProposalTicket, ProposalRefusal)>,
     pub(super) alarms: Vec<(NodeId, Alarm)>,
+    pub(super) snapshots_installed: u64,
+    pub(super) snapshots_unneeded: u64,
     /// What happened since it was last taken; told only to those who listen.
     pub(super) story: Option<Vec<String>>,
     oracle: Oracle,
@@ -121,6 +96,8 @@ impl Cluster {
             accepted: BTreeMap::new(),
             refused: Vec::new(),
             alarms: Vec::new(),
+            snapshots_installed: 0,
+            snapshots_unneeded: 0,
             story: None,
             oracle: Oracle::default(),
             tickets: 0,
@@ -152,6 +129,8 @@ impl Cluster {
             sealed: Vec::new(),
             applied: LogIndex::ZERO,
             applied_durable: LogIndex::ZERO,
+            installed: None,
+            wanted: None,
             boots: 0,
             commit_seen: LogIndex::ZERO,
             led: None,
@@ -261,6 +240,7 @@ impl Cluster {
         node.raft = None;
         node.sealed.clear();
         node.led = None;
+        node.wanted = None;
         node.applied = node.applied_durable;
     }
 
@@ -268,6 +248,11 @@ impl Cluster {
         let (membership, seed) = (self.membership.clone(), self.seed);
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down is started");
+        // The state machine took a snapshot, and the power failed before the log was reset to it.
+        let behind = node.installed.filter(|point| node.disk.anchor.position.index < point.position.index);
+        if let Some(point) = behind.filter(|point| node.disk.point(point.position.index) != Some(*point)) {
+            node.disk.reset(point);
+        }
         node.view = node.disk.clone();
         node.boots += 1;
         node.applied = node.applied_durable;
@@ -286,11 +271,33 @@ impl Cluster {
         node.applied_durable = node.applied;
     }
 
-    /// The log is compacted as far as it may be and the state machine can bear.
+    /// The snapshot that a member is offered, as the one who offers it has it now.
+    pub(super) fn take_offered(&mut self, id: NodeId) -> Option<Snapshot> {
+        let SnapshotOffer { from, least } = self.node_mut(id).wanted.take()?;
+        let source = self.nodes.get(&from).filter(|source| source.raft.is_some())?;
+        let point =
+            source.view.point(source.applied).expect("what is applied and newer than the compacted end is here");
+        assert!(least.position.index <= point.position.index, "a snapshot covers what was compacted");
+        Some(Snapshot { point, membership: self.membership.clone(), membership_index: LogIndex::ZERO })
+    }
+
+    /// A snapshot is complete at a member that is up.
+    pub(super) fn install(&mut self, id: NodeId, snapshot: Snapshot) {
+        let position = snapshot.point.position;
+        self.note(|| format!("{id:?} has the snapshot at {position}"));
+        self.step(id, Input::InstallSnapshot(snapshot));
+        assert_eq!(self.raft(id).status().membership, self.membership, "a snapshot brings the configuration");
+    }
+
+    /// The log is compacted as far as it may be.
     pub(super) fn compact(&mut self, id: NodeId) {
         let node = self.node_mut(id);
         let Some(raft) = node.raft.as_ref() else { return };
-        let through = raft.status().compactable_through.min(node.applied_durable);
+        let through = raft.status().compactable_through;
+        if through <= raft.anchor().position.index {
+            return;
+        }
+        assert!(through <= node.applied_durable, "{id:?} may compact its log before what it drops is applied durably");
         // Batches under way still name what they wrote before.
         if through <= node.disk.anchor.position.index || !node.writes.is_empty() {
             return;
@@ -326,7 +333,7 @@ impl Cluster {
         if let Some(state) = ready.state {
             self.note(|| story::state(id, &state));
         }
-        if let Some(Persist { ticket, hard_state, truncate_from, heads }) = ready.persist {
+        if let Some(Persist { ticket, reset, hard_state, truncate_from, heads }) = ready.persist {
             let leads = self.raft(id).role() == Role::Leader;
             let led_before = self.node(id).led.is_some_and(|(term, ..)| term == self.raft(id).term());
             assert!(!(leads && led_before && truncate_from.is_some()), "a leader dropped an entry of its own log");
@@ -335,10 +342,17 @@ impl Cluster {
                 let known = *self.oracle.entries.entry(key).or_insert(head.chain);
                 assert_eq!(known, head.chain, "log matching: two entries stand at {}", head.position);
             }
-            self.note(|| story::batch(id, hard_state, truncate_from, &heads));
+            self.snapshots_installed += u64::from(reset.is_some());
+            self.note(|| story::batch(id, reset, hard_state, truncate_from, &heads));
             let node = self.node_mut(id);
-            node.view.write(hard_state, truncate_from, &heads);
-            node.writes.push_back(Write { ticket, hard_state, truncate_from, heads });
+            if let Some(point) = reset {
+                // The state machine takes the snapshot before the log is reset.
+                node.installed = Some(point);
+                node.applied = point.position.index;
+                node.applied_durable = point.position.index;
+            }
+            node.view.write(reset, hard_state, truncate_from, &heads);
+            node.writes.push_back(Write { ticket, reset, hard_state, truncate_from, heads });
         }
         self.node_mut(id).sealed.extend(ready.sealed);
         for Outgoing { to, message } in ready.messages {
@@ -364,6 +378,13 @@ impl Cluster {
             assert!(committed <= read.index, "a read was confirmed at {} after {committed} was committed", read.index);
             self.confirmed_reads.insert(read.ticket);
             self.note(|| format!("{id:?} confirms the read at {}", read.index));
+        }
+        if let Some(offer) = ready.snapshot_wanted {
+            self.node_mut(id).wanted = Some(offer);
+        }
+        if let Some(position) = ready.snapshot_unneeded {
+            self.snapshots_unneeded += 1;
+            self.note(|| format!("{id:?} doesn't need the snapshot at {position}"));
         }
         for alarm in ready.alarms {
             self.note(|| format!("{id:?} raises {alarm:?}"));
@@ -424,7 +445,7 @@ impl Cluster {
 
     fn write_to_disk(&mut self, id: NodeId, write: &Write) {
         let node = self.node_mut(id);
-        node.disk.write(write.hard_state, write.truncate_from, &write.heads);
+        node.disk.write(write.reset, write.hard_state, write.truncate_from, &write.heads);
         if let Some(HardState { term, voted_for: Some(candidate) }) = write.hard_state {
             let known = *self.oracle.votes.entry((id, term)).or_insert(candidate);
             assert_eq!(known, candidate, "{id:?} voted twice in {term:?}");
@@ -455,6 +476,13 @@ impl Cluster {
                     self.check_acknowledgement(id, to, reply.term, match_index);
                 }
             }
+            Message::InstallSnapshotReply(reply) => {
+                assert!(term_is_durable(reply.term), "{id:?} named a term too early");
+                let disk = &self.node(id).disk;
+                let held = disk.point(reply.last.index).is_some_and(|point| point.position == reply.last);
+                let covered = reply.last.index < disk.anchor.position.index || held;
+                assert!(covered, "{id:?} acknowledged a snapshot at {}, which isn't durable", reply.last);
+            }
             other => assert!(term_is_durable(other.term()), "{id:?} named a term too early"),
         }
         self.note(|| story::message(id, to, &message));
@@ -483,7 +511,9 @@ impl Cluster {
         let raft = node.raft.as_ref().expect("the node is up");
         let (term, role, commit) = (raft.term(), raft.role(), raft.commit_index());
         assert!(node.commit_seen <= commit, "the commit index of {id:?} fell");
-        let view_last = node.view.last().position.index;
+        // A snapshot that is installed comes into view with its batch.
+        let in_view = raft.status().anchor.index <= node.view.anchor.position.index;
+        let view_last = if in_view { node.view.last().position.index } else { node.commit_seen };
         for index in node.commit_seen.0 + 1..=commit.0.min(view_last.0) {
             let Some(point) = node.view.point(LogIndex(index)) else { continue };
             match self.oracle.committed.get(index as usize - 1) {
@@ -529,10 +559,7 @@ impl Cluster {
             node.led = None;
         }
         for (node, alarm) in &self.alarms {
-            let harmless = matches!(
-                alarm,
-                Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. } | Alarm::NeedsSnapshot { .. }
-            );
+            let harmless = matches!(alarm, Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. });
             assert!(harmless, "{node:?} raised {alarm:?} although every disk is sound");
         }
     }

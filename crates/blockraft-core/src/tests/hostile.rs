@@ -4,7 +4,8 @@ use std::vec::Vec;
 
 use blockraft_types::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, CampaignReason, ConflictHint, Heartbeat,
-    HeartbeatReply, ReadRound, RequestVote, RequestVoteReply, StreamEpoch, TimeoutNow, VoteVerdict,
+    HeartbeatReply, InstallSnapshot, InstallSnapshotReply, ReadRound, RequestVote, RequestVoteReply, StreamEpoch,
+    TimeoutNow, VoteVerdict,
 };
 use blockraft_types::{
     BodyDigest, ChainDigest, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistNumber, PersistTicket,
@@ -13,7 +14,7 @@ use blockraft_types::{
 
 use super::chance::Chance;
 use super::solo::Solo;
-use crate::{BodyHead, Input, LogPoint, ProposalTicket, ReadTicket};
+use crate::{BodyHead, Input, LogPoint, ProposalTicket, ReadTicket, Snapshot};
 
 struct Stranger(Chance);
 
@@ -77,7 +78,7 @@ impl Stranger {
         let term = if self.0.permille(600) { solo.raft.term() } else { self.term() };
         let ballot = self.0.pick(&[Ballot::PreVote, Ballot::Vote]);
         let campaign = CampaignId(self.0.below(6));
-        match self.0.below(7) {
+        match self.0.below(9) {
             0 => {
                 let reason = self.0.pick(&[CampaignReason::Timeout, CampaignReason::Transfer]);
                 Message::RequestVote(RequestVote { term, ballot, campaign, reason, last: self.position() })
@@ -113,13 +114,22 @@ impl Stranger {
                 let (round, last_durable) = (ReadRound(self.number()), self.index());
                 Message::HeartbeatReply(HeartbeatReply { term, round, waiting_for, last_durable })
             }
+            6 => {
+                let (stream, least) = (StreamEpoch(self.0.below(4)), self.position());
+                let least_chain = solo.log.last().chain;
+                Message::InstallSnapshot(InstallSnapshot { term, stream, least, least_chain })
+            }
+            7 => {
+                let (stream, last) = (StreamEpoch(self.0.below(4)), self.position());
+                Message::InstallSnapshotReply(InstallSnapshotReply { term, stream, last })
+            }
             _ => Message::TimeoutNow(TimeoutNow { term, last: self.position() }),
         }
     }
 
     fn input(&mut self, solo: &Solo) -> Input {
         let peer = NodeId(self.0.below(5));
-        match self.0.below(24) {
+        match self.0.below(25) {
             0..8 => Input::Tick,
             8..16 => Input::Message { from: peer, message: self.message(solo) },
             16 => {
@@ -134,6 +144,12 @@ impl Stranger {
             20 => Input::StorageStalled,
             21 => Input::PayloadWaiting { index: Some(self.index()) },
             22 => Input::Applied { index: self.index() },
+            23 => {
+                let position = Position { term: self.term(), index: LogIndex(self.0.below(20)) };
+                let point = LogPoint { position, chain: self.chain(solo) };
+                let membership = solo.raft.status().membership;
+                Input::InstallSnapshot(Snapshot { point, membership, membership_index: LogIndex::ZERO })
+            }
             _ => {
                 let (group, number) = (GroupId(self.0.below(2) as u32), PersistNumber(u64::MAX));
                 Input::Persisted(PersistTicket::new(group, number).redeem())

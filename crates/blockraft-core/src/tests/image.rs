@@ -38,10 +38,15 @@ impl Image {
     /// Writes one batch.
     pub(super) fn write(
         &mut self,
+        reset: Option<LogPoint>,
         hard_state: Option<HardState>,
         truncate_from: Option<LogIndex>,
         heads: &[EntryHead],
     ) {
+        if let Some(point) = reset {
+            assert!(self.anchor.position.index < point.position.index, "a reset to before the compacted end");
+            self.reset(point);
+        }
         if let Some(hard_state) = hard_state {
             assert!(self.hard_state.term <= hard_state.term, "a term on disk fell");
             self.hard_state = hard_state;
@@ -60,6 +65,11 @@ impl Image {
 
     pub(super) fn compact(&mut self, point: LogPoint) {
         self.heads.retain(|head| point.position.index < head.position.index);
+        self.anchor = point;
+    }
+
+    pub(super) fn reset(&mut self, point: LogPoint) {
+        self.heads.clear();
         self.anchor = point;
     }
 

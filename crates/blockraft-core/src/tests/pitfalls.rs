@@ -4,16 +4,16 @@
 use std::vec::Vec;
 
 use blockraft_types::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, ConflictHint, RequestVoteReply, StreamEpoch,
-    TimeoutNow, VoteVerdict,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, ConflictHint, InstallSnapshot,
+    InstallSnapshotReply, RequestVoteReply, StreamEpoch, TimeoutNow, VoteVerdict,
 };
 use blockraft_types::{BodyDigest, ChainDigest, Incarnation, LogIndex, Message, NodeId, Position, Role, Term};
 
-use super::cluster::voters;
+use super::cluster::{incarnation, voters};
 use super::solo::{OTHER, PEER, SELF, Solo, append, heartbeat, heartbeat_reply, request_vote};
 use crate::ready::ProposalRefusal;
 use crate::status::ProgressState;
-use crate::{Alarm, BodyHead, Config, Input, LogPoint, Options, ProposalTicket, Raft};
+use crate::{Alarm, BodyHead, Config, Input, LogPoint, Options, ProposalTicket, Raft, Snapshot};
 
 fn matched(index: u64) -> AppendVerdict {
     AppendVerdict::Matched { match_index: LogIndex(index) }
@@ -44,9 +44,6 @@ fn what_is_compacted_matches() {
     member.append(PEER, 1, &[], &[1, 1, 1, 1], 4);
     let last = member.log.last();
     member.step(Input::Applied { index: LogIndex(4) });
-    let Message::Heartbeat(mut held) = heartbeat(1, 1, 4) else { unreachable!("it makes heartbeats") };
-    held.held_by_all = LogIndex(4);
-    member.hear(PEER, Message::Heartbeat(held));
     assert_eq!(member.raft.status().compactable_through, LogIndex(4));
     member.step(Input::Compacted(last));
     assert_eq!(member.raft.status().anchor, last.position);
@@ -362,7 +359,7 @@ fn the_window_of_a_follower_is_bounded_in_messages_and_in_bytes() {
 }
 
 #[test]
-fn a_follower_that_needs_compacted_entries_is_reported_once_and_still_gets_heartbeats() {
+fn a_follower_that_needs_compacted_entries_is_offered_a_snapshot_with_every_heartbeat() {
     let membership = voters([1, 2, 3]);
     let mut solo = Solo::new(1, &[1, 1, 1]);
     let point = solo.log.last();
@@ -374,11 +371,19 @@ fn a_follower_that_needs_compacted_entries_is_reported_once_and_still_gets_heart
     let verdict = AppendVerdict::Conflict { prev_index: LogIndex(3), hint };
     let reply = AppendEntriesReply { term: solo.raft.term(), stream, verdict };
     solo.hear(PEER, Message::AppendEntriesReply(reply));
-    assert_eq!(solo.alarms, [Alarm::NeedsSnapshot { peer: PEER, next_index: LogIndex(1) }]);
+    let offers = |solo: &Solo| {
+        let offer = |(to, message): &(NodeId, Message)| match message {
+            Message::InstallSnapshot(offer) if *to == PEER => Some(offer.least),
+            _ => None,
+        };
+        solo.said.iter().filter_map(offer).collect::<Vec<_>>()
+    };
+    assert_eq!(offers(&solo), [point.position]);
     solo.said.clear();
     solo.tick(5);
     assert!(solo.said.iter().any(|(to, message)| *to == PEER && matches!(message, Message::Heartbeat(_))));
-    assert_eq!(solo.alarms.len(), 1);
+    assert_eq!(offers(&solo), [point.position]);
+    assert!(solo.alarms.is_empty());
 }
 
 #[test]
@@ -456,4 +461,61 @@ fn a_member_is_a_plain_value() {
     assert_eq!(hash(&raft), hash(&one.raft));
     raft.step(Input::Tick);
     assert_ne!(raft, one.raft, "a tick is part of the value");
+}
+
+/// Node 1 of three with these entries, which hears that node 2 leads term 3 and offers a snapshot of entry 9.
+fn offered(entries: &[u64]) -> (Solo, Snapshot) {
+    let mut member = Solo::new(3, entries);
+    let mut log = member.log.clone();
+    log.heads = super::solo::entries_after(log.anchor, &[1, 1, 2, 2, 2, 3, 3, 3, 3]);
+    let mut membership = voters([1, 2, 3]);
+    membership.learners.insert(NodeId(7), incarnation(NodeId(7)));
+    let snapshot = Snapshot { point: log.last(), membership, membership_index: LogIndex(5) };
+    let LogPoint { position: least, chain: least_chain } = snapshot.point;
+    let offer = InstallSnapshot { term: Term(3), stream: StreamEpoch(4), least, least_chain };
+    member.hear(PEER, Message::InstallSnapshot(offer));
+    (member, snapshot)
+}
+
+#[test]
+fn an_installed_snapshot_brings_its_configuration_and_is_acknowledged_only_when_the_log_is_reset() {
+    // canonical/raft #250, #329: a configuration that was lost with the log.
+    let (mut member, snapshot) = offered(&[1, 1, 1, 1]);
+    assert_eq!(member.take_wanted().map(|offer| offer.least), Some(snapshot.point));
+    assert!(member.take_said().is_empty());
+    member.step_unpersisted(Input::InstallSnapshot(snapshot.clone()));
+    assert!(member.take_said().is_empty(), "the disk doesn't have it");
+    member.persist();
+    let reply = InstallSnapshotReply { term: Term(3), stream: StreamEpoch(4), last: snapshot.point.position };
+    assert_eq!(member.take_said(), [(PEER, Message::InstallSnapshotReply(reply))]);
+    let status = member.raft.status();
+    assert_eq!((&status.membership, status.commit_index), (&snapshot.membership, LogIndex(9)));
+    assert_eq!(
+        (status.anchor, status.last, member.log.anchor),
+        (snapshot.point.position, snapshot.point.position, snapshot.point)
+    );
+}
+
+#[test]
+fn a_snapshot_whose_last_entry_is_in_the_log_only_commits_it() {
+    // Raft paper, section 7; thesis chapter 5: what follows the snapshot stays.
+    let (mut member, snapshot) = offered(&[1, 1, 2, 2, 2, 3, 3, 3, 3, 3]);
+    assert_eq!(member.take_wanted(), None, "nothing is lacking");
+    member.step(Input::InstallSnapshot(snapshot));
+    let status = member.raft.status();
+    assert_eq!((status.last.index, status.commit_index, status.anchor.index), (LogIndex(10), LogIndex(9), LogIndex(0)));
+    assert_eq!(status.membership, voters([1, 2, 3]), "the log's own configuration stays in force");
+}
+
+#[test]
+fn whatever_is_offered_twice_is_answered_twice() {
+    // etcd #3292: an acknowledgement that is lost must not stop a follower for good.
+    let (mut member, snapshot) = offered(&[]);
+    member.step(Input::InstallSnapshot(snapshot.clone()));
+    member.take_said();
+    let LogPoint { position: least, chain: least_chain } = snapshot.point;
+    let offer = InstallSnapshot { term: Term(3), stream: StreamEpoch(5), least, least_chain };
+    member.hear(PEER, Message::InstallSnapshot(offer));
+    let reply = InstallSnapshotReply { term: Term(3), stream: StreamEpoch(5), last: least };
+    assert_eq!(member.take_said(), [(PEER, Message::InstallSnapshotReply(reply))]);
 }

@@ -13,7 +13,7 @@ use blockraft_types::message::{HeartbeatReply, ReadRound};
 use blockraft_types::{LogIndex, Message, NodeId, Role, Term};
 
 use super::cluster::{Cluster, Envelope, incarnation, voters};
-use crate::{Config, Input, Options};
+use crate::{Config, Input, Options, Snapshot};
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "blessing rewrites the scripts themselves")]
@@ -68,6 +68,7 @@ struct Stage {
     logs: BTreeMap<NodeId, (Term, Vec<u64>)>,
     network: Vec<Envelope>,
     kept: Vec<Envelope>,
+    fetched: BTreeMap<NodeId, Snapshot>,
     writes: Writes,
 }
 
@@ -86,6 +87,7 @@ impl Stage {
             logs: BTreeMap::new(),
             network: Vec::new(),
             kept: Vec::new(),
+            fetched: BTreeMap::new(),
             writes: Writes::AtOnce,
         }
     }
@@ -113,7 +115,9 @@ impl Stage {
     /// `keep FROM TO` (copies of what is on the way) · `replay` (the copies arrive) ·
     /// `writes at-once|on-command` · `persist NODE [BATCHES]` ·
     /// `propose NODE BYTES..` · `read NODE` · `transfer FROM TO` · `crash NODE [SURVIVING-BATCHES]` · `restart NODE` ·
-    /// `unreachable NODE PEER` · `stalled NODE` · `waiting NODE INDEX|-` ·
+    /// `unreachable NODE PEER` · `stalled NODE` ·
+    /// `compact NODE` (as far as it may) · `fetch NODE` (takes the snapshot that it is offered as it is now) ·
+    /// `install NODE` (what it fetched, or is offered, is complete there) · `waiting NODE INDEX|-` ·
     /// `repeat-heartbeat-reply FROM TO round=N` · `status` · `progress NODE`.
     fn perform(&mut self, words: &[&str]) -> Vec<String> {
         let node = |at: usize| NodeId(words[at].parse().expect("a node"));
@@ -170,6 +174,18 @@ impl Stage {
             }
             "restart" => self.cluster.restart(node(1)),
             "unreachable" => self.cluster.step(node(1), Input::Unreachable { peer: node(2) }),
+            "compact" => {
+                self.cluster.flush_applied(node(1));
+                self.cluster.compact(node(1));
+            }
+            "fetch" => {
+                let snapshot = self.cluster.take_offered(node(1)).expect("a snapshot is offered");
+                self.fetched.insert(node(1), snapshot);
+            }
+            "install" => {
+                let fetched = self.fetched.remove(&node(1)).or_else(|| self.cluster.take_offered(node(1)));
+                self.cluster.install(node(1), fetched.expect("a snapshot is offered"));
+            }
             "stalled" => self.cluster.step(node(1), Input::StorageStalled),
             "waiting" => {
                 let index = words[2].parse().ok().map(LogIndex);

@@ -10,7 +10,7 @@ use blockraft_types::{LogIndex, Membership, Message, NodeId};
 
 use super::chance::Chance;
 use super::cluster::{Cluster, Envelope, incarnation, voters};
-use crate::{Config, Input, Options};
+use crate::{Config, Input, Options, Snapshot};
 
 /// Which faults a run has, each in thousandths per tick, node or message.
 #[derive(Clone, Copy, Debug)]
@@ -43,18 +43,28 @@ struct World {
     now: u64,
     /// Messages on their way and when they arrive.
     network: Vec<(u64, Envelope)>,
+    /// Snapshots on their way, when they will be complete, and in which life of the receiver.
+    transfers: Vec<(u64, NodeId, u64, Snapshot)>,
     cut: BTreeSet<(NodeId, NodeId)>,
     paused_until: BTreeMap<NodeId, u64>,
 }
 
 /// A cluster and a mix of faults, drawn from `seed`, through `ticks` of trouble and a healing.
-pub(super) fn run(seed: u64, ticks: u64, prepare: impl FnOnce(Config) -> Config) -> LogIndex {
+pub(super) fn run(seed: u64, ticks: u64, prepare: impl FnOnce(Config) -> Config) -> Outcome {
     let mut world = World::new(seed, prepare);
     for _ in 0..ticks {
         world.trouble();
     }
     world.heal();
-    world.cluster.committed()
+    let Cluster { snapshots_installed, snapshots_unneeded, .. } = world.cluster;
+    Outcome { committed: world.cluster.committed(), snapshots_installed, snapshots_unneeded }
+}
+
+/// What a run came to.
+pub(super) struct Outcome {
+    committed: LogIndex,
+    snapshots_installed: u64,
+    snapshots_unneeded: u64,
 }
 
 impl World {
@@ -71,6 +81,7 @@ impl World {
             weather,
             now: 0,
             network: Vec::new(),
+            transfers: Vec::new(),
             cut: BTreeSet::new(),
             paused_until: BTreeMap::new(),
         }
@@ -111,6 +122,28 @@ impl World {
                 self.post();
             } else if self.cluster.is_up(envelope.to) {
                 self.network.push((self.now + 1, envelope));
+            }
+        }
+        self.transfer();
+    }
+
+    /// Snapshots that are offered start on their way, several to one member too, and some are complete.
+    fn transfer(&mut self) {
+        for id in self.cluster.ids() {
+            if let Some(snapshot) = self.cluster.take_offered(id) {
+                let late = if self.chance.permille(self.weather.straggling) { self.chance.below(150) } else { 0 };
+                let at = self.now + self.chance.below(4 * self.weather.delay_max + 1) + late;
+                self.transfers.push((at, id, self.cluster.node(id).boots, snapshot));
+            }
+        }
+        let now = self.now;
+        let (due, later) = core::mem::take(&mut self.transfers).into_iter().partition(|(at, ..)| *at <= now);
+        self.transfers = later;
+        let due: Vec<(u64, NodeId, u64, Snapshot)> = due;
+        for (_, id, boots, snapshot) in due {
+            if self.is_awake(id) && self.cluster.node(id).boots == boots {
+                self.cluster.install(id, snapshot);
+                self.post();
             }
         }
     }
@@ -380,13 +413,18 @@ fn seeds() -> std::ops::Range<u64> {
 #[cfg(not(seeded_bugs))]
 #[test]
 fn a_cluster_under_random_faults_keeps_every_invariant_and_recovers() {
-    let mut committed = 0;
+    let (mut committed, mut installed, mut unneeded) = (0, 0, 0);
     for seed in seeds() {
         std::println!(
             "replay: BLOCKRAFT_SEED_FIRST={seed} BLOCKRAFT_SEEDS=1 cargo test -p blockraft-core random_faults"
         );
-        committed += run(seed, 1200, |config| config).0;
+        let outcome = run(seed, 1200, |config| config);
+        committed += outcome.committed.0;
+        installed += outcome.snapshots_installed;
+        unneeded += outcome.snapshots_unneeded;
     }
-    std::println!("{committed} entries were committed");
+    std::println!("{committed} entries were committed, {installed} snapshots installed, {unneeded} too late");
     assert!(seeds().count() as u64 <= committed, "the faults left room for work");
+    let few = seeds().count() < 100;
+    assert!(few || (0 < installed && 0 < unneeded), "snapshots are installed, and come too late");
 }

@@ -14,7 +14,7 @@ use blockraft_types::{
 use super::cluster::voters;
 use super::image::Image;
 use crate::ready::CommittedRange;
-use crate::{Alarm, Config, Input, LogPoint, Raft, Sealed};
+use crate::{Alarm, Config, Input, LogPoint, Raft, Sealed, SnapshotOffer};
 
 pub(super) const SELF: NodeId = NodeId(1);
 pub(super) const PEER: NodeId = NodeId(2);
@@ -29,6 +29,7 @@ pub(super) struct Solo {
     pub(super) alarms: Vec<Alarm>,
     pub(super) committed: Vec<CommittedRange>,
     pub(super) config: Config,
+    wanted: Option<SnapshotOffer>,
     membership: Membership,
     tickets: Vec<PersistTicket>,
     sealed: Vec<Sealed>,
@@ -52,6 +53,7 @@ impl Solo {
             alarms: Vec::new(),
             committed: Vec::new(),
             config,
+            wanted: None,
             membership,
             tickets: Vec::new(),
             sealed: Vec::new(),
@@ -74,11 +76,12 @@ impl Solo {
                 return;
             }
             if let Some(persist) = ready.persist {
-                self.log.write(persist.hard_state, persist.truncate_from, &persist.heads);
+                self.log.write(persist.reset, persist.hard_state, persist.truncate_from, &persist.heads);
                 self.tickets.push(persist.ticket);
             }
             self.sealed.extend(ready.sealed);
             self.said.extend(ready.messages.into_iter().map(|out| (out.to, out.message)));
+            self.wanted = ready.snapshot_wanted.or(self.wanted);
             self.alarms.extend(ready.alarms);
             self.committed.extend(ready.committed);
             for range in ready.appends {
@@ -116,6 +119,11 @@ impl Solo {
 
     pub(super) fn tick(&mut self, times: u32) {
         (0..times).for_each(|_| self.step(Input::Tick));
+    }
+
+    /// The snapshot that was last asked for since the last look.
+    pub(super) fn take_wanted(&mut self) -> Option<SnapshotOffer> {
+        self.wanted.take()
     }
 
     /// What was said since the last look.

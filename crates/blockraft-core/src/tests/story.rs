@@ -7,6 +7,7 @@ use std::vec::Vec;
 use blockraft_types::message::{AppendVerdict, CampaignReason};
 use blockraft_types::{EntryHead, EntryKind, HardState, LogIndex, Message, NodeId};
 
+use crate::LogPoint;
 use crate::ready::StateChange;
 
 pub(super) fn state(id: NodeId, state: &StateChange) -> String {
@@ -19,11 +20,13 @@ pub(super) fn state(id: NodeId, state: &StateChange) -> String {
 
 pub(super) fn batch(
     id: NodeId,
+    reset: Option<LogPoint>,
     hard_state: Option<HardState>,
     truncate_from: Option<LogIndex>,
     heads: &[EntryHead],
 ) -> String {
     let mut parts: Vec<String> = Vec::new();
+    parts.extend(reset.map(|point| format!("a log that begins after {}", point.position)));
     if let Some(HardState { term, voted_for }) = hard_state {
         parts.push(format!("{term:?}"));
         parts.extend(voted_for.map(|candidate| format!("vote for {candidate:?}")));
@@ -60,6 +63,8 @@ pub(super) fn message(from: NodeId, to: NodeId, message: &Message) -> String {
             format!("round {}, durable {}{waiting}", reply.round.0, reply.last_durable)
         }
         Message::TimeoutNow(timeout_now) => format!("last {}", timeout_now.last),
+        Message::InstallSnapshot(offer) => format!("stream {}, at least {}", offer.stream.0, offer.least),
+        Message::InstallSnapshotReply(reply) => format!("stream {}, has {}", reply.stream.0, reply.last),
     };
     format!("{from:?} -> {to:?} {name} {term:?}: {rest}")
 }

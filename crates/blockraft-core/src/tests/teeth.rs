@@ -16,7 +16,7 @@ const TICKS: u64 = 1200;
 /// What a seed reveals, if anything.
 fn verdict(seed: u64, mistake: Option<Mistake>) -> Option<String> {
     let run = AssertUnwindSafe(|| run(seed, TICKS, |config| config.with_mistake(mistake)));
-    let panic = catch_unwind(run).err()?;
+    let panic = catch_unwind(run).map(drop).err()?;
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).or(Some("a panic without words".into()))
 }

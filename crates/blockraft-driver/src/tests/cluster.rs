@@ -1,8 +1,9 @@
 //! Replicas over logs in memory, their effects performed when a test or a seed says so.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Mutex;
 
-use blockraft_core::{Config, LogPoint, Options, ProposalTicket};
+use blockraft_core::{Config, LogPoint, Options, ProposalTicket, Snapshot, SnapshotOffer};
 use blockraft_log::{Anchor, Batch, LogReader, LogStore, MemoryDisk, MemoryLog};
 use blockraft_types::{
     ClusterId, Entry, EntryKind, GroupId, Incarnation, LogIndex, Membership, Message, NodeId, Position, Role,
@@ -16,7 +17,7 @@ use crate::event::Event;
 use crate::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
 use crate::proposal::NotProposed;
 use crate::replica::Replica;
-use crate::restore::{Remains, restore};
+use crate::restore::{Remains, reconcile, restore};
 
 pub(super) const GROUP: GroupId = GroupId(3);
 
@@ -35,12 +36,21 @@ pub(super) fn tight() -> ReplicaOptions {
     let core = Options { persists_inflight_max: 2, ..Options::default() };
     ReplicaOptions {
         core: Config::new(core).unwrap(),
-        compaction: CompactionPolicy { entries_max: 8, bytes_max: 1 << 20 },
+        compaction: CompactionPolicy { entries_max: 8, entries_kept: 2, ..CompactionPolicy::default() },
         recent_bytes_max: 1 << 10,
         recent_entries_max: 1,
         held_bytes_max: 256,
         apply_bytes_max: 64,
     }
+}
+
+/// What a [`PayloadGate`] hears.
+#[derive(Debug)]
+pub(super) enum GateEvent {
+    /// A payload is here.
+    Payload(Bytes),
+    /// A snapshot is complete.
+    Complete(Snapshot),
 }
 
 /// Lets a command in once its body was announced, and holds the driver to what it says of leases.
@@ -54,6 +64,10 @@ pub(super) struct PayloadGate {
     admitted: BTreeSet<Position>,
     appended: BTreeMap<LogIndex, Position>,
     floor: Option<LogIndex>,
+    /// What the leader offered, until somebody gets it.
+    pub(super) offer: Mutex<Option<SnapshotOffer>>,
+    pub(super) installed: u64,
+    pub(super) unneeded: u64,
 }
 
 impl PayloadGate {
@@ -72,7 +86,7 @@ impl PayloadGate {
 }
 
 impl AppendGate for PayloadGate {
-    type Event = Bytes;
+    type Event = GateEvent;
 
     fn admit(&mut self, entries: &[Entry]) -> usize {
         let admitted = entries.iter().take_while(|entry| self.has(entry)).count();
@@ -92,12 +106,16 @@ impl AppendGate for PayloadGate {
         Admission::Enter
     }
 
-    fn handle(&mut self, payload: Bytes) -> GateChanges {
+    fn handle(&mut self, event: GateEvent) -> GateChanges {
+        let payload = match event {
+            GateEvent::Payload(payload) => payload,
+            GateEvent::Complete(snapshot) => return GateChanges { snapshot: Some(snapshot), ..GateChanges::default() },
+        };
         let released: Vec<_> =
             self.waiting.extract_if(.., |_, body| *body == payload).map(|(ticket, _)| ticket).collect();
         self.entering.extend(&released);
         self.payloads.insert(payload);
-        GateChanges { held: HeldChange::Recheck, released, refused: Vec::new() }
+        GateChanges { held: HeldChange::Recheck, released, ..GateChanges::default() }
     }
 
     fn tick(&mut self) -> GateChanges {
@@ -135,6 +153,9 @@ impl AppendGate for PayloadGate {
                 let known = self.entering.remove(&ticket) | self.waiting.remove(&ticket).is_some();
                 assert!(known, "{ticket:?} was admitted or waited");
             }
+            LogEvent::SnapshotWanted(offer) => *self.offer.lock().unwrap() = Some(offer),
+            LogEvent::SnapshotInstalled(_) => self.installed += 1,
+            LogEvent::SnapshotUnneeded(_) => self.unneeded += 1,
             _ => {}
         }
     }
@@ -161,8 +182,10 @@ pub(super) struct Node {
     members: Membership,
     options: ReplicaOptions,
     pub(super) batches: VecDeque<Batch>,
+    /// Snapshots that are complete here, each with what the state machine will hold.
+    staged: BTreeMap<LogIndex, Vec<Entry>>,
     pub(super) reads: Vec<Reading>,
-    pub(super) applies: VecDeque<ApplyRange>,
+    pub(super) applies: VecDeque<ApplyJob>,
     /// What the state machine holds, from the first entry on.
     pub(super) applied: Vec<Entry>,
     flushed: usize,
@@ -172,6 +195,13 @@ pub(super) struct Node {
     pub(super) alarms: Vec<String>,
     pub(super) compactions: u64,
     wire: Vec<(NodeId, Bytes)>,
+}
+
+/// What the state machine is to do.
+#[derive(Debug)]
+pub(super) enum ApplyJob {
+    Apply(ApplyRange),
+    Install(Anchor),
 }
 
 #[derive(Debug)]
@@ -198,6 +228,7 @@ impl Node {
             members: members.clone(),
             options,
             batches: VecDeque::new(),
+            staged: BTreeMap::new(),
             reads: Vec::new(),
             applies: VecDeque::new(),
             applied: Vec::new(),
@@ -244,16 +275,18 @@ impl Node {
         self.disk.cut_power();
         self.log = self.disk.open();
         self.batches.clear();
+        self.staged.clear();
         self.reads.clear();
         self.applies.clear();
         self.applied.truncate(self.flushed);
         self.accepted.clear();
         let applied = self.applied.last().map_or(birth(&self.members), anchor_of);
         let gate = PayloadGate::with(self.replica.gate().payloads.clone());
+        reconcile(&mut self.log, GROUP, applied).unwrap();
         self.replica = Self::restored(self.id, &self.members, self.options, &self.log, applied, gate);
     }
 
-    pub(super) fn step(&mut self, event: Event<Bytes>) {
+    pub(super) fn step(&mut self, event: Event<GateEvent>) {
         self.replica.step(event);
         for effect in self.replica.take_effects() {
             self.perform(effect);
@@ -285,7 +318,15 @@ impl Node {
             Effect::ReadEntries { request, first, last, bytes_max } => {
                 self.reads.push(Reading { request, first, last, bytes_max, result: None });
             }
-            Effect::Apply(range) => self.applies.push_back(range),
+            Effect::Apply(range) => self.applies.push_back(ApplyJob::Apply(range)),
+            Effect::Install { anchor } => self.applies.push_back(ApplyJob::Install(anchor)),
+            Effect::Reset { anchor } => {
+                // In the order of the log: first what was handed out before.
+                while self.persist() {}
+                let state = self.applied.last().map(anchor_of);
+                assert_eq!(state, Some(anchor), "the state machine has the snapshot before the log is reset");
+                self.log.reset(GROUP, anchor).unwrap();
+            }
             Effect::Accepted { ticket, position } => drop(self.accepted.insert(ticket, position)),
             Effect::Refused { ticket, reason, leader: _ } => self.refused.push((ticket, reason)),
             Effect::Flush => {
@@ -339,7 +380,16 @@ impl Node {
     }
 
     pub(super) fn apply(&mut self) -> bool {
-        let Some(range) = self.applies.pop_front() else { return false };
+        let range = match self.applies.pop_front() {
+            None => return false,
+            Some(ApplyJob::Apply(range)) => range,
+            Some(ApplyJob::Install(anchor)) => {
+                self.applied = self.staged.remove(&anchor.position.index).expect("it was complete");
+                self.flushed = self.applied.len();
+                self.step(Event::Installed { anchor });
+                return true;
+            }
+        };
         let reader = self.log.reader();
         let read = || reader.entries(GROUP, range.first, range.last.index, u64::MAX).unwrap();
         let entries = range.entries.unwrap_or_else(read);
@@ -350,6 +400,19 @@ impl Node {
         assert_eq!(self.applied.last().map(|entry| entry.head.position), Some(range.last));
         self.step(Event::Applied { index: range.last.index });
         true
+    }
+
+    /// A snapshot of `state` is complete here.
+    pub(super) fn complete(&mut self, state: Vec<Entry>) {
+        let Some(Anchor { position, chain }) = state.last().map(anchor_of) else { return };
+        let membership = self.members.clone();
+        let snapshot = Snapshot { point: LogPoint { position, chain }, membership, membership_index: LogIndex::ZERO };
+        self.staged.insert(position.index, state);
+        self.step(Event::Gate(GateEvent::Complete(snapshot)));
+    }
+
+    pub(super) fn announce(&mut self, payload: Bytes) {
+        self.step(Event::Gate(GateEvent::Payload(payload)));
     }
 
     /// Does everything that was asked of disk and state machine.
@@ -452,6 +515,12 @@ impl Cluster {
         }
     }
 
+    /// The state that a member was offered, as the one who offered it has it now, if it was offered one.
+    pub(super) fn take_offered(&mut self, id: u64) -> Option<Vec<Entry>> {
+        let offer = self.nodes[&NodeId(id)].replica.gate().offer.lock().unwrap().take()?;
+        Some(self.nodes[&offer.from].applied.clone())
+    }
+
     pub(super) fn leader(&self) -> Option<NodeId> {
         let newest = self.nodes.values().filter(|node| node.leads()).max_by_key(|node| node.replica.role().term);
         newest.map(|node| node.id)
@@ -469,7 +538,7 @@ impl Cluster {
     }
 
     pub(super) fn announce(&mut self, payload: &Bytes) {
-        self.nodes.values_mut().for_each(|node| node.step(Event::Gate(payload.clone())));
+        self.nodes.values_mut().for_each(|node| node.announce(payload.clone()));
     }
 
     pub(super) fn committed(&self) -> &[Entry] {

@@ -6,7 +6,7 @@ use blockraft_types::{BodyDigest, Entry, EntryHead, EntryKind, LogIndex, Message
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::tests::cluster::{Node, anchor_of, birth, membership, tight};
+use crate::tests::cluster::{GateEvent, Node, anchor_of, birth, membership, tight};
 
 const LEADER: NodeId = NodeId(1);
 
@@ -30,7 +30,7 @@ fn commands_after(mut previous: Anchor, term: u64, bodies: &[&'static str]) -> V
 }
 
 /// The append of `entries[range]`.
-fn append(entries: &[Entry], range: core::ops::Range<usize>, term: u64, stream: u64) -> Event<Bytes> {
+fn append(entries: &[Entry], range: core::ops::Range<usize>, term: u64, stream: u64) -> Event<GateEvent> {
     let prev = range.start.checked_sub(1).map_or(birth(&membership(3)), |prev| anchor_of(&entries[prev]));
     let (heads, bodies) = entries[range].iter().map(|entry| (entry.head.clone(), entry.body.clone())).unzip();
     let message = Message::AppendEntries(AppendEntries {
@@ -44,7 +44,7 @@ fn append(entries: &[Entry], range: core::ops::Range<usize>, term: u64, stream: 
     Event::Received { from: LEADER, message, bodies }
 }
 
-fn heartbeat(term: u64, round: u64) -> Event<Bytes> {
+fn heartbeat(term: u64, round: u64) -> Event<GateEvent> {
     let message = Message::Heartbeat(Heartbeat {
         term: Term(term),
         round: ReadRound(round),
@@ -54,8 +54,8 @@ fn heartbeat(term: u64, round: u64) -> Event<Bytes> {
     Event::Received { from: LEADER, message, bodies: Vec::new() }
 }
 
-fn payload(body: &'static str) -> Event<Bytes> {
-    Event::Gate(Bytes::from_static(body.as_bytes()))
+fn payload(body: &'static str) -> Event<GateEvent> {
+    Event::Gate(GateEvent::Payload(Bytes::from_static(body.as_bytes())))
 }
 
 /// What the last heartbeat's answer said to wait for.

@@ -23,10 +23,10 @@ fn a_proposal_waits_for_its_payload_and_enters_once_it_is_here() {
     let mut node = alone();
     let (early, late) = (Bytes::from_static(b"early"), Bytes::from_static(b"late"));
     node.step(Event::Propose { ticket: ProposalTicket(1), term: None, body: late.clone() });
-    node.step(Event::Gate(early.clone()));
+    node.announce(early.clone());
     node.step(Event::Propose { ticket: ProposalTicket(2), term: None, body: early });
     assert_eq!(node.accepted.keys().collect::<Vec<_>>(), [&ProposalTicket(2)]);
-    node.step(Event::Gate(late.clone()));
+    node.announce(late.clone());
     node.settle();
     assert_eq!(node.applied.last().map(|entry| entry.body.clone()), Some(late));
     assert_eq!(node.replica.gate().leases(), 0);
@@ -100,7 +100,7 @@ fn a_disk_that_moves_slowly_is_no_stalled_disk() {
     let mut node = alone();
     for ticket in 1..=10 {
         let body = Bytes::from(vec![ticket; 3]);
-        node.step(Event::Gate(body.clone()));
+        node.announce(body.clone());
         node.step(Event::Propose { ticket: ProposalTicket(ticket.into()), term: None, body });
         node.tick(1);
     }
@@ -136,7 +136,7 @@ fn a_gate_that_needs_the_log_keeps_it() {
     node.hold_log_from(floor);
     for ticket in 1..=40 {
         let body = Bytes::from(format!("body {ticket}"));
-        node.step(Event::Gate(body.clone()));
+        node.announce(body.clone());
         node.step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body });
         node.settle();
         node.tick(3);
@@ -157,6 +157,6 @@ fn a_gate_that_is_short_of_space_has_a_short_log_compacted() {
         node.compactions
     };
     assert_eq!(wait(&mut node), 0, "the log is short");
-    node.step(Event::Gate(Bytes::from_static(SPACE_IS_SHORT)));
+    node.announce(Bytes::from_static(SPACE_IS_SHORT));
     assert_eq!(wait(&mut node), 1, "once, and not for entries that give nothing back");
 }

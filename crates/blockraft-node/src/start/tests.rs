@@ -45,7 +45,8 @@ impl Kept {
     async fn after_a_life(cluster: u8) -> Self {
         let kept = Self::nothing();
         let mut config = lone(cluster, 1);
-        config.driver.replica.compaction = CompactionPolicy { entries_max: 4, bytes_max: 1_000 };
+        config.driver.replica.compaction =
+            CompactionPolicy { entries_max: 4, bytes_max: 1_000, ..CompactionPolicy::default() };
         let node = kept.start(config).await.expect("it starts from nothing");
         for seed in 0..20_u8 {
             node.put(Block::hash(HashCode::Blake3, vec![seed; 300])).await.expect("put");

@@ -128,7 +128,8 @@ impl Member {
     }
 
     fn perform(&mut self, ready: Ready, surroundings: &mut Surroundings<'_>) -> Result<(), Broken> {
-        if let Some(Persist { ticket, hard_state, truncate_from, heads }) = ready.persist {
+        // Nothing is compacted within these bounds, so nobody needs a snapshot.
+        if let Some(Persist { ticket, reset: _, hard_state, truncate_from, heads }) = ready.persist {
             if truncate_from.is_some() && self.led == Some(self.raft.term()) && self.raft.role() == Role::Leader {
                 return Err(Broken::new(
                     "leader append-only",
@@ -290,5 +291,5 @@ fn raft(id: NodeId, config: Config, disk: &Image, applied: LogIndex, membership:
 }
 
 const fn is_serious(alarm: &Alarm) -> bool {
-    !matches!(alarm, Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. } | Alarm::NeedsSnapshot { .. })
+    !matches!(alarm, Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. })
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use blockraft_blocks::{Block, HashCode, Multihash};
 use blockraft_types::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, CampaignReason, ConflictHint, Heartbeat,
-    HeartbeatReply, ReadRound, RequestVote, RequestVoteReply, StreamEpoch, TimeoutNow, VoteVerdict,
+    HeartbeatReply, InstallSnapshot, InstallSnapshotReply, ReadRound, RequestVote, RequestVoteReply, StreamEpoch,
+    TimeoutNow, VoteVerdict,
 };
 use blockraft_types::{
     BodyDigest, BootNonce, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex, Membership,
@@ -125,6 +126,11 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
         vec![],
     );
     raft("timeout-now", Message::TimeoutNow(TimeoutNow { term: Term(8), last: position }), vec![]);
+    let (term, stream) = (Term(8), StreamEpoch(4));
+    let offer = InstallSnapshot { term, stream, least: position, least_chain: ChainDigest::from_bytes([6; 16]) };
+    raft("install-snapshot", Message::InstallSnapshot(offer), vec![]);
+    let reply = InstallSnapshotReply { term, stream, last: position };
+    raft("install-snapshot-reply", Message::InstallSnapshotReply(reply), vec![]);
 
     let mut node = |name: &str, message| samples.push((format!("node-{name}"), Sample::Node(message)));
     let (group, ticket) = (GroupId(3), ticket());

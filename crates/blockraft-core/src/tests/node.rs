@@ -1,0 +1,44 @@
+//! A member with its disk, as the cluster keeps it.
+
+use std::collections::VecDeque;
+use std::vec::Vec;
+
+use blockraft_types::{EntryHead, HardState, LogIndex, PersistTicket, Term};
+
+use super::image::Image;
+use crate::{Config, LogPoint, Raft, Sealed, SnapshotOffer};
+
+/// A batch on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) ticket: PersistTicket,
+    pub(super) reset: Option<LogPoint>,
+    pub(super) hard_state: Option<HardState>,
+    pub(super) truncate_from: Option<LogIndex>,
+    pub(super) heads: Vec<EntryHead>,
+}
+
+/// A member with its disk.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// `None` while it is down.
+    pub(super) raft: Option<Raft>,
+    pub(super) config: Config,
+    /// What a power cut leaves.
+    pub(super) disk: Image,
+    /// What a driver can read: every batch that was handed out.
+    pub(super) view: Image,
+    pub(super) writes: VecDeque<Write>,
+    pub(super) sealed: Vec<Sealed>,
+    pub(super) applied: LogIndex,
+    /// The applied index that the state machine has made durable.
+    pub(super) applied_durable: LogIndex,
+    /// The snapshot that the state machine took last.
+    pub(super) installed: Option<LogPoint>,
+    /// The snapshot that it is offered.
+    pub(super) wanted: Option<SnapshotOffer>,
+    pub(super) boots: u64,
+    pub(super) commit_seen: LogIndex,
+    /// While it leads: its term, the end of its log, and its commit index.
+    pub(super) led: Option<(Term, LogIndex, LogIndex)>,
+}

@@ -1,0 +1,67 @@
+//! Where the log begins: how far it is compacted, and the snapshots that take its place.
+
+use blockraft_core::{Input, LogPoint, Snapshot};
+use blockraft_log::Anchor;
+use blockraft_types::LogIndex;
+
+use crate::compaction::Reach;
+use crate::effect::Effect;
+use crate::gate::{AppendGate, LogEvent};
+use crate::replica::{Body, Replica};
+
+impl<G: AppendGate> Replica<G> {
+    /// Lets the core judge a snapshot, and forgets what it takes the place of.
+    pub(super) fn install(&mut self, snapshot: Snapshot) {
+        let (point, first_open) = (snapshot.point, self.raft.commit_index().next());
+        self.raft.step(Input::InstallSnapshot(snapshot));
+        if self.raft.anchor() != point {
+            return;
+        }
+        let anchor = Anchor { position: point.position, chain: point.chain };
+        self.drop_held();
+        let unhanded = self.cache.reset(self.handed);
+        if !unhanded.is_empty() {
+            self.gate.observe(LogEvent::Dropped { entries: &unhanded });
+        }
+        for Body { ticket, .. } in core::mem::take(&mut self.accepted).into_values() {
+            self.gate.observe(LogEvent::ProposalRefused { ticket });
+        }
+        self.gate.observe(LogEvent::Truncated { from: first_open });
+        self.handed = point.position.index;
+        self.durable = self.raft.durable_index();
+        self.ranges.clear();
+        self.ranges.set_anchor(anchor);
+        self.compaction.reset(point.position.index);
+    }
+
+    pub(super) fn installed(&mut self, anchor: Anchor) {
+        self.backlog.take(anchor.position.index);
+        self.writes.installed(anchor, &mut self.effects);
+        self.gate.observe(LogEvent::SnapshotInstalled(anchor.position));
+    }
+
+    pub(super) fn flushed(&mut self, index: LogIndex) {
+        let reach = self.reach();
+        let reach = Reach { limit: reach.limit.min(index), ..reach };
+        if let Some(through) = self.compaction.flushed(reach) {
+            self.effects.push(Effect::Compact { through });
+        }
+    }
+
+    pub(super) fn compacted(&mut self, anchor: Anchor) {
+        // A snapshot may have taken the log's place meanwhile.
+        if anchor.position.index < self.raft.anchor().position.index {
+            return;
+        }
+        self.ranges.set_anchor(anchor);
+        self.compaction.compacted(anchor.position.index);
+        self.raft.step(Input::Compacted(LogPoint { position: anchor.position, chain: anchor.chain }));
+        self.gate.observe(LogEvent::Compacted { through: anchor.position.index });
+    }
+
+    /// How far the log may be compacted: it is applied, and the gate needs it no more.
+    pub(super) fn reach(&self) -> Reach {
+        let limit = self.raft.compactable_through().min(self.gate.compaction_floor()).min(self.backlog.applied());
+        Reach { limit, held_by_all: self.raft.held_by_all() }
+    }
+}
