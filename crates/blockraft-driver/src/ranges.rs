@@ -78,8 +78,14 @@ impl Ranges {
     }
 
     /// Entries were read, or couldn't be. `None` for a reading that nobody waits for any more.
-    pub(crate) fn read(&mut self, request: RangeRead, result: RangeResult, cache: &BodyCache) -> Option<Plan> {
-        let range = self.reading.remove(&request)?;
+    pub(crate) fn read(
+        &mut self,
+        request: RangeRead,
+        result: RangeResult,
+        cache: &BodyCache,
+        durable: LogIndex,
+    ) -> Option<Plan> {
+        let mut range = self.reading.remove(&request)?;
         let mut entries = match result {
             Ok(entries) => entries,
             Err(error) => return Some(Plan::Refuse(range, Unfilled::Unreadable(error))),
@@ -101,8 +107,9 @@ impl Ranges {
         });
         entries.truncate(fitting.count().max(1));
         if entries.is_empty() && range.prev.index < range.last {
-            // The reading was for the digest alone: what follows may be in memory.
-            entries = cache.run(range.prev.index.next(), range.last, range.bytes_max).unwrap_or_default();
+            // The reading gave the digest alone: what follows is in memory, or is read next.
+            range.prev_chain = Some(chain);
+            return Some(self.plan(range, cache, durable));
         }
         Some(match fill(&range, chain, entries) {
             Ok(filled) => Plan::Send(Box::new(filled)),

@@ -136,7 +136,7 @@ impl<G: AppendGate> Replica<G> {
             Event::TransferLeadership { to } => self.raft.step(Input::TransferLeadership { to }),
             Event::Persisted(receipt) => self.persisted(receipt),
             Event::EntriesRead { request, result } => {
-                if let Some(plan) = self.ranges.read(request, result, &self.cache) {
+                if let Some(plan) = self.ranges.read(request, result, &self.cache, self.durable) {
                     self.perform(plan);
                 }
             }

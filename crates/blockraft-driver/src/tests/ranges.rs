@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use blockraft_core::ProposalTicket;
-use blockraft_types::message::{Heartbeat, ReadRound};
-use blockraft_types::{LogIndex, Message, NodeId, Term};
+use blockraft_core::{AppendRange, ProposalTicket};
+use blockraft_log::Anchor;
+use blockraft_types::message::{Heartbeat, ReadRound, StreamEpoch};
+use blockraft_types::{
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Message, NodeId, Position, Term,
+};
 use bytes::Bytes;
 
+use crate::body_cache::BodyCache;
 use crate::event::Event;
+use crate::ranges::{Plan, Ranges};
 use crate::tests::cluster::{Cluster, Node, tight};
 
 /// A leader whose follower 3 lacks everything and is being read for.
@@ -99,4 +104,53 @@ fn bodies_of_another_term_never_leave_in_an_append() {
     assert!(node.alarms.iter().any(|alarm| alarm.starts_with("UnreadableRange")), "{:?}", node.alarms);
     cluster.run(100);
     assert!(level(&cluster), "the next reading is good");
+}
+
+/// The entry before the range is read along for its digest. Where it is large, nothing else fits into the reading: the
+/// range has to be read next, or the follower would stay behind for ever.
+#[test]
+fn a_large_entry_before_the_range_doesnt_keep_the_range_from_being_read() {
+    let birth = Anchor { position: Position::ZERO, chain: ChainDigest::from_bytes([0; 16]) };
+    let mut chain = birth.chain;
+    let entries: Vec<Entry> = (1..=3)
+        .map(|index| {
+            let body = Bytes::from(vec![index as u8; 10_000]);
+            let position = Position { term: Term(1), index: LogIndex(index) };
+            let digest = BodyDigest::of(&body);
+            let head = EntryHead::chained(chain, position, EntryKind::Command, body.len() as u32, digest);
+            chain = head.chain;
+            Entry { head, body }
+        })
+        .collect();
+    let range = AppendRange {
+        to: NodeId(2),
+        term: Term(1),
+        stream: StreamEpoch(1),
+        prev: entries[0].head.position,
+        prev_chain: None,
+        last: LogIndex(3),
+        terms: vec![entries[1].head.position],
+        known: None,
+        bytes_max: 12_000,
+        leader_commit: LogIndex(3),
+    };
+    let (mut ranges, nothing) = (Ranges::new(birth), BodyCache::new(0, 0));
+    let mut plan = ranges.plan(range, &nothing, LogIndex(3));
+    for _ in 0..3 {
+        plan = match plan {
+            Plan::Read { request, first, last, bytes_max } => {
+                // As much as the budget allows, and at least one.
+                let fitting = (bytes_max / 10_100).max(1) as usize;
+                let wanted = &entries[first.0 as usize - 1..last.0 as usize];
+                let read = wanted.iter().take(fitting).cloned().collect();
+                ranges.read(request, Ok(read), &nothing, LogIndex(3)).expect("it waits for this")
+            }
+            Plan::Send(filled) => {
+                assert_eq!(filled.message.heads, [entries[1].head.clone()]);
+                return;
+            }
+            Plan::Refuse(_, unfilled) => panic!("{unfilled:?}"),
+        };
+    }
+    panic!("{plan:?}");
 }
