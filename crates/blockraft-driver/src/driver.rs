@@ -407,6 +407,7 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
 fn trace_alarm(alarm: &Alarm) {
     match alarm {
         Alarm::PersistStalled => warn!("stalled_persist"),
+        Alarm::ObstructedLeader { to } => warn!(to = to.0, "obstructed_leader_hands_over"),
         Alarm::UnreadableRange { to, first, what } => warn!(peer = to.0, first = first.0, what, "unreadable_range"),
         Alarm::ForeignBody { from, position } => error!(peer = from.0, %position, "foreign_body"),
         Alarm::Core(alarm) => warn!(?alarm, "alarmed"),

@@ -137,4 +137,9 @@ pub enum Alarm {
     },
     /// The oldest persist batch has been under way for longer than an election timeout.
     PersistStalled,
+    /// This member leads and its gate can't admit what needs a copy here, so it asks another one to lead.
+    ObstructedLeader {
+        /// Who is to lead.
+        to: NodeId,
+    },
 }

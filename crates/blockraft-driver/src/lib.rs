@@ -158,6 +158,7 @@ mod backlog;
 mod body_cache;
 mod clock;
 mod compaction;
+mod handover;
 mod held;
 mod inbox;
 mod persists;

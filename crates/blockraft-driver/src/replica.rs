@@ -4,6 +4,7 @@
 //! It reads no clock, starts nothing and waits for nobody, so that the simulator runs what production runs.
 
 mod beginning;
+mod ending;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -25,6 +26,7 @@ use crate::config::ReplicaOptions;
 use crate::effect::{Alarm, ApplyRange, Effect};
 use crate::event::Event;
 use crate::gate::{Admission, AppendGate, GateChanges, HeldChange, LogEvent};
+use crate::handover::Handover;
 use crate::held::{Arrival, HeldAppend, HeldAppends, body_bytes};
 use crate::persists::Persists;
 use crate::proposal::NotProposed;
@@ -46,6 +48,7 @@ pub struct Replica<G: AppendGate> {
     held: HeldAppends,
     ranges: Ranges,
     compaction: Compaction,
+    handover: Handover,
     /// Proposals that the gate lets wait.
     waiting: BTreeMap<ProposalTicket, Proposal>,
     /// Proposals that the core has and didn't answer yet.
@@ -106,6 +109,7 @@ impl<G: AppendGate> Replica<G> {
             held: HeldAppends::new(options.held_bytes_max),
             ranges: Ranges::new(anchor),
             compaction,
+            handover: Handover::default(),
             waiting: BTreeMap::new(),
             entering: BTreeMap::new(),
             accepted: BTreeMap::new(),
@@ -215,6 +219,7 @@ impl<G: AppendGate> Replica<G> {
         self.raft.step(Input::Tick);
         let changes = self.gate.tick();
         self.take_changes(changes);
+        self.hand_over_if_obstructed();
         if self.tick.is_multiple_of(COMPACTION_TICKS) {
             let reach = self.reach();
             let wanted = if self.tick.is_multiple_of(WANTED_TICKS) { self.gate.compaction_wanted() } else { None };

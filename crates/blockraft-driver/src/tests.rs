@@ -3,7 +3,7 @@
 mod bodies;
 mod campaign;
 mod clock;
-mod cluster;
+pub(crate) mod cluster;
 mod fates;
 mod held_appends;
 mod ranges;

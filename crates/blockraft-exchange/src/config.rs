@@ -39,6 +39,8 @@ pub struct Config {
     pub deleted_blocks_max: usize,
     /// How long the store counts as full after it refused a write for want of room.
     pub full_ticks: u64,
+    /// How long writes of payloads may be under way, with none ending, until the store counts as stalled.
+    pub stall_ticks: u64,
     /// Fetches in flight for entries that wait at the gate.
     pub gate_fetches_max: usize,
     /// Bytes of those fetches; at least one is always allowed.
@@ -106,6 +108,7 @@ impl Config {
             reclaims_max: 256,
             deleted_blocks_max: 4096,
             full_ticks: ticks(1_000),
+            stall_ticks: ticks(1_000),
             gate_fetches_max: 16,
             gate_fetch_bytes_max: 32 * MIB,
             other_fetches_max: 8,

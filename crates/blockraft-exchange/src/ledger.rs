@@ -55,12 +55,17 @@ pub(crate) struct Ledger<P> {
     staged_bytes: u64,
     /// Bytes of payloads that are being written, or wait for the end of another operation on their block.
     storing_bytes: u64,
+    /// Payloads that the store is writing.
+    writes: usize,
+    /// When it last ended a write, or got one after it had none.
+    write_moved_at: u64,
     reclaiming: usize,
     reclaimed: u64,
     poisoned: bool,
     /// The tick until which the store counts as full.
     full_until: u64,
     full_ticks: u64,
+    stall_ticks: u64,
     /// Whether the last write that ended found no room.
     is_short: bool,
     now: u64,
@@ -83,11 +88,14 @@ impl<P: Payload> Ledger<P> {
             staged_blocks: 0,
             staged_bytes: 0,
             storing_bytes: 0,
+            writes: 0,
+            write_moved_at: 0,
             reclaiming: 0,
             reclaimed: 0,
             poisoned: false,
             full_until: 0,
             full_ticks: config.full_ticks,
+            stall_ticks: config.stall_ticks,
             is_short: false,
             now: 0,
             grace_ticks: config.grace_ticks,
@@ -157,6 +165,7 @@ impl<P: Payload> Ledger<P> {
                 record.length = named.length;
                 record.waiters.push(waiter);
                 self.storing_bytes += u64::from(named.length);
+                self.write_begins();
                 out.push(Effect::Store { payload, intent, space });
             }
             State::Storing(..) => record.waiters.push(waiter),
@@ -200,6 +209,8 @@ impl<P: Payload> Ledger<P> {
         let Some(record) = self.records.get_mut(&name) else { return };
         let State::Storing(intent, space) = record.state else { return };
         self.storing_bytes = self.storing_bytes.saturating_sub(u64::from(record.length));
+        self.writes = self.writes.saturating_sub(1);
+        self.write_moved_at = self.now;
         record.state = match (result, intent) {
             (Ok(()), _) => State::Durable,
             (Err(_), StoreIntent::Keep) => State::Unknown,
@@ -411,6 +422,10 @@ impl<P: Payload> Ledger<P> {
         self.now < self.full_until
     }
 
+    pub(crate) const fn is_stalled(&self) -> bool {
+        self.writes > 0 && self.write_moved_at.saturating_add(self.stall_ticks) <= self.now
+    }
+
     pub(crate) const fn staged(&self) -> (usize, u64) {
         (self.staged_blocks, self.staged_bytes)
     }
@@ -446,6 +461,13 @@ impl<P: Payload> Ledger<P> {
         }
     }
 
+    const fn write_begins(&mut self) {
+        if self.writes == 0 {
+            self.write_moved_at = self.now;
+        }
+        self.writes += 1;
+    }
+
     fn store_again(&mut self, name: Multihash, out: &mut Vec<Effect<P>>) {
         let Some(record) = self.records.get_mut(&name) else { return };
         let Some((payload, intent)) = record.again.take() else { return };
@@ -459,6 +481,7 @@ impl<P: Payload> Ledger<P> {
         }
         record.state = State::Storing(intent, Space::Common);
         record.length = payload.length();
+        self.write_begins();
         out.push(Effect::Store { payload, intent, space: Space::Common });
     }
 

@@ -115,6 +115,8 @@ pub enum StoreStatus {
     Working,
     /// Lately it had no room for a block.
     Full,
+    /// Writes are under way, and for a while none has ended.
+    Stalled,
     /// A failed sync ended that for this life.
     Poisoned,
 }

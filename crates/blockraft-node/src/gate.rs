@@ -216,6 +216,10 @@ impl AppendGate for NodeGate {
     fn compaction_wanted(&self) -> Option<LogIndex> {
         self.exchange.compaction_wanted()
     }
+
+    fn is_obstructed(&self) -> bool {
+        self.exchange.is_full() || self.exchange.is_stalled()
+    }
 }
 
 impl Drop for NodeGate {

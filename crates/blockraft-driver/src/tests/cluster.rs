@@ -21,7 +21,7 @@ use crate::restore::{Remains, reconcile, restore};
 
 pub(super) const GROUP: GroupId = GroupId(3);
 
-pub(super) fn membership(voters: u64) -> Membership {
+pub(crate) fn membership(voters: u64) -> Membership {
     Membership::of_voters((1..=voters).map(|id| (NodeId(id), Incarnation::from_bytes([id as u8; 16]))))
 }
 
@@ -167,7 +167,14 @@ impl AppendGate for PayloadGate {
     fn compaction_wanted(&self) -> Option<LogIndex> {
         self.payloads.contains(SPACE_IS_SHORT).then_some(LogIndex(1))
     }
+
+    fn is_obstructed(&self) -> bool {
+        self.payloads.contains(NOTHING_CAN_BE_KEPT)
+    }
 }
+
+/// A gate that got this is obstructed.
+pub(super) const NOTHING_CAN_BE_KEPT: &[u8] = b"nothing can be kept";
 
 /// The payload after which the gate wants the log compacted through its first entry.
 pub(super) const SPACE_IS_SHORT: &[u8] = b"space is short";

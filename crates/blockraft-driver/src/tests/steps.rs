@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::event::Event;
 use crate::proposal::NotProposed;
-use crate::tests::cluster::{Cluster, Node, SPACE_IS_SHORT, anchor_of, membership, tight};
+use crate::tests::cluster::{Cluster, NOTHING_CAN_BE_KEPT, Node, SPACE_IS_SHORT, anchor_of, membership, tight};
 
 fn alone() -> Node {
     let mut node = Node::new(1, &membership(1), tight());
@@ -93,6 +93,24 @@ fn a_leader_whose_disk_stands_still_for_an_election_timeout_steps_down() {
     assert_eq!(node.replica.status().persist_stalls, 1);
     assert!(node.alarms.iter().any(|alarm| alarm == "PersistStalled"));
     assert_ne!(cluster.elect(), leader, "another one takes over");
+}
+
+#[test]
+fn a_leader_whose_gate_is_obstructed_hands_over_and_rests_when_the_role_comes_back() {
+    let mut cluster = Cluster::new(3, tight());
+    let first = cluster.elect();
+    cluster.run(20);
+    for id in 1..=3 {
+        cluster.node(id).announce(Bytes::from_static(NOTHING_CAN_BE_KEPT));
+    }
+    cluster.run(200);
+    let terms = |cluster: &mut Cluster| (1..=3).map(|id| cluster.node(id).replica.role().term).max();
+    let after_one_round = terms(&mut cluster);
+    let handed_over = |node: &mut Node| node.alarms.iter().filter(|alarm| alarm.contains("ObstructedLeader")).count();
+    assert_eq!([1, 2, 3].map(|id| handed_over(cluster.node(id))), [1, 1, 1]);
+    assert_eq!(cluster.elect(), first, "the role went round the ring");
+    cluster.run(2_000);
+    assert_eq!(terms(&mut cluster), after_one_round);
 }
 
 #[test]

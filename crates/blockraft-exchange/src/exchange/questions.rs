@@ -46,6 +46,12 @@ impl<P: Payload> Exchange<P> {
         self.ledger.is_full()
     }
 
+    /// Whether payloads are being written and no write has ended for `stall_ticks`.
+    #[must_use]
+    pub const fn is_stalled(&self) -> bool {
+        self.ledger.is_stalled()
+    }
+
     /// The entry whose payload this node waits for, for the reply to heartbeats.
     #[must_use]
     pub fn waiting_for(&self) -> Option<LogIndex> {
@@ -89,10 +95,14 @@ impl<P: Payload> Exchange<P> {
             reclaimed: self.ledger.reclaimed(),
             length_conflicts: self.length_conflicts,
             sweep: self.reclamation.sweep(),
-            store: match (self.ledger.is_poisoned(), self.is_full()) {
-                (true, _) => StoreStatus::Poisoned,
-                (false, true) => StoreStatus::Full,
-                (false, false) => StoreStatus::Working,
+            store: if self.ledger.is_poisoned() {
+                StoreStatus::Poisoned
+            } else if self.is_stalled() {
+                StoreStatus::Stalled
+            } else if self.is_full() {
+                StoreStatus::Full
+            } else {
+                StoreStatus::Working
             },
         }
     }

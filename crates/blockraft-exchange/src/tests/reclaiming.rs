@@ -369,6 +369,27 @@ fn a_store_counts_as_full_until_it_refused_nothing_for_a_while() {
     assert!(!desk.exchange.is_full());
 }
 
+#[test]
+fn a_store_that_ends_no_write_counts_as_stalled_until_one_ends() {
+    let mut desk = Desk::led_by(B);
+    desk.ticks(2 * config().stall_ticks);
+    assert!(!desk.exchange.is_stalled(), "it has nothing to write");
+    desk.step(Input::Put { op: PutId(1), payload: block(1) });
+    desk.step(Input::Put { op: PutId(2), payload: block(2) });
+    desk.ticks(config().stall_ticks - 1);
+    assert!(!desk.exchange.is_stalled());
+    desk.ticks(1);
+    assert!(desk.exchange.is_stalled());
+    desk.stored(block(1));
+    desk.ticks(config().stall_ticks - 1);
+    assert!(!desk.exchange.is_stalled(), "a slow disk moves");
+    desk.ticks(1);
+    assert!(desk.exchange.is_stalled(), "the other write stands still");
+    desk.stored(block(2));
+    desk.ticks(2 * config().stall_ticks);
+    assert!(!desk.exchange.is_stalled());
+}
+
 /// An acknowledged body is in the log alone. Without room for it the log can't be compacted, and deletes give nothing back.
 #[test]
 fn a_body_that_found_no_room_gets_some_of_the_reserve_and_lets_the_log_go() {

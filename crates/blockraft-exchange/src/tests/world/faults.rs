@@ -139,6 +139,7 @@ impl World {
             reclaims_max: 4,
             deleted_blocks_max: 4,
             full_ticks: 10,
+            stall_ticks: 10,
             gate_fetches_max: 2,
             gate_fetch_bytes_max: 250,
             other_fetches_max: 2,
