@@ -219,13 +219,12 @@ impl Member {
         } else {
             own_last <= request.last
         };
+        let kept = if self.config.errs(Mistake::VoteForgotten) { None } else { self.hard_state.voted_for };
+        let free_now = request.term == self.term() && kept.is_none_or(|candidate| candidate == from);
         let free = match request.ballot {
             // Thesis 9.6: a pre-vote is granted as a vote in that term would be, and changes nothing.
-            Ballot::PreVote => self.term() < request.term,
-            Ballot::Vote => {
-                let kept = if self.config.errs(Mistake::VoteForgotten) { None } else { self.hard_state.voted_for };
-                request.term == self.term() && kept.is_none_or(|candidate| candidate == from)
-            }
+            Ballot::PreVote => self.term() < request.term || free_now,
+            Ballot::Vote => free_now,
         };
         let undisturbed = ear == Ear::HearsNobody || request.reason == CampaignReason::Transfer;
         let grant = up_to_date && free && undisturbed;

@@ -399,6 +399,22 @@ fn t4_2_1_a_learner_votes_yet_never_campaigns_and_is_never_counted() {
     assert_eq!(leader.raft.commit_index(), LogIndex(0));
 }
 
+/// "Would you vote for me in that term?" A member that is in it already and gave its vote to nobody would.
+#[test]
+fn t9_6_a_pre_vote_for_the_present_term_is_granted_while_the_vote_is_free() {
+    let mut free = Solo::new(3, &[1]);
+    free.hear(PEER, request_vote(Ballot::PreVote, 3, (1, 1)));
+    assert_eq!(free.take_vote_answers(), [(Term(3), VoteVerdict::Granted)]);
+    free.hear(OTHER, request_vote(Ballot::Vote, 3, (1, 1)));
+    free.hear(PEER, request_vote(Ballot::PreVote, 3, (1, 1)));
+    free.hear(OTHER, request_vote(Ballot::PreVote, 3, (1, 1)));
+    let granted = |verdict| (Term(3), verdict);
+    assert_eq!(
+        free.take_vote_answers(),
+        [VoteVerdict::Granted, VoteVerdict::Refused, VoteVerdict::Granted].map(granted)
+    );
+}
+
 #[test]
 fn t9_6_a_pre_vote_changes_neither_term_nor_vote() {
     let mut member = Solo::new(3, &[]);
