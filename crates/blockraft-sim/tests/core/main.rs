@@ -1,11 +1,15 @@
-//! The core and the crate `raft`, an independent implementation, under the same schedules of campaigns, proposals,
-//! deliveries, losses and restarts: after each episode they have the same leaders in the same terms, the same logs, and
-//! the same entries are committed.
+//! The core alone, with instant disks: under links that work in one direction only (`masks`), and beside another
+//! implementation.
+//!
+//! That one is the crate `raft`. Both live through the same schedules of campaigns, proposals, deliveries, losses and
+//! restarts: after each episode they have the same leaders in the same terms, the same logs, and the same entries are
+//! committed.
 //!
 //! The clocks are ours: the twin of a member that campaigns or steps down because of the time does so too. Between
 //! episodes everything that can arrive has arrived, since the two pace appends and repeat lost ones each in its own way.
 
 mod cluster;
+mod masks;
 mod oracle;
 mod ours;
 mod pair;
