@@ -18,6 +18,18 @@ pub enum Mistake {
     ReclaimIgnoresLeases,
 }
 
+impl Mistake {
+    /// Every one of them.
+    #[cfg(any(test, seeded_bugs))]
+    pub const ALL: &'static [Self] = &[
+        Self::HasInsteadOfReserve,
+        Self::ReclaimBeforeCompaction,
+        Self::ReceiptBeforeDurability,
+        Self::ReputSeesQueuedDelete,
+        Self::ReclaimIgnoresLeases,
+    ];
+}
+
 /// Which mistake is switched on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mistakes {

@@ -69,6 +69,12 @@ impl NodeGate {
         }
     }
 
+    /// Switches a known mistake of the data plane on, so that a simulation can show that it notices.
+    #[cfg(seeded_bugs)]
+    pub fn seed_mistake(&mut self, mistake: blockraft_exchange::Mistake) {
+        self.exchange.seed_mistake(mistake);
+    }
+
     /// Hands on what the data plane wants done, and keeps what concerns the driver.
     fn drain(&mut self) {
         for effect in self.exchange.take_effects() {

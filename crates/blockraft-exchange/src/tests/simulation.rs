@@ -45,13 +45,7 @@ fn payloads_come_before_entries_and_leave_after_them_whatever_happens() {
 
 #[test]
 fn the_world_notices_every_seeded_mistake() {
-    for mistake in [
-        Mistake::HasInsteadOfReserve,
-        Mistake::ReclaimBeforeCompaction,
-        Mistake::ReceiptBeforeDurability,
-        Mistake::ReputSeesQueuedDelete,
-        Mistake::ReclaimIgnoresLeases,
-    ] {
+    for &mistake in Mistake::ALL {
         let caught = (0..seeds(24)).find_map(|seed| run(seed, Some(mistake)).err());
         println!("{mistake:?}: {caught:?}");
         assert!(caught.is_some(), "{mistake:?} went unnoticed");
