@@ -12,6 +12,7 @@ mod cluster;
 mod demo;
 mod janitor;
 mod setup;
+mod sim;
 mod test;
 mod tidy;
 
@@ -60,6 +61,7 @@ commands! {
     Test(test::Test),
     Demo(demo::Demo),
     Cluster(cluster::Cluster),
+    Sim(sim::Sim),
     Bench(bench::Bench),
     Ci(ci::Ci),
     Tidy(tidy::Tidy),

@@ -1,0 +1,186 @@
+//! Clients: each has one request at a time, at a node of its choice.
+
+use blockraft_blocks::{Block, HashCode, Multihash};
+use blockraft_node::Consistency;
+use blockraft_types::Position;
+
+use crate::chance::Chance;
+use crate::desk::Wanted;
+use crate::happening::What;
+use crate::life::BLOCK_BYTES_MAX;
+use crate::member::Member;
+use crate::stage::{End, Heard, Stage};
+
+/// All clients of a world.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    clients: Vec<Client>,
+    /// Every block that anybody ever tried to put.
+    blocks: Vec<Block>,
+    newest_request: u64,
+    chance: Chance,
+    pub(crate) load: Load,
+    /// How many requests were answered.
+    pub(crate) answered: u64,
+    /// Somebody who isn't a client and waits for one answer.
+    listener: Option<usize>,
+    heard: Option<End>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Client {
+    /// The node that it prefers.
+    home: usize,
+    /// The newest position that it was told.
+    seen: Position,
+    is_busy: bool,
+}
+
+/// Whether clients ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    On,
+    Off,
+}
+
+impl Clients {
+    pub(crate) fn new(stage: &mut Stage, chance: Chance) -> Self {
+        let count = stage.weather.clients;
+        let mut clients = Self {
+            clients: vec![Client::default(); count],
+            blocks: Vec::new(),
+            newest_request: 0,
+            chance,
+            load: Load::On,
+            answered: 0,
+            listener: None,
+            heard: None,
+        };
+        for client in 0..count {
+            clients.think(stage, client);
+        }
+        clients
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.clients.iter().all(|client| !client.is_busy)
+    }
+
+    fn think(&mut self, stage: &mut Stage, client: usize) {
+        let delay = stage.weather.think.draw(&mut self.chance);
+        stage.after(delay, 0, None, What::Client { client });
+    }
+
+    /// It is this client's turn.
+    pub(crate) fn act(&mut self, stage: &mut Stage, members: &mut [Member], client: usize) {
+        if self.load == Load::Off || self.clients.get(client).is_none_or(|client| client.is_busy) {
+            return;
+        }
+        if self.chance.permille(250) {
+            let home = self.chance.below(members.len() as u64) as usize;
+            self.clients[client].home = home;
+        }
+        let wanted = self.choose(stage, client);
+        let home = self.clients[client].home;
+        self.newest_request += 1;
+        let id = self.newest_request;
+        let now = stage.now;
+        stage.trace.say(now, format_args!("client {client} asks node {} for {id}: {wanted:?}", home + 1));
+        self.clients[client].is_busy = true;
+        if !members[home].ask(stage, id, client, wanted) {
+            self.clients[client].is_busy = false;
+            let home = self.chance.below(members.len() as u64) as usize;
+            self.clients[client].home = home;
+            self.think(stage, client);
+        }
+    }
+
+    /// Clients hear of what they asked.
+    pub(crate) fn hear(&mut self, stage: &mut Stage) {
+        for Heard { client, position, end } in core::mem::take(&mut stage.heard) {
+            if self.listener == Some(client) {
+                self.heard = Some(end);
+            }
+            let Some(listener) = self.clients.get_mut(client) else { continue };
+            listener.is_busy = false;
+            if let Some(position) = position {
+                listener.seen = listener.seen.max(position);
+                self.answered += 1;
+            }
+            self.think(stage, client);
+        }
+    }
+
+    /// From now on the answer to `listener` is remembered.
+    pub(crate) const fn listen(&mut self, listener: usize) {
+        self.listener = Some(listener);
+        self.heard = None;
+    }
+
+    /// How the request of the listener ended.
+    pub(crate) const fn heard(&self) -> Option<End> {
+        self.heard
+    }
+
+    fn choose(&mut self, stage: &Stage, client: usize) -> Wanted {
+        let mix = stage.weather.mix;
+        let drawn = self.chance.below(1_000);
+        if self.blocks.is_empty() || drawn < mix.fresh_puts {
+            return Wanted::Put(self.make(stage));
+        }
+        let block = self.known(stage);
+        let name = *block.multihash();
+        if drawn < mix.fresh_puts + mix.puts {
+            return Wanted::Put(block);
+        }
+        if drawn < mix.fresh_puts + mix.puts + mix.deletes {
+            return Wanted::Delete(name);
+        }
+        Wanted::Read(name, self.consistency(client))
+    }
+
+    fn consistency(&mut self, client: usize) -> Consistency {
+        let seen = if self.chance.permille(500) { self.clients[client].seen } else { Position::ZERO };
+        match self.chance.below(5) {
+            0 => Consistency::Local,
+            1 | 2 => Consistency::Linearizable,
+            _ => Consistency::Confirmed { at_least: seen },
+        }
+    }
+
+    /// One of the newest blocks.
+    fn known(&mut self, stage: &Stage) -> Block {
+        let back = self.chance.below(stage.weather.keys.min(self.blocks.len() as u64)) as usize;
+        self.blocks[self.blocks.len() - 1 - back].clone()
+    }
+
+    fn make(&mut self, stage: &Stage) -> Block {
+        let short = u64::from(stage.weather.inline_bytes_max);
+        let length = if self.chance.permille(stage.weather.mix.inline) {
+            self.chance.between(9, short)
+        } else {
+            self.chance.between(short + 1, BLOCK_BYTES_MAX)
+        };
+        let mut bytes = vec![0_u8; length as usize];
+        bytes[..8].copy_from_slice(&(self.blocks.len() as u64).to_le_bytes());
+        let block = Block::hash(HashCode::Sha2_256, bytes);
+        self.blocks.push(block.clone());
+        block
+    }
+
+    /// The number of a request that nobody drew yet, and the place of a client that isn't among the clients.
+    pub(crate) fn probe(&mut self) -> (u64, usize) {
+        self.newest_request += 1;
+        (self.newest_request, usize::MAX)
+    }
+
+    /// A block that nobody put yet, for a probe.
+    pub(crate) fn fresh(&mut self, stage: &Stage) -> Block {
+        self.make(stage)
+    }
+
+    /// The block of that name.
+    pub(crate) fn block(&self, name: &Multihash) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.multihash() == name)
+    }
+}

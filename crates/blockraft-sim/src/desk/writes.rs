@@ -1,0 +1,148 @@
+//! The way of a write: payload to a quorum, then a command into the log, here or at the leader.
+
+use blockraft_blocks::{HashCode, Multihash};
+use blockraft_catalog::batch::{self, BatchLimits};
+use blockraft_catalog::{Command, Outcome};
+use blockraft_driver::gate::GateRefusal;
+use blockraft_driver::proposal::{Committed, NotProposed, ProposeError};
+use blockraft_exchange::{Input, PutId};
+use blockraft_node::payload::BlockPayload;
+use blockraft_types::Role;
+use blockraft_wire::node::{Forward, ForwardResult, NodeMessage, NotProposed as WireNotProposed};
+
+use crate::desk::{At, Desk, Fate, Next, RETRY_MICROS_MAX, Wanted, reply_forward};
+use crate::happening::Frame;
+use crate::law::Law;
+use crate::life::{GROUP, Life, Waiter};
+use crate::marks::Mark;
+use crate::stage::{End, Stage};
+
+impl Desk {
+    pub(super) fn put(&mut self, stage: &mut Stage, life: &mut Life, id: u64) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Wanted::Put(block) = &request.wanted else { return };
+        if block.bytes().len() as u64 <= u64::from(stage.weather.inline_bytes_max) {
+            stage.meet(Mark::Inlined);
+            return self.submit(stage, life, id, None);
+        }
+        let op = PutId(id);
+        let payload = BlockPayload(block.clone());
+        request.stage = At::Spreading(op);
+        self.puts.insert(op, id);
+        life.gate(stage, Input::Put { op, payload });
+    }
+
+    pub(super) fn submit(&mut self, stage: &mut Stage, life: &mut Life, id: u64, put: Option<PutId>) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        request.attempts += 1;
+        let name = [id.to_le_bytes(), request.attempts.to_le_bytes()].concat();
+        let marker = Multihash::of(HashCode::Sha2_256, &name);
+        let command = match &request.wanted {
+            Wanted::Put(block) => Command::Put {
+                multihash: *block.multihash(),
+                length: block.bytes().len() as u32,
+                inline: put.is_none().then(|| block.bytes().clone()),
+            },
+            Wanted::Delete(multihash) => Command::Delete { multihash: *multihash },
+            Wanted::Read(..) => return,
+        };
+        // The delete of a block that never was: its name tells this attempt from all others, wherever it turns up.
+        let body = batch::encode([command, Command::Delete { multihash: marker }], BatchLimits::default());
+        let Ok(body) = body else {
+            return stage.breach(Law::NoPanic, "a batch of two commands can't be made".to_owned());
+        };
+        stage.oracle.attempt(marker);
+        request.stage = At::Submitted { marker, put };
+        let role = life.role;
+        match role.leader {
+            _ if role.role == Role::Leader => life.propose(stage, Waiter::Request(id), role.term, body),
+            Some(leader) if leader != life.identity.node => {
+                let ticket = life.ticket();
+                let forward = Forward { group: GROUP, ticket, term: role.term, commands: body };
+                if life.send(stage, leader, Frame::Node(NodeMessage::Forward(forward))) {
+                    self.forwards.insert((ticket.counter, leader), id);
+                } else {
+                    self.fate(stage, life, id, Fate::NotProposed);
+                }
+            }
+            _ => self.fate(stage, life, id, Fate::NotProposed),
+        }
+    }
+
+    pub(super) fn proposed(
+        &mut self,
+        stage: &mut Stage,
+        life: &mut Life,
+        waiter: Waiter,
+        result: Result<Committed<Vec<Outcome>>, ProposeError>,
+    ) {
+        match waiter {
+            Waiter::Request(id) => {
+                let fate = match result {
+                    Ok(Committed { position, output }) => Fate::Committed(position, output),
+                    Err(ProposeError::NotProposed { reason, .. }) => {
+                        if reason == NotProposed::Gate(GateRefusal::NoRoom) {
+                            stage.meet(Mark::RefusedFull);
+                        }
+                        Fate::NotProposed
+                    }
+                    Err(ProposeError::Stopped) => Fate::NotProposed,
+                    Err(ProposeError::Unknown { .. }) => Fate::Unknown,
+                };
+                self.fate(stage, life, id, fate);
+            }
+            Waiter::Peer { from, ticket } => {
+                let result = match result {
+                    Ok(Committed { position, output }) => {
+                        ForwardResult::Committed { position, outcomes: Outcome::encode_list(&output) }
+                    }
+                    Err(ProposeError::NotProposed { reason, leader }) => {
+                        let reason = match reason {
+                            NotProposed::OtherTerm { term } => WireNotProposed::OtherTerm { term },
+                            _ => WireNotProposed::NotLeader,
+                        };
+                        ForwardResult::NotProposed { reason, leader }
+                    }
+                    Err(ProposeError::Stopped) => {
+                        ForwardResult::NotProposed { reason: WireNotProposed::Stopping, leader: None }
+                    }
+                    Err(ProposeError::Unknown { .. }) => ForwardResult::Unknown,
+                };
+                reply_forward(stage, life, from, ticket, result);
+            }
+        }
+    }
+
+    pub(super) fn fate(&mut self, stage: &mut Stage, life: &mut Life, id: u64, fate: Fate) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let At::Submitted { marker, put } = request.stage else { return };
+        match fate {
+            Fate::Committed(position, outcomes) => {
+                let verdict = stage.oracle.judge_written(&marker, position, &outcomes);
+                stage.judge(verdict);
+                if position.index <= request.floor {
+                    let what = format!("a write at {position} was asked for after {} was acknowledged", request.floor);
+                    stage.breach(Law::WritesAreTrue, what);
+                }
+                if let Wanted::Put(block) = &request.wanted
+                    && stage.oracle.is_back(block.multihash())
+                {
+                    stage.meet(Mark::Reput);
+                }
+                life.freshness.returned(position);
+                self.end(stage, life, id, Some(position), End::Answered);
+            }
+            Fate::NotProposed => {
+                let verdict = stage.oracle.void(&marker);
+                stage.judge(verdict);
+                let pause = request.pause;
+                request.pause = (pause * 2).min(RETRY_MICROS_MAX);
+                self.pause(stage, life, id, Next::Submit(put), pause);
+            }
+            Fate::Unknown => {
+                stage.meet(Mark::Unknown);
+                self.end(stage, life, id, None, End::Unknown);
+            }
+        }
+    }
+}

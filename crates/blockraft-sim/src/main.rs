@@ -1,0 +1,303 @@
+//! The simulator's command line: many seeds, or one of them told as a story.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its terminal")]
+
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use blockraft_sim::campaign::{Campaign, Failure, Sum, Times, shrink};
+use blockraft_sim::fault::{Fault, Faults};
+use blockraft_sim::limits::Limits;
+use blockraft_sim::marks::Mark;
+#[cfg(seeded_bugs)]
+use blockraft_sim::mistake::Bug;
+use blockraft_sim::mistake::Planted;
+use blockraft_sim::run::run;
+use blockraft_sim::trace::Lines;
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Runs whole nodes in one thread with virtual time, one world for each seed, and judges what they do
+#[derive(Debug, Parser)]
+#[command(name = "blockraft-sim")]
+struct Cli {
+    /// Run this many seeds
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+
+    /// The first seed
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+
+    /// The seed behind the last one, instead of --seeds
+    #[arg(long)]
+    to: Option<u64>,
+
+    /// Begin no seed after so many seconds
+    #[arg(long)]
+    seconds: Option<u64>,
+
+    /// Run each seed twice and compare
+    #[arg(long)]
+    twice: bool,
+
+    /// Run this seed alone
+    #[arg(long)]
+    seed: Option<u64>,
+
+    /// Tell what happens in it
+    #[arg(long, requires = "seed")]
+    trace: bool,
+
+    /// Print the sum as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Demand that every mark was reached
+    #[arg(long)]
+    all_marks: bool,
+
+    /// Threads; all cores unless given
+    #[arg(long)]
+    threads: Option<usize>,
+
+    /// Nodes at most
+    #[arg(long)]
+    nodes: Option<usize>,
+
+    /// Clients at most
+    #[arg(long)]
+    clients: Option<usize>,
+
+    /// How long the faults last, in milliseconds
+    #[arg(long)]
+    trouble_ms: Option<u64>,
+
+    /// Leave a kind of fault out
+    #[arg(long, value_name = "FAULT")]
+    without: Vec<String>,
+
+    /// Let all nodes make a known mistake, by name
+    #[cfg(seeded_bugs)]
+    #[arg(long)]
+    bug: Option<String>,
+
+    /// Show for each known mistake how long it takes until a law is broken, within --seconds (60 unless given) each
+    #[cfg(seeded_bugs)]
+    #[arg(long)]
+    seeded_bugs: bool,
+}
+
+fn main() -> ExitCode {
+    // A node that panics is a finding: it is told with its seed, not as a panic of this program.
+    std::panic::set_hook(Box::new(|_| {}));
+    match Cli::parse().act() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    fn act(self) -> Result<ExitCode> {
+        let limits = self.limits()?;
+        #[cfg(seeded_bugs)]
+        if self.seeded_bugs {
+            return Ok(self.score(limits));
+        }
+        if let Some(seed) = self.seed {
+            return self.tell(seed, &limits);
+        }
+        let planted = self.planted()?;
+        let campaign = Campaign {
+            from: self.from,
+            to: self.to.unwrap_or(self.from.saturating_add(self.seeds)),
+            within: self.seconds.map(Duration::from_secs),
+            threads: self.threads(),
+            limits,
+            planted,
+            times: if self.twice { Times::Twice } else { Times::Once },
+        };
+        let bar = ProgressBar::new(campaign.to.saturating_sub(campaign.from));
+        let style = ProgressStyle::with_template("{elapsed_precise} {bar:40} {pos}/{len} seeds, {per_sec}, {eta} left");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let sum = campaign.run(|ran| bar.set_position(ran));
+        bar.finish_and_clear();
+        if self.json {
+            println!("{}", json(&sum));
+        } else {
+            print!("{}", text(&sum));
+        }
+        if let Some((seed, failure)) = sum.failures.first() {
+            report(*seed, failure, limits, planted);
+            return Ok(ExitCode::FAILURE);
+        }
+        let missing: Vec<&str> = sum.missing().map(Mark::name).collect();
+        if self.all_marks && !missing.is_empty() {
+            bail!("never met: {}", missing.join("; "));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn limits(&self) -> Result<Limits> {
+        let mut without = Faults::NONE;
+        for name in &self.without {
+            let Some(fault) = Fault::of_name(name) else {
+                let names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+                bail!("there is no fault `{name}`; there are {}", names.join(", "));
+            };
+            without = without.with(fault);
+        }
+        Ok(Limits {
+            nodes: self.nodes,
+            clients: self.clients,
+            trouble: self.trouble_ms.map(|milliseconds| milliseconds * 1_000),
+            without,
+        })
+    }
+
+    fn threads(&self) -> usize {
+        self.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    #[cfg(not(seeded_bugs))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same call as in a seeded build")]
+    fn planted(&self) -> Result<Planted> {
+        Ok(Planted::default())
+    }
+
+    #[cfg(seeded_bugs)]
+    fn planted(&self) -> Result<Planted> {
+        let Some(name) = &self.bug else { return Ok(Planted::default()) };
+        let found = Bug::all().into_iter().find(|bug| bug.name() == *name);
+        found.map(Planted::bug).ok_or_else(|| {
+            let names: Vec<String> = Bug::all().into_iter().map(Bug::name).collect();
+            anyhow::anyhow!("there is no bug `{name}`; there are {}", names.join(", "))
+        })
+    }
+
+    /// A row for each known mistake.
+    #[cfg(seeded_bugs)]
+    fn score(&self, limits: Limits) -> ExitCode {
+        let within = Duration::from_secs(self.seconds.unwrap_or(60));
+        let (mut took, mut missed) = (Vec::new(), Vec::new());
+        for bug in Bug::all() {
+            let campaign = Campaign {
+                from: self.from,
+                to: u64::MAX,
+                within: Some(within),
+                threads: self.threads(),
+                limits,
+                planted: Planted::bug(bug),
+                times: Times::Once,
+            };
+            let sum = campaign.run(|_| {});
+            let (name, seconds) = (bug.name(), sum.took.as_secs_f64());
+            match sum.failures.first() {
+                Some((seed, Failure::Broke(breach))) => {
+                    println!("{name:<32} {:>6} seeds {seconds:>7.1} s  seed {seed}: {:?}", sum.seeds, breach.law);
+                    took.push(seconds);
+                }
+                Some((_, Failure::Differs { .. })) | None => {
+                    println!("{name:<32} {:>6} seeds {seconds:>7.1} s  NOT CAUGHT", sum.seeds);
+                    missed.push(name);
+                }
+            }
+        }
+        took.sort_by(f64::total_cmp);
+        let median = took.get(took.len() / 2).copied().unwrap_or(0.0);
+        let worst = took.last().copied().unwrap_or(0.0);
+        let all = took.len() + missed.len();
+        println!("\ncaught {} of {all}: median {median:.1} s, worst {worst:.1} s", took.len());
+        if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn tell(&self, seed: u64, limits: &Limits) -> Result<ExitCode> {
+        let lines = if self.trace { Lines::Kept } else { Lines::Dropped };
+        let report = run(seed, limits, self.planted()?, lines);
+        for line in &report.lines {
+            println!("{line}");
+        }
+        println!(
+            "seed {seed}: {} nodes, {} events in {:.1} s, {} entries committed, {} requests answered, hash {:016x}",
+            report.nodes,
+            report.events,
+            report.micros as f64 / 1e6,
+            report.committed,
+            report.answered,
+            report.hash
+        );
+        Ok(match report.breach {
+            None => ExitCode::SUCCESS,
+            Some(breach) => {
+                println!("{breach}");
+                ExitCode::FAILURE
+            }
+        })
+    }
+}
+
+fn report(seed: u64, failure: &Failure, limits: Limits, planted: Planted) {
+    println!("\nseed {seed} fails");
+    match failure {
+        Failure::Differs { hashes } => {
+            println!("two runs of it differ: {:016x} and {:016x}", hashes.0, hashes.1);
+        }
+        Failure::Broke(breach) => {
+            println!("{breach}");
+            let (smaller, breach) = shrink(seed, limits, planted, breach);
+            println!("made smaller: {breach}");
+            println!("replay with: cargo xtask sim --seed {seed} --trace{smaller}");
+        }
+    }
+}
+
+fn text(sum: &Sum) -> String {
+    let seconds = sum.took.as_secs_f64().max(1e-9);
+    let mut text = format!(
+        "{} seeds in {seconds:.1} s: {:.2} simulated hours, {} events ({:.0} per second), {} entries committed, {} requests \
+         answered, hash {:016x}\n\nfaults\n",
+        sum.seeds,
+        sum.micros as f64 / 3.6e9,
+        sum.events,
+        sum.events as f64 / seconds,
+        sum.committed,
+        sum.answered,
+        sum.hash,
+    );
+    for (fault, count) in Fault::ALL.into_iter().zip(&sum.struck) {
+        text.push_str(&format!("{count:>12}  {fault}\n"));
+    }
+    text.push_str("\nmarks\n");
+    for mark in Mark::ALL {
+        text.push_str(&format!("{:>12}  {}\n", sum.marks.count(*mark), mark.name()));
+    }
+    text
+}
+
+fn json(sum: &Sum) -> serde_json::Value {
+    let faults: serde_json::Map<_, _> = Fault::ALL
+        .into_iter()
+        .zip(&sum.struck)
+        .map(|(fault, count)| (fault.name().to_owned(), serde_json::Value::from(*count)))
+        .collect();
+    let marks: serde_json::Map<_, _> = Mark::ALL
+        .iter()
+        .map(|mark| (mark.name().to_owned(), serde_json::Value::from(sum.marks.count(*mark))))
+        .collect();
+    serde_json::json!({
+        "seeds": sum.seeds,
+        "seconds": sum.took.as_secs_f64(),
+        "simulated_hours": sum.micros as f64 / 3.6e9,
+        "events": sum.events,
+        "committed": sum.committed,
+        "answered": sum.answered,
+        "hash": format!("{:016x}", sum.hash),
+        "failures": sum.failures.iter().map(|(seed, _)| *seed).collect::<Vec<_>>(),
+        "faults": faults,
+        "marks": marks,
+    })
+}

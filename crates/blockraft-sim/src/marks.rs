@@ -1,0 +1,130 @@
+//! Situations that a campaign must have met: a run that never got into trouble proves nothing.
+
+/// Declares each mark once: its name in reports.
+macro_rules! marks {
+    ($($(#[$doc:meta])* $mark:ident = $name:literal,)+) => {
+        /// A situation worth counting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mark {
+            $($(#[$doc])* $mark,)+
+        }
+
+        impl Mark {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$mark,)+];
+
+            /// Its name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$mark => $name,)+
+                }
+            }
+        }
+    };
+}
+
+marks! {
+    /// A leader was elected after the first one.
+    Reelected = "another leader was elected",
+    /// A leader died with entries that weren't committed.
+    LeaderLostTail = "a leader died with an uncommitted tail",
+    /// A follower dropped entries for those of another leader.
+    Truncated = "a log was truncated",
+    /// A power cut fell between handing out a batch and its durability.
+    CutBeforeSync = "the power went before a batch was durable",
+    /// A batch became durable and its receipt was lost.
+    CutAfterSync = "the power went after a batch was durable and before anybody knew",
+    /// A power cut interrupted the write of a block.
+    CutWhileStoring = "the power went while a block was written",
+    /// All nodes were down at once.
+    AllDown = "all nodes were down at once",
+    /// A restarted member applied entries again.
+    Reapplied = "a restarted catalog was behind its log",
+    /// An append waited at the gate for a payload.
+    GateHeld = "the gate held an append back",
+    /// A payload was fetched from a peer.
+    Fetched = "a payload was fetched",
+    /// A damaged copy was read.
+    ReadDamaged = "a damaged copy was read",
+    /// A damaged or lost copy became whole again.
+    Repaired = "a copy was repaired",
+    /// A store had no room.
+    StoreFull = "a store was full",
+    /// A put was refused for want of room.
+    RefusedFull = "a write was refused for want of room",
+    /// A log was compacted.
+    Compacted = "a log was compacted",
+    /// A deleted block's bytes were reclaimed.
+    Reclaimed = "bytes were reclaimed",
+    /// A block was deleted and put again.
+    Reput = "a block was put again after its delete",
+    /// A block rode in the log.
+    Inlined = "a block rode in the log",
+    /// Applying waited for room for inlined bodies.
+    InlineWaited = "applying waited for the store",
+    /// A forward was answered by its leader.
+    Forwarded = "a command was forwarded and committed",
+    /// A forward named a term that was over.
+    OtherTerm = "a forward was refused in another term",
+    /// A client doesn't know what became of its write.
+    Unknown = "an outcome was unknown",
+    /// A proposal was overwritten by another leader's entry.
+    Overwritten = "an accepted proposal was overwritten",
+    /// A read was served on a proof of freshness.
+    ServedFresh = "a read was served by a fresh replica",
+    /// A proof gave way while the copy was read.
+    Doubted = "a proof of freshness gave way during a read",
+    /// A linearizable read said that a block is absent.
+    ReadAbsent = "a read found a block absent",
+    /// Leadership was handed over.
+    Transferred = "leadership was handed over",
+    /// A leader stepped down since it reached no quorum or committed nothing.
+    SteppedDown = "a leader stepped down by itself",
+    /// A persist took longer than an election timeout.
+    PersistStalled = "a log stood still for an election timeout",
+    /// A follower was so far behind that entries were read from the log.
+    RangeRead = "entries were read back for a follower",
+    /// An answer to a question of an earlier life came.
+    StaleTicket = "an answer to an earlier life came",
+    /// A node was paused for longer than an election timeout.
+    PausedLong = "a node stood still for an election timeout",
+    /// A leader had compacted what a follower lacked.
+    NeededSnapshot = "a follower needed a snapshot",
+    /// The others are down, and a majority goes on.
+    QuorumAlone = "a quorum went on alone",
+}
+
+/// How often each situation was met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marks {
+    counts: Vec<u64>,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self { counts: vec![0; Mark::ALL.len()] }
+    }
+}
+
+impl Marks {
+    /// Meets `mark` once more.
+    pub fn meet(&mut self, mark: Mark) {
+        if let Some(count) = self.counts.get_mut(mark as usize) {
+            *count += 1;
+        }
+    }
+
+    /// How often `mark` was met.
+    #[must_use]
+    pub fn count(&self, mark: Mark) -> u64 {
+        self.counts.get(mark as usize).copied().unwrap_or(0)
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
+    }
+}

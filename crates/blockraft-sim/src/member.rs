@@ -1,0 +1,381 @@
+//! A node with its disks: it starts, lives, stands still, dies, and starts again.
+
+use std::sync::Arc;
+
+use blockraft_blocks::Multihash;
+use blockraft_catalog::MemoryTable;
+use blockraft_driver::state_machine::StateMachine;
+use blockraft_driver::{Event, Remains, Replica, restore};
+use blockraft_exchange::Input;
+use blockraft_log::{LogStore, MemoryDisk};
+use blockraft_node::assembly::{Assembly, Ground};
+use blockraft_node::config::Identity;
+use blockraft_node::freshness::Freshness;
+use blockraft_node::replay;
+use blockraft_types::{BootNonce, ClusterId, Incarnation, LogIndex, Membership, NodeId};
+use futures::FutureExt;
+
+use crate::block_disk::BlockDisk;
+use crate::chance::Chance;
+use crate::desk::{Desk, Wanted};
+use crate::fault::Fault;
+use crate::happening::{Frame, Happening, What};
+use crate::law::Law;
+use crate::life::{Death, GROUP, Life, Parts};
+use crate::marks::Mark;
+use crate::mistake::Planted;
+use crate::stage::Stage;
+use crate::time::Time;
+
+/// A node.
+#[derive(Debug)]
+pub(crate) struct Member {
+    place: usize,
+    genesis: Membership,
+    pub(crate) blocks: BlockDisk,
+    log: MemoryDisk,
+    table: MemoryTable,
+    boots: u64,
+    chance: Chance,
+    planted: Planted,
+    pub(crate) awake: Option<Awake>,
+    /// Nothing of it moves before.
+    pub(crate) paused_until: Time,
+    /// Ticks that passed meanwhile.
+    missed_ticks: u64,
+    /// A start is on its way.
+    is_starting: bool,
+    /// It stays down until the world says otherwise.
+    pub(crate) is_held: bool,
+    /// What fails next.
+    pub(crate) failing: Option<Death>,
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub(crate) struct Awake {
+    pub(crate) life: Life,
+    pub(crate) desk: Desk,
+}
+
+impl Member {
+    pub(crate) fn new(place: usize, seed: u64, genesis: Membership, planted: Planted) -> Self {
+        Self {
+            place,
+            genesis,
+            blocks: BlockDisk::default(),
+            log: MemoryDisk::new(),
+            table: MemoryTable::new(),
+            boots: 0,
+            chance: Chance::new(seed, 100 + place as u64),
+            planted,
+            awake: None,
+            paused_until: Time::default(),
+            missed_ticks: 0,
+            is_starting: false,
+            is_held: false,
+            failing: None,
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        self.awake.is_some()
+    }
+
+    pub(crate) const fn boot(&self) -> Option<u64> {
+        if self.is_up() { Some(self.boots) } else { None }
+    }
+
+    /// Starts it a while from now, unless it runs, is about to, or is held down.
+    pub(crate) fn start_after(&mut self, stage: &mut Stage, micros: u64) {
+        if !self.is_up() && !self.is_starting && !self.is_held {
+            self.is_starting = true;
+            stage.after(micros, self.place, None, What::Start);
+        }
+    }
+
+    /// What happens to it.
+    pub(crate) fn happen(&mut self, stage: &mut Stage, happening: Happening) {
+        let Happening { node, boot, what } = happening;
+        if boot.is_some() && boot != self.boot() {
+            return;
+        }
+        if let What::Start = what {
+            self.is_starting = false;
+            return self.start(stage);
+        }
+        if stage.now < self.paused_until {
+            if let What::Tick = what {
+                self.missed_ticks += 1;
+                return self.schedule_tick(stage);
+            }
+            let until = self.paused_until;
+            return stage.queue.push(until, Happening { node, boot, what });
+        }
+        match self.live(stage, what) {
+            Ok(()) => self.hear(stage),
+            Err(death) => self.die(stage, death),
+        }
+    }
+
+    fn live(&mut self, stage: &mut Stage, what: What) -> Result<(), Death> {
+        let Some(Awake { life, desk }) = &mut self.awake else { return Ok(()) };
+        match what {
+            What::Tick => {
+                let count = (core::mem::take(&mut self.missed_ticks) + 1).min(TICKS_PER_PAUSE_MAX);
+                life.tick(stage, count);
+                self.schedule_tick(stage);
+            }
+            What::Turn => life.turn(stage),
+            What::LogSynced if self.failing == Some(Death::Log) => {
+                self.failing = None;
+                return Err(Death::Log);
+            }
+            What::StoreDone { .. } if self.failing == Some(Death::Store) => {
+                self.failing = None;
+                return Err(Death::Store);
+            }
+            What::LogSynced => life.log_synced(stage)?,
+            What::LogRead { request, first, last, bytes_max } => {
+                life.log_read(stage, request, (first, last), bytes_max);
+            }
+            What::Apply => life.apply(stage)?,
+            What::Tell => life.tell(stage),
+            What::StoreDone { operation } => life.store_done(stage, operation),
+            What::Stat { name } => life.stat(stage, name),
+            What::List { after, limit } => life.list(stage, after, limit),
+            What::CheckRows { ticket, names } => life.check_rows(stage, ticket, names),
+            What::Serve { to, serve, ticket, name } => life.serve(stage, to, (serve, ticket), name),
+            What::PushEnded { to, ticket, sent } => life.push_ended(stage, to, ticket, sent),
+            What::Deliver { from, session, frame } => {
+                let peer = NodeId(from as u64 + 1);
+                let stands = stage.network.session(from, self.place) == Some(session);
+                match frame {
+                    // Consensus must bear messages from anywhere in its past.
+                    Frame::Raft { message, bodies } => {
+                        life.event(stage, Event::Received { from: peer, message, bodies });
+                    }
+                    Frame::Exchange(message) if stands => life.gate(stage, Input::Message { from: peer, message }),
+                    Frame::Node(message) if stands => desk.receive(stage, life, peer, message),
+                    Frame::Bulk { header, body } if stands => life.arrived(stage, peer, header, body),
+                    Frame::Exchange(_) | Frame::Node(_) | Frame::Bulk { .. } => {}
+                }
+            }
+            What::Request { id, poke } => desk.poke(stage, life, id, poke),
+            What::Start | What::Session { .. } | What::Client { .. } | What::Stroke => {}
+        }
+        Ok(())
+    }
+
+    /// Lets the requests take what the life said.
+    fn hear(&mut self, stage: &mut Stage) {
+        if let Some(Awake { life, desk }) = &mut self.awake {
+            desk.hear(stage, life);
+        }
+    }
+
+    /// A client asks this node.
+    pub(crate) fn ask(&mut self, stage: &mut Stage, id: u64, client: usize, wanted: Wanted) -> bool {
+        let Some(Awake { life, desk }) = &mut self.awake else { return false };
+        desk.ask(stage, life, id, client, wanted);
+        desk.hear(stage, life);
+        true
+    }
+
+    /// The transport has a connection, or has lost it.
+    pub(crate) fn connection(&mut self, stage: &mut Stage, peer: NodeId, connection: Connection) {
+        let Some(Awake { life, desk }) = &mut self.awake else { return };
+        match connection {
+            Connection::Gained => life.event(stage, Event::PeerConnected(peer)),
+            Connection::Lost => {
+                life.event(stage, Event::PeerDisconnected(peer));
+                desk.gone(stage, life, peer);
+                desk.hear(stage, life);
+            }
+        }
+    }
+
+    /// Asks it to hand leadership over.
+    pub(crate) fn transfer(&mut self, stage: &mut Stage, to: NodeId) {
+        if let Some(Awake { life, .. }) = &mut self.awake {
+            life.event(stage, Event::TransferLeadership { to });
+        }
+    }
+
+    fn schedule_tick(&self, stage: &mut Stage) {
+        let permille = stage.weather.clock_permille.get(self.place).copied().unwrap_or(1_000);
+        let micros = stage.weather.tick * 1_000 / permille;
+        stage.after(micros, self.place, self.boot(), What::Tick);
+    }
+
+    fn die(&mut self, stage: &mut Stage, death: Death) {
+        let fault = match death {
+            Death::Log => Fault::LogFailure,
+            Death::Store => Fault::StoreFailure,
+            // A breach is noted; nothing of this world counts any more.
+            Death::Broken => return self.cut_power(stage),
+        };
+        stage.strike(fault);
+        self.cut_power(stage);
+    }
+
+    /// Its power goes: what isn't durable is lost, or kept in part.
+    pub(crate) fn cut_power(&mut self, stage: &mut Stage) {
+        let Some(Awake { mut life, desk }) = self.awake.take() else { return };
+        let now = stage.now;
+        stage.trace.say(now, format_args!("node {} loses its power", self.place + 1));
+        if stage.leading.get(self.place).is_some_and(Option::is_some)
+            && life.replica.status().core.commit_index < life.replica.status().core.last.index
+        {
+            stage.meet(Mark::LeaderLostTail);
+        }
+        life.cut_log(stage);
+        life.cut_store(stage);
+        let unflushed = self.table.unflushed() as u64;
+        self.table.cut_power(self.chance.below(unflushed + 1) as usize);
+        stage.shadows.cut(self.place);
+        if let Some(leading) = stage.leading.get_mut(self.place) {
+            *leading = None;
+        }
+        desk.close(stage);
+        drop(life);
+        stage.network.forget(self.place);
+        stage.review_sessions(self.place, &mut self.chance);
+        let downtime = stage.weather.downtime.draw(&mut self.chance);
+        self.start_after(stage, downtime);
+    }
+
+    fn start(&mut self, stage: &mut Stage) {
+        if self.is_up() || self.is_held {
+            return;
+        }
+        self.boots += 1;
+        self.missed_ticks = 0;
+        self.paused_until = stage.now;
+        self.failing = None;
+        match self.wake(stage) {
+            Ok(()) => {
+                let now = stage.now;
+                stage.trace.say(now, format_args!("node {} starts for the {}. time", self.place + 1, self.boots));
+                self.schedule_tick(stage);
+                stage.review_sessions(self.place, &mut self.chance);
+            }
+            Err(why) => stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1)),
+        }
+    }
+
+    fn wake(&mut self, stage: &mut Stage) -> Result<(), String> {
+        let identity = identity(self.place, self.boots);
+        let mut log = self.log.open();
+        let ground = Ground {
+            identity,
+            group: GROUP,
+            genesis: &self.genesis,
+            exchange: stage.weather.exchange.clone(),
+            log: &mut log,
+            blocks: &self.blocks,
+            table: Arc::new(self.table.clone()),
+        };
+        let assembly = Assembly::build(ground).now_or_never().ok_or("it waits for something")?;
+        let assembly = assembly.map_err(|error| format!("{error}: {error:?}"))?;
+        let Assembly {
+            log: state,
+            machine,
+            mut gate,
+            rows,
+            inline,
+            told,
+            tellings,
+            wishes,
+            exchange_status: status,
+            named,
+        } = assembly;
+        let verdict = stage.shadows.found(self.place, &state);
+        stage.judge(verdict);
+        let mut options = stage.weather.replica;
+        self.planted.plant(self.place, &mut options, &mut gate);
+        let applied = machine.applied();
+        if applied.position.index < state.last.position.index {
+            stage.meet(Mark::Reapplied);
+        }
+        let reader = log.reader();
+        let remains = Remains {
+            node: identity.node,
+            group: GROUP,
+            log: state,
+            applied,
+            membership: self.genesis.clone(),
+            membership_index: LogIndex::ZERO,
+            reader: &*reader,
+        };
+        let restored = restore(remains).map_err(|error| error.to_string())?;
+        let replica = Replica::new(options, self.chance.draw(), restored, gate).map_err(|error| error.to_string())?;
+        let lifetime = core::time::Duration::from_micros(stage.weather.freshness());
+        let parts = Parts {
+            place: self.place,
+            identity,
+            boot: self.boots,
+            replica,
+            machine,
+            rows,
+            inline,
+            told,
+            tellings,
+            wishes,
+            status,
+            log,
+            blocks: self.blocks.clone(),
+            freshness: Freshness::new(lifetime),
+            chance: Chance::new(self.chance.draw(), self.boots),
+        };
+        let mut life = Life::new(parts);
+        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or("it waits for something")?;
+        for named in lost {
+            life.gate(stage, Input::Repair { name: named.name, length: named.length });
+        }
+        self.awake = Some(Awake { life, desk: Desk::default() });
+        Ok(())
+    }
+
+    /// Every name that its catalog shows.
+    pub(crate) fn rows(&self) -> Vec<Multihash> {
+        let Some(Awake { life, .. }) = &self.awake else { return Vec::new() };
+        let (mut names, mut after) = (Vec::new(), None);
+        while let Ok(page) = life.rows.list(after, 1_000) {
+            names.extend(page.value.rows.iter().map(|(name, _)| *name));
+            after = page.value.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        names
+    }
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connection {
+    Gained,
+    Lost,
+}
+
+/// The members that a cluster of `nodes` is born with.
+pub(crate) fn genesis(nodes: usize) -> Membership {
+    Membership::of_voters((0..nodes).map(|place| (NodeId(place as u64 + 1), incarnation(place))))
+}
+
+fn identity(place: usize, boot: u64) -> Identity {
+    Identity {
+        cluster: ClusterId::from_bytes([7; 16]),
+        node: NodeId(place as u64 + 1),
+        incarnation: incarnation(place),
+        boot: BootNonce(boot),
+    }
+}
+
+fn incarnation(place: usize) -> Incarnation {
+    Incarnation::from_bytes([place as u8 + 1; 16])
+}
+
+/// How many ticks a pause counts for at most, as in the driver.
+const TICKS_PER_PAUSE_MAX: u64 = 3;

@@ -1,0 +1,216 @@
+//! What strikes: partitions, power cuts, pauses, disks, one stroke after the other.
+
+use blockraft_types::NodeId;
+
+use crate::chance::Chance;
+use crate::fault::{Fault, Faults};
+use crate::happening::What;
+use crate::life::Death;
+use crate::marks::Mark;
+use crate::member::Member;
+use crate::stage::Stage;
+
+/// Draws strokes among the faults of a world.
+#[derive(Debug)]
+pub(crate) struct Nemesis {
+    chance: Chance,
+    kinds: Vec<Fault>,
+    /// Nothing strikes any more.
+    is_over: bool,
+    /// Copies rot on these nodes alone, fewer than half.
+    rotting: Vec<usize>,
+}
+
+impl Nemesis {
+    pub(crate) fn new(stage: &mut Stage, mut chance: Chance) -> Self {
+        let kinds: Vec<Fault> = STROKES.into_iter().filter(|fault| stage.weather.faults.has(*fault)).collect();
+        let mut places: Vec<usize> = (0..stage.weather.nodes).collect();
+        chance.shuffle(&mut places);
+        places.truncate((stage.weather.nodes - 1) / 2);
+        let mut nemesis = Self { chance, kinds, is_over: false, rotting: places };
+        nemesis.schedule(stage);
+        nemesis
+    }
+
+    /// The nodes whose copies may have rotted.
+    pub(crate) fn rotting(&self, faults: Faults) -> &[usize] {
+        if faults.has(Fault::Rot) { &self.rotting } else { &[] }
+    }
+
+    fn schedule(&mut self, stage: &mut Stage) {
+        let delay = stage.weather.strokes.draw(&mut self.chance);
+        stage.after(delay, 0, None, What::Stroke);
+    }
+
+    pub(crate) fn strike(&mut self, stage: &mut Stage, members: &mut [Member]) {
+        if self.is_over {
+            return;
+        }
+        let Some(kind) = self.chance.pick(&self.kinds) else { return };
+        self.schedule(stage);
+        let node = self.chance.below(members.len() as u64) as usize;
+        let now = stage.now;
+        stage.trace.say(now, format_args!("{kind} strikes at node {}", node + 1));
+        stage.trace.take(&[50, kind as u64, node as u64]);
+        match kind {
+            Fault::Partition => self.partition(stage, members.len()),
+            Fault::OneWay => self.one_way(stage, members.len()),
+            Fault::Reconnect => self.reconnect(stage, members.len(), node),
+            Fault::PowerCut => {
+                if members[node].is_up() {
+                    stage.strike(kind);
+                    members[node].cut_power(stage);
+                }
+            }
+            Fault::PowerCutAll => {
+                if self.chance.permille(300) {
+                    stage.strike(kind);
+                    for member in members.iter_mut() {
+                        member.cut_power(stage);
+                    }
+                }
+            }
+            Fault::Pause => {
+                let micros = self.chance.between(1_000, 4 * stage.weather.election_max());
+                if stage.weather.election_max() < micros {
+                    stage.meet(Mark::PausedLong);
+                }
+                stage.strike(kind);
+                members[node].paused_until = now + micros;
+            }
+            Fault::LogStall | Fault::StoreStall => self.stall(stage, kind),
+            Fault::LogFailure => members[node].failing = Some(Death::Log),
+            Fault::StoreFailure => members[node].failing = Some(Death::Store),
+            Fault::StoreFull => {
+                let room = stage.weather.store_bytes;
+                let bytes_max = self.chance.permille(400).then_some(room);
+                members[node].blocks.set_bytes_max(bytes_max);
+            }
+            Fault::Rot => self.rot(stage, members),
+            Fault::Transfer => {
+                let to = NodeId(node as u64 + 1);
+                let leader = (0..members.len()).find(|place| stage.leading[*place].is_some());
+                if let Some(leader) = leader.filter(|leader| *leader != node) {
+                    stage.strike(kind);
+                    members[leader].transfer(stage, to);
+                }
+            }
+            Fault::Loss
+            | Fault::Duplication
+            | Fault::Straggling
+            | Fault::BulkLoss
+            | Fault::Drift
+            | Fault::SlowApply => {}
+        }
+        if members.iter().all(|member| !member.is_up()) {
+            stage.meet(Mark::AllDown);
+        }
+    }
+
+    /// Ends all faults but the damage that is done: ways are open, disks have room and time, nobody stands still.
+    pub(crate) fn end(&mut self, stage: &mut Stage, members: &mut [Member]) {
+        self.is_over = true;
+        stage.weather.calm();
+        for member in members {
+            member.paused_until = stage.now;
+            member.failing = None;
+            member.blocks.set_bytes_max(None);
+        }
+        heal(stage, &mut self.chance);
+    }
+
+    /// Draws for each node a side, or heals.
+    fn partition(&mut self, stage: &mut Stage, nodes: usize) {
+        if self.chance.permille(450) {
+            return heal(stage, &mut self.chance);
+        }
+        stage.strike(Fault::Partition);
+        let sides: Vec<u64> = (0..nodes).map(|_| self.chance.below(2)).collect();
+        for from in 0..nodes {
+            for to in (0..nodes).filter(|to| *to != from) {
+                stage.network.set_cut(from, to, sides[from] != sides[to]);
+            }
+            stage.review_sessions(from, &mut self.chance);
+        }
+    }
+
+    /// Cuts or opens single ways: rings, bridges and stars come of it.
+    fn one_way(&mut self, stage: &mut Stage, nodes: usize) {
+        stage.strike(Fault::OneWay);
+        for _ in 0..self.chance.between(1, 3) {
+            let (from, to) = (self.chance.below(nodes as u64) as usize, self.chance.below(nodes as u64) as usize);
+            if from != to {
+                let cut = self.chance.permille(500);
+                stage.network.set_cut(from, to, cut);
+                stage.review_sessions(from, &mut self.chance);
+            }
+        }
+    }
+
+    fn reconnect(&mut self, stage: &mut Stage, nodes: usize, node: usize) {
+        let other = self.chance.below(nodes as u64) as usize;
+        if other != node && stage.network.session(node, other).is_some() {
+            stage.strike(Fault::Reconnect);
+            stage.network.disconnect(node, other);
+            stage.review_sessions(node, &mut self.chance);
+        }
+    }
+
+    /// Lets disks take long for a while, everywhere: which node's turn it is, chance says.
+    fn stall(&mut self, stage: &mut Stage, kind: Fault) {
+        let max = if self.chance.permille(600) {
+            self.chance.between(10_000, 3 * stage.weather.election_max())
+        } else {
+            4_000
+        };
+        if 10_000 <= max {
+            stage.strike(kind);
+        }
+        match kind {
+            Fault::LogStall => stage.weather.log_sync.max = max,
+            _ => stage.weather.store_write.max = max,
+        }
+    }
+
+    /// Rots a copy of which another node has a whole one.
+    fn rot(&mut self, stage: &mut Stage, members: &[Member]) {
+        let Some(node) = self.chance.pick(&self.rotting) else { return };
+        let names = members[node].blocks.names();
+        let Some(name) = self.chance.pick(&names) else { return };
+        let elsewhere = (0..members.len()).filter(|place| !self.rotting.contains(place));
+        if elsewhere.into_iter().any(|place| members[place].blocks.has_whole(&name)) {
+            stage.strike(Fault::Rot);
+            members[node].blocks.rot(&name);
+        }
+    }
+}
+
+/// Opens all ways.
+pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
+    let nodes = stage.weather.nodes;
+    for from in 0..nodes {
+        for to in (0..nodes).filter(|to| *to != from) {
+            stage.network.set_cut(from, to, false);
+        }
+    }
+    for node in 0..nodes {
+        stage.review_sessions(node, chance);
+    }
+}
+
+/// Kinds that strike at a moment; the others are there all the while.
+const STROKES: [Fault; 13] = [
+    Fault::Partition,
+    Fault::OneWay,
+    Fault::Reconnect,
+    Fault::PowerCut,
+    Fault::PowerCutAll,
+    Fault::Pause,
+    Fault::LogStall,
+    Fault::LogFailure,
+    Fault::StoreStall,
+    Fault::StoreFull,
+    Fault::StoreFailure,
+    Fault::Rot,
+    Fault::Transfer,
+];

@@ -1,0 +1,234 @@
+//! What is committed: the one history that every replica must agree with, and a catalog of its own making.
+
+use std::collections::BTreeMap;
+
+use blockraft_blocks::Multihash;
+use blockraft_catalog::{Command, Outcome, batch};
+use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Position, Term};
+
+use crate::law::{Law, Verdict, demand};
+use crate::time::Time;
+
+/// The committed prefix, and what follows from it.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    committed: Vec<Committed>,
+    /// When each block came and went, by index.
+    rows: BTreeMap<Multihash, Vec<(LogIndex, Presence)>>,
+    /// Where each attempt of a client stands in the log.
+    attempts: BTreeMap<Multihash, Attempt>,
+    /// The last entry that was first applied by a member in each term: it was committed in that term or before.
+    by_term: BTreeMap<Term, (Position, ChainDigest)>,
+    /// Moments, and the highest index that was acknowledged by then.
+    acknowledged: Vec<(Time, LogIndex)>,
+}
+
+#[derive(Debug)]
+struct Committed {
+    position: Position,
+    chain: ChainDigest,
+    outcomes: Vec<Outcome>,
+    commands: Vec<Command>,
+}
+
+/// Whether a block is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Present,
+    Absent,
+}
+
+/// What is known of an attempt to write: the name that it carries into the log is its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    Open,
+    /// It was said that it never happens.
+    Void,
+    At(LogIndex),
+}
+
+/// What applying an entry taught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// It is the first time that anybody applied this index.
+    First,
+    Known,
+}
+
+impl Oracle {
+    /// A member in `term` applied `entry`, with these outcomes.
+    pub(crate) fn applied(
+        &mut self,
+        node: usize,
+        term: Term,
+        entry: &Entry,
+        outcomes: &[Outcome],
+    ) -> Result<News, (Law, String)> {
+        let position = entry.head.position;
+        let place = position.index.0 as usize;
+        let news = if place == self.committed.len() + 1 {
+            self.extend(entry)?;
+            self.by_term.insert(term, (position, entry.head.chain));
+            News::First
+        } else {
+            News::Known
+        };
+        let Some(known) = place.checked_sub(1).and_then(|place| self.committed.get(place)) else {
+            return Err((Law::StateMachineSafety, format!("node {} applies {position} ahead of everybody", node + 1)));
+        };
+        demand(known.position == position && known.chain == entry.head.chain, Law::StateMachineSafety, || {
+            format!("node {} applies {position} where {} was applied", node + 1, known.position)
+        })?;
+        demand(known.outcomes == outcomes, Law::StateMachineSafety, || {
+            format!("node {} finds {outcomes:?} at {position}, not {:?}", node + 1, known.outcomes)
+        })?;
+        Ok(news)
+    }
+
+    fn extend(&mut self, entry: &Entry) -> Verdict {
+        let position = entry.head.position;
+        let commands = match entry.head.kind {
+            EntryKind::Command => batch::decode(&entry.body)
+                .map_err(|error| (Law::StateMachineSafety, format!("{position} is no batch: {error}")))?,
+            EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
+        };
+        let mut outcomes = Vec::with_capacity(commands.len());
+        for command in &commands {
+            outcomes.push(self.obey(position.index, command)?);
+        }
+        self.committed.push(Committed { position, chain: entry.head.chain, outcomes, commands });
+        Ok(())
+    }
+
+    fn obey(&mut self, index: LogIndex, command: &Command) -> Result<Outcome, (Law, String)> {
+        match command {
+            Command::Noop => Ok(Outcome::Nothing),
+            Command::Put { multihash, .. } if self.presence(multihash) == Presence::Present => {
+                Ok(Outcome::AlreadyPresent)
+            }
+            Command::Put { multihash, .. } => {
+                self.rows.entry(*multihash).or_default().push((index, Presence::Present));
+                Ok(Outcome::Created)
+            }
+            Command::Delete { multihash } => {
+                if let Some(attempt) = self.attempts.get_mut(multihash) {
+                    match attempt {
+                        Attempt::Open => *attempt = Attempt::At(index),
+                        Attempt::Void => {
+                            let what = format!("entry {index} holds an attempt that was called not proposed");
+                            return Err((Law::NotProposedNeverHappens, what));
+                        }
+                        Attempt::At(first) => {
+                            return Err((Law::AtMostOnce, format!("entry {index} repeats the attempt of {first}")));
+                        }
+                    }
+                    return Ok(Outcome::Absent);
+                }
+                if self.presence(multihash) == Presence::Absent {
+                    return Ok(Outcome::Absent);
+                }
+                self.rows.entry(*multihash).or_default().push((index, Presence::Absent));
+                Ok(Outcome::Deleted)
+            }
+        }
+    }
+
+    fn presence(&self, name: &Multihash) -> Presence {
+        self.presence_at(name, LogIndex(u64::MAX))
+    }
+
+    /// Whether the block was there once `index` was applied.
+    pub(crate) fn presence_at(&self, name: &Multihash, index: LogIndex) -> Presence {
+        let events = self.rows.get(name).map(Vec::as_slice).unwrap_or_default();
+        let before = events.partition_point(|(at, _)| *at <= index);
+        before.checked_sub(1).and_then(|last| events.get(last)).map_or(Presence::Absent, |(_, presence)| *presence)
+    }
+
+    /// Whether the block was there at some moment from `index` on.
+    pub(crate) fn was_present_since(&self, name: &Multihash, index: LogIndex) -> bool {
+        let events = self.rows.get(name).map(Vec::as_slice).unwrap_or_default();
+        self.presence_at(name, index) == Presence::Present
+            || events.iter().any(|(at, presence)| index < *at && *presence == Presence::Present)
+    }
+
+    /// Whether the block was deleted before and is there again by entry `index`.
+    pub(crate) fn is_back(&self, name: &Multihash) -> bool {
+        self.rows.get(name).is_some_and(|events| 2 < events.len())
+    }
+
+    /// Every block that is there.
+    pub(crate) fn present(&self) -> Vec<Multihash> {
+        let names = self.rows.keys().filter(|name| self.presence(name) == Presence::Present);
+        names.copied().collect()
+    }
+
+    /// The last entry that was surely committed before `term`.
+    pub(crate) fn last_before(&self, term: Term) -> Option<(Position, ChainDigest)> {
+        self.by_term.range(..term).map(|(_, last)| *last).max_by_key(|(position, _)| position.index)
+    }
+
+    /// The committed entries up to `index`.
+    pub(crate) fn links(&self, index: LogIndex) -> Vec<(Position, ChainDigest)> {
+        let prefix = self.committed.iter().take(index.0 as usize);
+        prefix.map(|entry| (entry.position, entry.chain)).collect()
+    }
+
+    /// How many entries were applied by anybody.
+    pub(crate) fn len(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// A client begins an attempt.
+    pub(crate) fn attempt(&mut self, marker: Multihash) {
+        self.attempts.insert(marker, Attempt::Open);
+    }
+
+    /// It was said that the attempt never happens.
+    pub(crate) fn void(&mut self, marker: &Multihash) -> Verdict {
+        match self.attempts.get_mut(marker) {
+            Some(attempt @ Attempt::Open) => {
+                *attempt = Attempt::Void;
+                Ok(())
+            }
+            Some(Attempt::At(index)) => Err((
+                Law::NotProposedNeverHappens,
+                format!("an attempt was called not proposed, and stands in entry {index}"),
+            )),
+            Some(Attempt::Void) | None => Ok(()),
+        }
+    }
+
+    /// It was said that the attempt stands at `position`, with these outcomes.
+    pub(crate) fn judge_written(&self, marker: &Multihash, position: Position, outcomes: &[Outcome]) -> Verdict {
+        let known = (position.index.0 as usize).checked_sub(1).and_then(|place| self.committed.get(place));
+        let Some(known) = known.filter(|known| known.position == position) else {
+            return Err((Law::WritesAreTrue, format!("a write was answered with {position}, which isn't committed")));
+        };
+        demand(known.outcomes == outcomes, Law::WritesAreTrue, || {
+            format!("a write at {position} was answered with {outcomes:?}, not {:?}", known.outcomes)
+        })?;
+        let stands = known
+            .commands
+            .iter()
+            .any(|command| matches!(command, Command::Delete { multihash } if multihash == marker));
+        demand(stands, Law::WritesAreTrue, || format!("a write was answered with {position}, where another stands"))
+    }
+
+    /// An answer as of `index` was given.
+    pub(crate) fn acknowledge(&mut self, now: Time, index: LogIndex) {
+        if self.acknowledged.last().is_none_or(|(_, highest)| *highest < index) {
+            self.acknowledged.push((now, index));
+        }
+    }
+
+    /// The highest index of any answer that was given before `moment`.
+    pub(crate) fn acknowledged_before(&self, moment: Time) -> LogIndex {
+        let before = self.acknowledged.partition_point(|(at, _)| *at < moment);
+        before.checked_sub(1).and_then(|last| self.acknowledged.get(last)).map_or(LogIndex::ZERO, |(_, index)| *index)
+    }
+
+    /// The highest index of any answer so far.
+    pub(crate) fn floor(&self) -> LogIndex {
+        self.acknowledged.last().map_or(LogIndex::ZERO, |(_, index)| *index)
+    }
+}

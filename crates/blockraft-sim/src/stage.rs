@@ -1,0 +1,188 @@
+//! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
+
+use blockraft_types::{LogIndex, NodeId, Position, Term};
+
+use crate::chance::Chance;
+use crate::fault::Fault;
+use crate::happening::{Frame, Happening, Queue, What};
+use crate::law::{Breach, Law, Verdict};
+use crate::marks::{Mark, Marks};
+use crate::network::{Network, Way};
+use crate::oracle::Oracle;
+use crate::shadow::Shadows;
+use crate::time::Time;
+use crate::trace::{Lines, Trace};
+use crate::weather::Weather;
+
+/// A world without its nodes.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) now: Time,
+    pub(crate) weather: Weather,
+    pub(crate) queue: Queue,
+    pub(crate) network: Network,
+    pub(crate) shadows: Shadows,
+    pub(crate) oracle: Oracle,
+    pub(crate) marks: Marks,
+    pub(crate) trace: Trace,
+    /// How often each fault struck.
+    pub(crate) struck: Vec<u64>,
+    /// The term in which each node leads at the moment.
+    pub(crate) leading: Vec<Option<Term>>,
+    /// What clients hear, to be carried to them.
+    pub(crate) heard: Vec<Heard>,
+    breach: Option<Breach>,
+}
+
+/// A client's request is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) client: usize,
+    /// Where the answer stands, if there was one.
+    pub(crate) position: Option<Position>,
+    /// Whether a write is known to be committed, or a read was answered.
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Answered,
+    NothingHappened,
+    Unknown,
+}
+
+impl Stage {
+    pub(crate) fn new(seed: u64, weather: Weather, lines: Lines) -> Self {
+        let nodes = weather.nodes;
+        Self {
+            now: Time::default(),
+            queue: Queue::new(Chance::new(seed, 2)),
+            network: Network::new(nodes, Chance::new(seed, 3)),
+            shadows: Shadows::new(nodes),
+            oracle: Oracle::default(),
+            marks: Marks::default(),
+            trace: Trace::new(lines),
+            struck: vec![0; Fault::ALL.len()],
+            leading: vec![None; nodes],
+            heard: Vec::new(),
+            breach: None,
+            weather,
+        }
+    }
+
+    pub(crate) fn after(&mut self, micros: u64, node: usize, boot: Option<u64>, what: What) {
+        self.queue.push(self.now + micros, Happening { node, boot, what });
+    }
+
+    pub(crate) fn meet(&mut self, mark: Mark) {
+        self.marks.meet(mark);
+    }
+
+    pub(crate) fn strike(&mut self, fault: Fault) {
+        if let Some(count) = self.struck.get_mut(fault as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Remembers the first breach.
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
+        if let Err((law, what)) = verdict {
+            self.breach(law, what);
+        }
+    }
+
+    pub(crate) fn breach(&mut self, law: Law, what: String) {
+        let now = self.now;
+        self.trace.say(now, format_args!("BREACH of {law:?}: {what}"));
+        self.breach.get_or_insert(Breach { law, at: now, what });
+    }
+
+    pub(crate) const fn broken(&self) -> Option<&Breach> {
+        self.breach.as_ref()
+    }
+
+    /// Sends over the control lane. Says no if there is no connection, as a transport would.
+    pub(crate) fn send(&mut self, from: usize, to: NodeId, frame: Frame) -> bool {
+        let Some(to) = self.place(to).filter(|to| *to != from) else { return false };
+        let Some(session) = self.network.session(from, to) else { return false };
+        if let Frame::Raft { message, .. } = &frame {
+            let verdict = self.shadows.sent(from, NodeId(to as u64 + 1), message);
+            self.judge(verdict);
+            if let Some(late) = self.network.repeats(&self.weather) {
+                self.strike(Fault::Duplication);
+                self.after(late, to, None, What::Deliver { from, session, frame: frame.clone() });
+            }
+        }
+        match self.network.control(&self.weather, from, to) {
+            Way::Through(micros) => self.after(micros, to, None, What::Deliver { from, session, frame }),
+            Way::Lost => self.strike(Fault::Loss),
+        }
+        true
+    }
+
+    /// Sends over the bulk lane; says after how many microseconds the lane is done with it, or that it failed.
+    pub(crate) fn bulk(&mut self, from: usize, to: usize, frame: Frame, bytes: u64) -> Option<u64> {
+        let session = self.network.session(from, to)?;
+        match self.network.bulk(&self.weather, self.now.0, from, to, bytes) {
+            Way::Through(micros) => {
+                self.after(micros, to, None, What::Deliver { from, session, frame });
+                Some(micros)
+            }
+            Way::Lost => {
+                self.strike(Fault::BulkLoss);
+                None
+            }
+        }
+    }
+
+    /// Tells both ends what became of their connection, a while from now.
+    pub(crate) fn review_sessions(&mut self, node: usize, chance: &mut Chance) {
+        for other in (0..self.weather.nodes).filter(|other| *other != node) {
+            let delay = self.weather.session.draw(chance);
+            self.after(delay, node, None, What::Session { other });
+        }
+    }
+
+    /// The place of a node.
+    pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
+        let place = usize::try_from(node.0).ok()?.checked_sub(1)?;
+        (place < self.weather.nodes).then_some(place)
+    }
+
+    /// The first time that anybody applied this entry: it must be on a quorum, and in the log of every later leader.
+    pub(crate) fn committed(
+        &mut self,
+        node: usize,
+        term: Term,
+        position: Position,
+        chain: blockraft_types::ChainDigest,
+    ) {
+        let (copies, quorum) = (self.shadows.durable_copies(position, chain), self.weather.quorum());
+        if copies < quorum {
+            let what =
+                format!("node {} applies {position}, which {copies} hold durably, fewer than {quorum}", node + 1);
+            self.breach(Law::CommitQuorum, what);
+        }
+        for leader in 0..self.leading.len() {
+            if self.leading[leader].is_some_and(|leading| term < leading)
+                && !self.shadows.holds(leader, position, chain)
+            {
+                let what =
+                    format!("{position} is committed, and node {}, which leads a later term, lacks it", leader + 1);
+                self.breach(Law::LeaderCompleteness, what);
+            }
+        }
+    }
+
+    /// A leader holds all that is committed.
+    pub(crate) fn judge_leader(&mut self, node: usize) {
+        let Some(term) = self.leading.get(node).copied().flatten() else { return };
+        let Some((position, chain)) = self.oracle.last_before(term) else { return };
+        if !self.shadows.holds(node, position, chain) {
+            let index = LogIndex(self.shadows.handed_len(node) as u64);
+            let what =
+                format!("node {} leads with a log up to {index}, and lacks {position}, which is committed", node + 1);
+            self.breach(Law::LeaderCompleteness, what);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Worlds that must hold, and judges that must be able to say no.
+
+use blockraft_blocks::{HashCode, Multihash};
+use blockraft_catalog::batch::{self, BatchLimits};
+use blockraft_catalog::{Command, Outcome};
+use blockraft_node::Consistency;
+use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Position, Term};
+
+use crate::campaign::{Campaign, Times};
+use crate::fault::Fault;
+use crate::history::ReadAnswer;
+use crate::law::Law;
+use crate::limits::Limits;
+use crate::mistake::Planted;
+use crate::oracle::{Oracle, Presence};
+use crate::run::run;
+use crate::time::Time;
+use crate::trace::Lines;
+
+fn campaign(from: u64, to: u64, times: Times) -> Campaign {
+    let (limits, planted) = (Limits::default(), Planted::default());
+    Campaign { from, to, within: None, threads: 2, limits, planted, times }
+}
+
+#[test]
+fn no_law_is_broken_in_the_first_worlds_and_they_meet_most_situations() {
+    let sum = campaign(0, 60, Times::Once).run(|_| {});
+    assert_eq!(sum.failures, []);
+    assert_eq!(sum.seeds, 60);
+    let missing: Vec<&str> = sum.missing().map(crate::marks::Mark::name).collect();
+    assert!(missing.len() < 12, "{missing:?}");
+    assert!(sum.committed > 1_000, "{sum:?}");
+}
+
+#[test]
+fn a_seed_takes_the_same_way_each_time() {
+    let sum = campaign(200, 220, Times::Twice).run(|_| {});
+    assert_eq!(sum.failures, []);
+    let told = run(207, &Limits::default(), Planted::default(), Lines::Kept);
+    let untold = run(207, &Limits::default(), Planted::default(), Lines::Dropped);
+    assert_eq!(told.hash, untold.hash, "telling what happens changes nothing");
+}
+
+#[test]
+fn faults_that_are_left_out_dont_strike() {
+    let limits = Limits {
+        without: Fault::ALL.into_iter().fold(Default::default(), |all, fault| all.with(fault)),
+        ..Limits::default()
+    };
+    let report = run(3, &limits, Planted::default(), Lines::Dropped);
+    assert_eq!(report.breach, None);
+    assert!(report.struck.iter().all(|count| *count == 0), "{:?}", report.struck);
+}
+
+/// A history in which a block was put, deleted, and the delete acknowledged at second 1.
+struct Past {
+    oracle: Oracle,
+    chain: ChainDigest,
+    next: u64,
+}
+
+impl Past {
+    fn new() -> Self {
+        Self { oracle: Oracle::default(), chain: ChainDigest::from_bytes([0; 16]), next: 1 }
+    }
+
+    fn entry(&mut self, commands: Vec<Command>) -> Entry {
+        let body = batch::encode(commands, BatchLimits::default()).expect("a few commands fit");
+        let position = Position { term: Term(1), index: LogIndex(self.next) };
+        let digest = BodyDigest::of(&body);
+        let head = EntryHead::chained(self.chain, position, EntryKind::Command, body.len() as u32, digest);
+        Entry { head, body }
+    }
+
+    fn commit(&mut self, commands: Vec<Command>, outcomes: &[Outcome]) -> Result<Position, Law> {
+        let entry = self.entry(commands);
+        self.oracle.applied(0, Term(1), &entry, outcomes).map_err(|(law, _)| law)?;
+        self.chain = entry.head.chain;
+        self.next += 1;
+        Ok(entry.head.position)
+    }
+}
+
+fn name() -> Multihash {
+    Multihash::of(HashCode::Sha2_256, b"a block")
+}
+
+fn put() -> Command {
+    Command::Put { multihash: name(), length: 7, inline: None }
+}
+
+fn delete() -> Command {
+    Command::Delete { multihash: name() }
+}
+
+fn deleted() -> (Past, Position, Position) {
+    let mut past = Past::new();
+    let here = past.commit(vec![put()], &[Outcome::Created]).expect("it is created");
+    let gone = past.commit(vec![delete()], &[Outcome::Deleted]).expect("it is deleted");
+    past.oracle.acknowledge(Time(1_000_000), gone.index);
+    (past, here, gone)
+}
+
+#[test]
+fn a_stale_answer_is_told_from_a_fresh_one() {
+    let (past, here, gone) = deleted();
+    let read = |consistency, position, presence, not_before| {
+        let floor = past.oracle.floor();
+        ReadAnswer { name: name(), consistency, position, presence, floor, not_before }.judge(&past.oracle).is_ok()
+    };
+    let (now, long_ago) = (Time(2_000_000), Time(500_000));
+    let confirmed = Consistency::Confirmed { at_least: Position::ZERO };
+    assert!(read(Consistency::Linearizable, gone, Presence::Absent, now));
+    assert!(!read(Consistency::Linearizable, here, Presence::Present, now), "the delete was acknowledged before");
+    assert!(!read(Consistency::Linearizable, gone, Presence::Present, now), "it isn't there");
+    assert!(read(Consistency::Local, here, Presence::Present, now));
+    assert!(read(confirmed, here, Presence::Present, long_ago), "a young delete may be missed");
+    assert!(!read(confirmed, here, Presence::Present, now), "an old one may not");
+    assert!(!read(confirmed, Position::ZERO, Presence::Absent, now), "absence is never stale");
+}
+
+#[test]
+fn replicas_that_part_are_found_out() {
+    let (mut past, _, _) = deleted();
+    let entry = past.entry(vec![put()]);
+    assert_eq!(
+        past.oracle.applied(0, Term(1), &entry, &[Outcome::AlreadyPresent]).map_err(|(law, _)| law),
+        Err(Law::StateMachineSafety)
+    );
+    past.next = 2;
+    let other = past.entry(vec![put()]);
+    assert_eq!(
+        past.oracle.applied(1, Term(1), &other, &[Outcome::Created]).map_err(|(law, _)| law),
+        Err(Law::StateMachineSafety)
+    );
+}
+
+#[test]
+fn an_attempt_happens_at_most_once_and_never_after_it_was_called_off() {
+    let marker = Multihash::of(HashCode::Sha2_256, b"attempt 1");
+    let attempt = || vec![put(), Command::Delete { multihash: marker }];
+    let mut past = Past::new();
+    past.oracle.attempt(marker);
+    let position = past.commit(attempt(), &[Outcome::Created, Outcome::Absent]).expect("it is the first time");
+    assert!(past.oracle.judge_written(&marker, position, &[Outcome::Created, Outcome::Absent]).is_ok());
+    assert!(past.oracle.judge_written(&marker, position, &[Outcome::AlreadyPresent, Outcome::Absent]).is_err());
+    assert_eq!(past.oracle.void(&marker).map_err(|(law, _)| law), Err(Law::NotProposedNeverHappens));
+    assert_eq!(past.commit(attempt(), &[Outcome::AlreadyPresent, Outcome::Absent]), Err(Law::AtMostOnce));
+
+    let mut past = Past::new();
+    past.oracle.attempt(marker);
+    past.oracle.void(&marker).expect("it didn't happen yet");
+    assert_eq!(past.commit(attempt(), &[Outcome::Created, Outcome::Absent]), Err(Law::NotProposedNeverHappens));
+}
