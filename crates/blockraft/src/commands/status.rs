@@ -1,8 +1,12 @@
 //! `blockraft status`.
 
 mod table;
+mod wait;
+
+use core::time::Duration;
 
 use blockraft_client::{Member, NodeStatus, StatusError};
+use blockraft_types::Role;
 use blockraft_wire::client::{Connection, GroupStatus};
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,6 +17,7 @@ use crate::output::{Format, Output};
 use crate::size;
 
 use self::table::Table;
+use self::wait::until_ready;
 
 /// Show how every node of the cluster is doing, each as it sees itself.
 #[derive(Debug, Args)]
@@ -20,12 +25,16 @@ use self::table::Table;
 pub(crate) struct StatusArguments {
     #[command(flatten)]
     connection: ConnectionArguments,
+    /// Wait until every node answers and all name the same leader, at most so long
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wait: Option<u64>,
 }
 
 pub(crate) async fn run(arguments: StatusArguments, output: &mut Output) -> Result<Exit, Failure> {
-    let client = arguments.connection.connect().await?;
-    let nodes = client.status_all().await;
-    client.close().await;
+    let (nodes, lack) = match arguments.wait {
+        Some(seconds) => until_ready(&arguments.connection, Duration::from_secs(seconds)).await?,
+        None => (ask(&arguments.connection).await?, None),
+    };
     let commit_max = nodes.iter().filter_map(|(_, status)| Some(group(status.as_ref().ok()?)?.commit_index.0)).max();
     let commit_max = commit_max.unwrap_or(0);
     match output.format() {
@@ -36,8 +45,29 @@ pub(crate) async fn run(arguments: StatusArguments, output: &mut Output) -> Resu
             }
         }
     }
+    if 1 < nodes.iter().filter(|(_, status)| leads(status)).count() {
+        output.remark("two nodes call themselves leader: the one of the lower term hasn't heard yet that it isn't");
+    }
+    if let Some(lack) = &lack {
+        output.remark(format_args!("not ready: {lack}"));
+    }
     let reached = nodes.iter().any(|(_, status)| status.is_ok());
-    Ok(if reached { Exit::Done } else { Exit::Unreachable })
+    Ok(match lack {
+        _ if !reached => Exit::Unreachable,
+        Some(_) => Exit::Failed,
+        None => Exit::Done,
+    })
+}
+
+async fn ask(connection: &ConnectionArguments) -> Result<Vec<Asked>, Failure> {
+    let client = connection.connect().await?;
+    let nodes = client.status_all().await;
+    client.close().await;
+    Ok(nodes)
+}
+
+fn leads(status: &Result<NodeStatus, StatusError>) -> bool {
+    status.as_ref().ok().and_then(group).is_some_and(|group| group.role == Role::Leader)
 }
 
 type Asked = (Member, Result<NodeStatus, StatusError>);
@@ -158,4 +188,5 @@ members that it is connected with.
 
 JSON, an object per node: {\"node\", \"address\", \"reachable\": true, \"cluster\", \"incarnation\", \"release\", \"uptime_ms\",
 \"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\"},
-or {\"node\", \"address\", \"reachable\": false, \"error\"}. Exit code 5: no node was reached.";
+or {\"node\", \"address\", \"reachable\": false, \"error\"}. Exit code 5: no node was reached;
+1: with --wait, the cluster wasn't ready in time.";

@@ -56,3 +56,14 @@ fn a_node_whose_standard_error_is_closed_serves_and_stops_as_told() {
     assert_eq!(node.run(&["get", &cid]).stdout, b"unseen");
     assert_eq!(node.terminate().code(), Some(0));
 }
+
+#[test]
+fn status_waits_for_a_leader_and_says_what_it_waited_for_in_vain() {
+    let mut node = LoneNode::start();
+    let ready = node.run(&["status", "--wait", "30", "--json"]);
+    assert_eq!(ready.code, 0, "{}", ready.stderr);
+    assert_eq!(ready.objects()[0]["leader"], json!(1));
+    node.kill();
+    let gone = node.run(&["status", "--wait", "1", "--timeout", "1"]);
+    assert_eq!(gone.code, 5, "{}", gone.stderr);
+}
