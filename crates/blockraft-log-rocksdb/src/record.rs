@@ -3,12 +3,10 @@
 //! All numbers are little-endian. The checksum is CRC32C over the key and everything before it in the value, so that a
 //! value that lands under another key is damage, not data. Reading is total: any bytes give a value or a reason.
 
-use std::collections::BTreeMap;
-
 use blockraft_log::Anchor;
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
-    NodeId, Position, Term,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position,
+    Term,
 };
 use bytes::Bytes;
 
@@ -64,7 +62,7 @@ pub(crate) fn encode_entry(group: GroupId, entry: &Entry) -> Vec<u8> {
     value.extend_from_slice(head.chain.as_bytes());
     value.extend_from_slice(&head.body_bytes.to_le_bytes());
     if let EntryKind::Membership(membership) = &head.kind {
-        put_membership(&mut value, membership);
+        value.extend_from_slice(&membership.encode());
     }
     value.extend_from_slice(&entry.body);
     seal(&key::entry(group, head.position.index), value)
@@ -81,7 +79,11 @@ pub(crate) fn decode_entry(group: GroupId, index: LogIndex, value: &[u8]) -> Res
     let kind = match kind {
         [BLANK] => EntryKind::Blank,
         [COMMAND] => EntryKind::Command,
-        [MEMBERSHIP] => EntryKind::Membership(Box::new(take_membership(&mut rest)?)),
+        [MEMBERSHIP] => {
+            // Such an entry has no body: all that is left is its configuration.
+            let membership = Membership::decode(core::mem::take(&mut rest));
+            EntryKind::Membership(Box::new(membership.map_err(|_| Damage("no configuration"))?))
+        }
         _ => return Err(Damage("unknown kind of entry")),
     };
     let head = EntryHead { position, kind, body_bytes, body_digest, chain };
@@ -119,29 +121,6 @@ pub(crate) fn take_u64(rest: &mut &[u8]) -> Result<u64, Damage> {
 fn take_anchor(rest: &mut &[u8]) -> Result<Anchor, Damage> {
     let position = Position { term: Term(take_u64(rest)?), index: LogIndex(take_u64(rest)?) };
     Ok(Anchor { position, chain: ChainDigest::from_bytes(take(rest)?) })
-}
-
-fn put_membership(bytes: &mut Vec<u8>, membership: &Membership) {
-    for half in [&membership.voters, &membership.outgoing, &membership.learners] {
-        bytes.extend_from_slice(&(half.len() as u64).to_le_bytes());
-        for (node, incarnation) in half {
-            bytes.extend_from_slice(&node.0.to_le_bytes());
-            bytes.extend_from_slice(incarnation.as_bytes());
-        }
-    }
-}
-
-fn take_membership(rest: &mut &[u8]) -> Result<Membership, Damage> {
-    let mut half = || {
-        let count = take_u64(rest)?;
-        let mut members = BTreeMap::new();
-        // The count isn't believed: a wrong one runs out of bytes before it runs up memory.
-        for _ in 0..count {
-            members.insert(NodeId(take_u64(rest)?), Incarnation::from_bytes(take(rest)?));
-        }
-        if members.len() as u64 == count { Ok(members) } else { Err(Damage("a member named twice")) }
-    };
-    Ok(Membership { voters: half()?, outgoing: half()?, learners: half()? })
 }
 
 fn seal(key: &[u8], mut value: Vec<u8>) -> Vec<u8> {

@@ -42,6 +42,18 @@ fn members_of_a_joint_configuration_are_named_once() {
 }
 
 #[test]
+fn who_went_and_was_not_replaced_is_removed_for_ever() {
+    let mut members = membership(3);
+    assert_eq!((members.next_id(), members.is_removed(NodeId(2))), (NodeId(4), false));
+    members.voters.remove(&NodeId(2));
+    members.removed_through = Some(NodeId(2));
+    assert!(members.is_removed(NodeId(2)) && !members.is_removed(NodeId(1)) && !members.is_removed(NodeId(9)));
+    members.voters.remove(&NodeId(3));
+    members.removed_through = Some(NodeId(3));
+    assert_eq!(members.next_id(), NodeId(4), "the highest id is not given again");
+}
+
+#[test]
 fn a_ticket_becomes_the_receipt_of_its_own_batch() {
     let receipt = PersistTicket::new(GroupId(4), PersistNumber(8)).redeem();
     assert_eq!((receipt.group(), receipt.number()), (GroupId(4), PersistNumber(8)));
@@ -69,6 +81,29 @@ proptest! {
             EntryHead { body_bytes: head.body_bytes + 1, ..head.clone() },
         ] {
             prop_assert!(!other.follows(genesis));
+        }
+    }
+
+    #[test]
+    fn a_membership_reads_back_what_it_encodes_and_nothing_else(
+        halves in prop::collection::vec(prop::collection::btree_map(1_u64..9, any::<[u8; 16]>(), 0..4), 3),
+        removed in prop::option::of(1_u64..20), addresses in prop::collection::btree_map(1_u64..9, ".{0,9}", 0..3),
+        cut in any::<prop::sample::Index>(), noise in prop::collection::vec(any::<u8>(), 0..99),
+    ) {
+        let half = |at: usize| halves[at].iter().map(|(node, i)| (NodeId(*node), Incarnation::from_bytes(*i))).collect();
+        let membership = Membership {
+            voters: half(0),
+            outgoing: half(1),
+            learners: half(2),
+            removed_through: removed.map(NodeId),
+            addresses: addresses.into_iter().map(|(node, address)| (NodeId(node), address)).collect(),
+        };
+        let bytes = membership.encode();
+        prop_assert_eq!(Membership::decode(&bytes), Ok(membership.clone()));
+        let cut = &bytes[..cut.index(bytes.len())];
+        prop_assert_ne!(Membership::decode(cut), Ok(membership));
+        if let Ok(found) = Membership::decode(&noise) {
+            prop_assert_eq!(found.encode(), noise);
         }
     }
 

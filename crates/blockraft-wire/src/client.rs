@@ -16,5 +16,5 @@ mod status;
 pub use limits::{BLOCKS_MAX, RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
 pub use refusal::{GiveUpReason, LeaderHint, Refusal, RetryElsewhereReason, RetryLaterReason};
 pub use request::{Consistency, Cursor, Operation, Request, UnverifiedBlock};
-pub use response::{Answer, DeleteOutcome, Found, ListedBlock, Presence, PutOutcome, Response};
+pub use response::{Answer, ChangeMembersOutcome, DeleteOutcome, Found, ListedBlock, Presence, PutOutcome, Response};
 pub use status::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};

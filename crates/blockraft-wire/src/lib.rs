@@ -42,6 +42,7 @@
 
 mod bounded;
 mod budget;
+mod change;
 mod header;
 
 pub mod client;

@@ -1,14 +1,15 @@
-//! Questions between nodes that are not consensus: commands forwarded to the leader, and read indexes.
+//! Questions between nodes that are not consensus: commands and changes of members for the leader, and read indexes.
 //!
 //! Every question carries a [`RemoteTicket`], and its answer carries it back: a late answer to a question of the last
 //! boot finds no asker. A forward names the leader's term and is refused in any other, so one that was delayed on its
 //! way can't be proposed after its sender gave it up and the world moved on. Commands and outcomes are the state
 //! machine's own bytes; the wire does not look into them.
 
-use blockraft_types::{GroupId, NodeId, Position, RemoteTicket, Term};
+use blockraft_types::{ChangeRefusal, GroupId, MembershipChange, NodeId, Position, RemoteTicket, Term};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::change::WireChange;
 use crate::frame::{self, DecodeError, EncodeError};
 use crate::kind::Kind;
 
@@ -23,6 +24,10 @@ pub enum NodeMessage {
     ReadIndex(ReadIndex),
     /// From this one on.
     ReadIndexReply(ReadIndexReply),
+    /// Change the members.
+    ChangeMembers(ChangeMembers),
+    /// What became of that.
+    ChangeMembersReply(ChangeMembersReply),
 }
 
 /// Commands for the leader of one term.
@@ -131,6 +136,44 @@ pub enum ReadIndexResult {
     Overloaded,
 }
 
+/// A change of members for the leader. Each is safe to repeat, so none names a term.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeMembers {
+    /// The group whose leader is meant.
+    pub group: GroupId,
+    /// Who asks.
+    pub ticket: RemoteTicket,
+    /// What is asked for.
+    pub change: MembershipChange,
+}
+
+/// The answer to [`ChangeMembers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ChangeMembersReply {
+    /// The group that was asked.
+    pub group: GroupId,
+    /// Which question it answers.
+    pub ticket: RemoteTicket,
+    /// The answer.
+    pub result: ChangeMembersResult,
+}
+
+/// What a leader says to a change of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ChangeMembersResult {
+    /// The members are as asked, and that is committed.
+    AlreadySo,
+    /// The change is in the log. It may be finished or given up still: ask again.
+    Begun {
+        /// Where its first entry stands.
+        position: Position,
+    },
+    /// Nothing was begun.
+    Refused(ChangeRefusal),
+    /// The node asked is stopping, or was lost: nobody knows. Ask again.
+    Unknown,
+}
+
 /// Writes one frame.
 ///
 /// # Errors
@@ -158,6 +201,8 @@ enum WireNodeMessage {
     ForwardReply { group: GroupId, ticket: RemoteTicket, result: WireForwardResult },
     ReadIndex(ReadIndex),
     ReadIndexReply(ReadIndexReply),
+    ChangeMembers { group: GroupId, ticket: RemoteTicket, change: WireChange },
+    ChangeMembersReply(ChangeMembersReply),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -187,6 +232,11 @@ impl WireNodeMessage {
             }
             NodeMessage::ReadIndex(message) => (Self::ReadIndex(*message), None),
             NodeMessage::ReadIndexReply(message) => (Self::ReadIndexReply(*message), None),
+            NodeMessage::ChangeMembers(ChangeMembers { group, ticket, change }) => {
+                let change = WireChange::of(change);
+                (Self::ChangeMembers { group: *group, ticket: *ticket, change }, None)
+            }
+            NodeMessage::ChangeMembersReply(message) => (Self::ChangeMembersReply(*message), None),
         }
     }
 
@@ -208,6 +258,10 @@ impl WireNodeMessage {
             }
             Self::ReadIndex(message) => NodeMessage::ReadIndex(message),
             Self::ReadIndexReply(message) => NodeMessage::ReadIndexReply(message),
+            Self::ChangeMembers { group, ticket, change } => {
+                NodeMessage::ChangeMembers(ChangeMembers { group, ticket, change: change.change() })
+            }
+            Self::ChangeMembersReply(message) => NodeMessage::ChangeMembersReply(message),
         };
         if body.is_empty() { Ok(message) } else { Err(DecodeError::Bodies { kind: Kind::Node }) }
     }

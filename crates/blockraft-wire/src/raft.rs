@@ -241,7 +241,9 @@ fn counted(what: &'static str, found: u32, max: usize) -> Result<usize, DecodeEr
 fn membership_bytes(membership: &Membership) -> usize {
     let maps = [&membership.voters, &membership.outgoing, &membership.learners];
     let nodes: usize = maps.into_iter().map(|map| map.len().div_ceil(5)).sum();
-    size_of::<Membership>() + nodes * BTREE_NODE_BYTES
+    let address_nodes = membership.addresses.len().div_ceil(5);
+    let addresses: usize = membership.addresses.values().map(String::len).sum();
+    size_of::<Membership>() + nodes * BTREE_NODE_BYTES + address_nodes * ADDRESS_NODE_BYTES + addresses
 }
 
 /// The most messages in one frame.
@@ -252,3 +254,6 @@ pub const HEADS_MAX: usize = 8_192;
 
 /// 11 pairs of 24 bytes, a parent, two lengths; inner nodes and rounding are covered by the half-full count.
 const BTREE_NODE_BYTES: usize = 288;
+
+/// The same with pairs of 32 bytes.
+const ADDRESS_NODE_BYTES: usize = 376;

@@ -52,11 +52,18 @@ fn entries_of_version_1_read_and_write_as_ever() {
         voters: [member(1), member(2), member(3)].into(),
         outgoing: [member(1)].into(),
         learners: [member(9)].into(),
+        ..Membership::default()
+    };
+    let with_more = Membership {
+        removed_through: Some(NodeId(7)),
+        addresses: [(NodeId(9), "10.0.0.9:4001".to_owned())].into(),
+        ..membership.clone()
     };
     for (name, entry) in [
         ("entry-blank.v1", entry(EntryKind::Blank, b"")),
         ("entry-command.v1", entry(EntryKind::Command, b"a body that means nothing")),
         ("entry-membership.v1", entry(EntryKind::Membership(Box::new(membership)), b"")),
+        ("entry-membership-with-more.v1", entry(EntryKind::Membership(Box::new(with_more)), b"")),
     ] {
         let bytes = agreed(name, &encode_entry(GROUP, &entry));
         let index = entry.head.position.index;

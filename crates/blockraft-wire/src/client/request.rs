@@ -2,11 +2,12 @@
 
 use blockraft_blocks::block::VerifyError;
 use blockraft_blocks::{Block, Multihash};
-use blockraft_types::Position;
+use blockraft_types::{MembershipChange, Position};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
+use crate::change::WireChange;
 use crate::client::limits::BLOCKS_MAX;
 use crate::frame::{self, DecodeError, EncodeError, Frame};
 use crate::header::BodyReader;
@@ -59,6 +60,8 @@ pub enum Operation {
     },
     /// Tell how the node asked is doing, as it sees itself.
     Status,
+    /// Change the members of the cluster. Safe to repeat.
+    ChangeMembers(MembershipChange),
 }
 
 /// Bytes that claim to be a block. [`verify`](Self::verify) finds out.
@@ -180,6 +183,7 @@ enum WireOperation {
         consistency: Consistency,
     },
     Status,
+    ChangeMembers(WireChange),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -210,6 +214,7 @@ impl WireOperation {
                 Self::List { cursor: *cursor, limit: *limit, consistency: *consistency }
             }
             Operation::Status => Self::Status,
+            Operation::ChangeMembers(change) => Self::ChangeMembers(WireChange::of(change)),
         };
         (header, Vec::new())
     }
@@ -227,6 +232,7 @@ impl WireOperation {
             Self::Delete { multihashes } => Operation::Delete { multihashes },
             Self::List { cursor, limit, consistency } => Operation::List { cursor, limit, consistency },
             Self::Status => Operation::Status,
+            Self::ChangeMembers(change) => Operation::ChangeMembers(change.change()),
         })
     }
 
@@ -236,7 +242,7 @@ impl WireOperation {
             Self::Get { multihashes, .. } | Self::Stat { multihashes, .. } | Self::Delete { multihashes } => {
                 multihashes.len()
             }
-            Self::List { .. } | Self::Status => 0,
+            Self::List { .. } | Self::Status | Self::ChangeMembers(_) => 0,
         }
     }
 }

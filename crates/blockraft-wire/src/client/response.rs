@@ -1,7 +1,7 @@
 //! What a node answers.
 
 use blockraft_blocks::Multihash;
-use blockraft_types::Position;
+use blockraft_types::{ChangeRefusal, Position};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,30 @@ pub enum Answer {
     },
     /// How the node is doing.
     Status(NodeStatus),
+    /// What became of a change of members.
+    ChangeMembers {
+        /// Whether it is as asked.
+        outcome: ChangeMembersOutcome,
+    },
+}
+
+/// What became of a change of members. Asking again is always safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ChangeMembersOutcome {
+    /// The members were as asked before.
+    AlreadySo,
+    /// They are as asked now, and that is committed.
+    Changed,
+    /// Not yet: ask again.
+    NotYet {
+        /// What stood in the way last, if the leader said so.
+        refusal: Option<ChangeRefusal>,
+    },
+    /// They never will be.
+    Refused {
+        /// Why.
+        refusal: ChangeRefusal,
+    },
 }
 
 /// What a put did.
@@ -197,6 +221,9 @@ enum WireAnswer {
         next: Option<Cursor>,
     },
     Status(NodeStatus),
+    ChangeMembers {
+        outcome: ChangeMembersOutcome,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -222,6 +249,7 @@ impl WireAnswer {
             Answer::Delete { outcomes } => Self::Delete { outcomes: outcomes.clone() },
             Answer::List { blocks, next } => Self::List { blocks: blocks.clone(), next: *next },
             Answer::Status(status) => Self::Status(status.clone()),
+            Answer::ChangeMembers { outcome } => Self::ChangeMembers { outcome: *outcome },
         };
         (header, Vec::new())
     }
@@ -242,6 +270,7 @@ impl WireAnswer {
             Self::Delete { outcomes } => Answer::Delete { outcomes },
             Self::List { blocks, next } => Answer::List { blocks, next },
             Self::Status(status) => Answer::Status(status),
+            Self::ChangeMembers { outcome } => Answer::ChangeMembers { outcome },
         })
     }
 }
@@ -259,6 +288,7 @@ impl WireFound {
 
 fn check(answer: &Answer) -> Result<(), EncodeError> {
     let blocks = match answer {
+        Answer::ChangeMembers { .. } => return Ok(()),
         Answer::Put { outcomes } => outcomes.len(),
         Answer::Get { blocks } => blocks.len(),
         Answer::Stat { presences } => presences.len(),

@@ -79,6 +79,10 @@ pub enum MemberKind {
     Voter,
     /// It receives the log and is not counted.
     Learner,
+    /// It becomes a voter with the change that is under way, and is counted already.
+    Joining,
+    /// It goes with the change that is under way, and is counted still.
+    Leaving,
 }
 
 /// Whether a node reaches a member.

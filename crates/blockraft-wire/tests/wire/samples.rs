@@ -9,16 +9,17 @@ use blockraft_types::message::{
     TimeoutNow, VoteVerdict,
 };
 use blockraft_types::{
-    BodyDigest, BootNonce, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex, Membership,
-    Message, NodeId, Position, RemoteTicket, Role, Term,
+    BodyDigest, BootNonce, ChainDigest, ChangeRefusal, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex,
+    Membership, MembershipChange, Message, NodeId, Position, RemoteTicket, Role, Term,
 };
 use blockraft_wire::client::{
-    Answer, Connection, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, GroupStatus, LeaderHint, ListedBlock,
-    MemberKind, MemberStatus, NodeStatus, Operation, Presence, PutOutcome, Refusal, Request, Response,
-    RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
+    Answer, ChangeMembersOutcome, Connection, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, GroupStatus,
+    LeaderHint, ListedBlock, MemberKind, MemberStatus, NodeStatus, Operation, Presence, PutOutcome, Refusal, Request,
+    Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
 };
 use blockraft_wire::node::{
-    Forward, ForwardReply, ForwardResult, NodeMessage, NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
+    ChangeMembers, ChangeMembersReply, ChangeMembersResult, Forward, ForwardReply, ForwardResult, NodeMessage,
+    NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
 };
 use blockraft_wire::raft::RaftMessage;
 use blockraft_wire::{DecodeError, EncodeError, Kind, node, raft};
@@ -155,6 +156,42 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     node("read-index-reply-not-leader", read_reply(ReadIndexResult::NotLeader { leader: Some(NodeId(1)) }));
     node("read-index-reply-overloaded", read_reply(ReadIndexResult::Overloaded));
 
+    let incarnation = Incarnation::from_bytes([4; 16]);
+    let mut change =
+        |name: &str, change| node(name, NodeMessage::ChangeMembers(ChangeMembers { group, ticket, change }));
+    let add = |address| MembershipChange::AddLearner { node: NodeId(4), incarnation, address };
+    change("change-members-add", add(Some("10.0.0.4:4001".to_owned())));
+    change("change-members-add-nowhere", add(None));
+    let (promote, remove) = ([NodeId(4)].into(), [NodeId(1), NodeId(2)].into());
+    change("change-members-reconfigure", MembershipChange::Reconfigure { promote, remove });
+    change("change-members-revert", MembershipChange::Revert);
+    let mut reply = |name: &str, result| {
+        let reply = NodeMessage::ChangeMembersReply(ChangeMembersReply { group, ticket, result });
+        node(&format!("change-members-reply-{name}"), reply);
+    };
+    reply("already-so", ChangeMembersResult::AlreadySo);
+    reply("begun", ChangeMembersResult::Begun { position });
+    reply("unknown", ChangeMembersResult::Unknown);
+    let id = NodeId(4);
+    for (name, refusal) in [
+        ("not-leader", ChangeRefusal::NotLeader { leader: Some(id) }),
+        ("transferring", ChangeRefusal::Transferring { to: id }),
+        ("term-not-settled", ChangeRefusal::TermNotSettled),
+        ("in-progress", ChangeRefusal::InProgress { index: LogIndex(301) }),
+        ("other-incarnation", ChangeRefusal::OtherIncarnation { node: id }),
+        ("id-used", ChangeRefusal::IdUsed { node: id, next: NodeId(9) }),
+        ("address-too-long", ChangeRefusal::AddressTooLong { node: id }),
+        ("not-a-member", ChangeRefusal::NotAMember { node: id }),
+        ("contradiction", ChangeRefusal::Contradiction { node: id }),
+        ("not-caught-up", ChangeRefusal::NotCaughtUp { node: id, match_index: LogIndex(7), needed: LogIndex(300) }),
+        ("no-voters", ChangeRefusal::NoVoters),
+        ("too-many", ChangeRefusal::TooManyMembers),
+        ("quorum-silent", ChangeRefusal::QuorumSilent),
+        ("nothing-to-revert", ChangeRefusal::NothingToRevert),
+    ] {
+        reply(name, ChangeMembersResult::Refused(refusal));
+    }
+
     let mut request = |name: &str, operation| {
         samples.push((format!("request-{name}"), Sample::Request(Request { position, operation })));
     };
@@ -171,6 +208,7 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     let cursor = Some(Cursor { after: multihash, position });
     request("list", Operation::List { cursor, limit: 1000, consistency });
     request("status", Operation::Status);
+    request("change-members", Operation::ChangeMembers(add(Some("10.0.0.4:4001".to_owned()))));
 
     let mut answer = |name: &str, answer| {
         samples.push((format!("response-{name}"), Sample::Response(Response::Answered { position, answer })));
@@ -185,6 +223,15 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     answer("delete", Answer::Delete { outcomes: vec![DeleteOutcome::Deleted, DeleteOutcome::Absent] });
     answer("list", Answer::List { blocks: vec![ListedBlock { multihash, length: 7 }], next: cursor });
     answer("status", Answer::Status(status()));
+    let refusal = ChangeRefusal::NotCaughtUp { node: id, match_index: LogIndex(7), needed: LogIndex(300) };
+    for (name, outcome) in [
+        ("already-so", ChangeMembersOutcome::AlreadySo),
+        ("changed", ChangeMembersOutcome::Changed),
+        ("not-yet", ChangeMembersOutcome::NotYet { refusal: Some(refusal) }),
+        ("refused", ChangeMembersOutcome::Refused { refusal: ChangeRefusal::NoVoters }),
+    ] {
+        answer(&format!("change-members-{name}"), Answer::ChangeMembers { outcome });
+    }
 
     let mut refuse =
         |name: &str, refusal| samples.push((format!("refusal-{name}"), Sample::Response(Response::Refused(refusal))));
@@ -292,6 +339,8 @@ fn random_node(dice: &mut Dice) -> NodeMessage {
         }
         NodeMessage::ReadIndex(question) => question.group = GroupId(dice.number() as u32),
         NodeMessage::ReadIndexReply(reply) => reply.ticket.boot = BootNonce(dice.number()),
+        NodeMessage::ChangeMembers(question) => question.ticket.counter = dice.number(),
+        NodeMessage::ChangeMembersReply(reply) => reply.ticket.counter = dice.number(),
     }
     message
 }
@@ -380,6 +429,8 @@ fn membership() -> Membership {
     let mut membership = Membership::of_voters((1..=3).map(member));
     membership.outgoing.extend([member(1), member(2)]);
     membership.learners.extend([member(400)]);
+    membership.removed_through = Some(NodeId(399));
+    membership.addresses.extend([(NodeId(400), "10.0.0.4:4001".to_owned())]);
     membership
 }
 
