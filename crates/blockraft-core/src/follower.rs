@@ -4,7 +4,7 @@ use blockraft_types::message::{
     AppendEntries, AppendEntriesReply, AppendVerdict, CampaignReason, ConflictHint, Heartbeat, HeartbeatReply,
     InstallSnapshot, InstallSnapshotReply, StreamEpoch, TimeoutNow,
 };
-use blockraft_types::{ChainDigest, EntryHead, LogIndex, Message, NodeId, Position};
+use blockraft_types::{ChainDigest, EntryHead, EntryKind, LogIndex, Message, NodeId, Position};
 
 use crate::alarm::Alarm;
 use crate::election_clock::Patience;
@@ -157,14 +157,15 @@ impl Follower {
     }
 }
 
-/// Whether an honest leader could have made this append: contiguous, terms that never fall nor exceed its own, and
-/// digests that follow from each other.
+/// Whether an honest leader could have made this append: contiguous, terms that never fall nor exceed its own, digests
+/// that follow from each other, and bodies for commands alone.
 fn is_well_formed(append: &AppendEntries) -> bool {
     let (mut previous, mut chain) = (append.prev, append.prev_chain);
     for head in &append.heads {
         let next = previous.index.0.checked_add(1).map(LogIndex);
         let in_order = Some(head.position.index) == next && previous.term <= head.position.term;
-        if !in_order || !head.follows(chain) {
+        let bodiless = head.kind == EntryKind::Command || head.body_bytes == 0;
+        if !in_order || !bodiless || !head.follows(chain) {
             return false;
         }
         (previous, chain) = (head.position, head.chain);

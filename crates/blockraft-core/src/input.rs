@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use blockraft_types::{BodyDigest, LogIndex, Message, NodeId, PersistReceipt};
+use blockraft_types::{BodyDigest, LogIndex, MembershipChange, Message, NodeId, PersistReceipt};
 
 use crate::append_range::AppendSent;
 use crate::log_point::LogPoint;
@@ -28,6 +28,15 @@ pub enum Input {
         ticket: ProposalTicket,
         /// One for each entry to append, in order.
         bodies: Vec<BodyHead>,
+    },
+    /// Asks for another configuration (Raft paper, section 6). The next [`Ready`](crate::Ready) says under `ticket`
+    /// whether the change was begun; what was begun is finished by this leader or a later one, and shows in
+    /// [`Ready::membership`](crate::Ready::membership).
+    ChangeMembership {
+        /// The caller's name for this change.
+        ticket: ChangeTicket,
+        /// What is asked for.
+        change: MembershipChange,
     },
     /// Asks for an index that a linearizable read must have applied (thesis 6.4).
     Read {
@@ -76,6 +85,10 @@ pub enum Input {
 /// A caller's name for a proposal. The core gives it back and never looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProposalTicket(pub u64);
+
+/// A caller's name for a change of members. The core gives it back and never looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeTicket(pub u64);
 
 /// A caller's name for a read. The core gives it back and never looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,23 +1,32 @@
 //! The role of the one that orders entries in its term. Only it knows how far the others are.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use blockraft_types::message::{
     AppendEntriesReply, Heartbeat, HeartbeatReply, InstallSnapshot, InstallSnapshotReply, ReadRound, TimeoutNow,
 };
-use blockraft_types::{BodyDigest, EntryKind, LogIndex, Message, NodeId, Position};
+use blockraft_types::{
+    BodyDigest, ChangeRefusal, EntryKind, Incarnation, LogIndex, Membership, MembershipChange, Message, NodeId,
+    Position,
+};
 
 use crate::abstention::Abstention;
 use crate::alarm::Alarm;
 use crate::append_range::AppendSent;
-use crate::input::{BodyHead, ProposalTicket, ReadTicket};
+use crate::departures::Departures;
+use crate::input::{BodyHead, ChangeTicket, ProposalTicket, ReadTicket};
 use crate::log_point::LogPoint;
 use crate::member::Member;
 use crate::mistake::Mistake;
 use crate::progress::{Finding, NeedsSnapshot, Progress};
+use crate::quorum::Electorate;
 use crate::reads::Reads;
-use crate::ready::{Accepted, ProposalRefusal, ReadRefusal, RefusedProposal, RefusedRead, SafeRead};
+use crate::ready::{
+    Accepted, ChangeAnswer, ChangeOutcome, ProposalRefusal, ReadRefusal, RefusedProposal, RefusedRead, SafeRead,
+};
+use crate::reconfiguration::{self, Planned};
 use crate::status::ProgressStatus;
 use crate::transition::Transition;
 
@@ -25,8 +34,9 @@ use crate::transition::Transition;
 pub(crate) struct Leader {
     /// The no-op with which the term began: once it is committed, so is everything before it.
     first_index: LogIndex,
-    /// Every other member.
+    /// Every other member, and those who were removed and haven't heard of it yet.
     progress: BTreeMap<NodeId, Progress>,
+    departures: Departures,
     reads: Reads,
     round: ReadRound,
     heartbeat: Beat,
@@ -65,6 +75,7 @@ impl Leader {
         Self {
             first_index: first.index,
             progress,
+            departures: Departures::default(),
             reads: Reads::default(),
             round: ReadRound(0),
             heartbeat: Beat::Due,
@@ -79,23 +90,36 @@ impl Leader {
     }
 
     pub(crate) fn progress(&self) -> BTreeMap<NodeId, ProgressStatus> {
-        self.progress.iter().map(|(node, progress)| (*node, progress.status())).collect()
+        self.members().map(|(node, progress)| (*node, progress.status())).collect()
+    }
+
+    /// The others that are members still.
+    fn members(&self) -> impl Iterator<Item = (&NodeId, &Progress)> {
+        self.progress.iter().filter(|(node, _)| !self.departures.contains(**node))
     }
 
     pub(crate) fn tick(&mut self, member: &mut Member) -> Transition {
         let options = *member.options();
+        for node in self.departures.tick() {
+            self.progress.remove(&node);
+        }
         for (&peer, progress) in &mut self.progress {
             let finding = progress.tick(member.log.last_index(), options.commit_stall_ticks);
             report(member, peer, finding, progress);
         }
         // Thesis 6.2: a leader that a majority no longer answers makes room. It counts itself.
-        let patience = options.election_ticks_max;
-        let heard =
-            |node| node == member.id || self.progress.get(&node).is_some_and(|peer| peer.is_heard_within(patience));
-        if !member.electorate().agrees(heard) {
-            return Transition::Follow { leader: None };
+        if !self.is_heard_by_quorum(member, member.membership()) {
+            match self.revertible(member).filter(|before| self.is_heard_by_quorum(member, before)) {
+                Some(before) => self.append_membership(member, before),
+                None => return Transition::Follow { leader: None },
+            }
         }
         if self.commit_stalls(member) {
+            if let Some(before) = self.revertible(member) {
+                self.commit_still_ticks = 0;
+                self.append_membership(member, before);
+                return Transition::Stay;
+            }
             let last = member.log.last().position;
             member.alarm(Alarm::CommitStalled { commit_index: member.commit_index(), last_index: last.index });
             member.abstention = Some(Abstention::new(last, options.commit_stall_ticks));
@@ -122,8 +146,95 @@ impl Leader {
         let moved = self.commit_index_seen < commit_index || commit_index == member.log.last_index();
         self.commit_index_seen = commit_index;
         self.commit_still_ticks = if moved { 0 } else { self.commit_still_ticks.saturating_add(1) };
-        let replaceable = self.progress.keys().any(|peer| member.membership().is_voter(*peer));
+        let replaceable = self.members().any(|(peer, _)| member.membership().is_voter(*peer));
         replaceable && member.options().commit_stall_ticks <= self.commit_still_ticks
+    }
+
+    /// Whether a majority of each half of `membership` was heard within an election timeout.
+    fn is_heard_by_quorum(&self, member: &Member, membership: &Membership) -> bool {
+        let patience = member.options().election_ticks_max;
+        let heard =
+            |node| node == member.id || self.progress.get(&node).is_some_and(|peer| peer.is_heard_within(patience));
+        Electorate::new(membership, &member.config).agrees(heard)
+    }
+
+    /// Begins a change of members, if the moment is right (Raft paper, section 6; thesis, chapter 4).
+    pub(crate) fn change_members(&mut self, member: &mut Member, ticket: ChangeTicket, change: &MembershipChange) {
+        let outcome = self.plan_change(member, change).map(|planned| match planned {
+            Planned::AlreadySo => ChangeOutcome::AlreadySo,
+            Planned::Next(next) => {
+                self.append_membership(member, next);
+                ChangeOutcome::Begun { position: member.log.last().position }
+            }
+        });
+        member.outbox.changes.push(ChangeAnswer { ticket, outcome });
+    }
+
+    fn plan_change(&self, member: &Member, change: &MembershipChange) -> Result<Planned, ChangeRefusal> {
+        if let Some(Transfer { to, .. }) = self.transfer {
+            return Err(ChangeRefusal::Transferring { to });
+        }
+        if *change == MembershipChange::Revert {
+            return self.revertible(member).map(Planned::Next).ok_or(ChangeRefusal::NothingToRevert);
+        }
+        // The bug of 2015 (raft-dev, "bug in single-server membership changes"): before an entry of its term is
+        // committed, a leader can't know that no other configuration than its own is in force somewhere.
+        let hasty = member.config.errs(Mistake::ChangesBeforeOwnTermCommits);
+        if member.commit_index() < self.first_index && !hasty {
+            return Err(ChangeRefusal::TermNotSettled);
+        }
+        let overlaps = member.config.errs(Mistake::ChangesOverlap) && !member.membership().is_joint();
+        let settled = member.membership_is_committed() && !member.membership().is_joint();
+        if !(settled || overlaps || hasty && !member.membership().is_joint()) {
+            return Err(ChangeRefusal::InProgress { index: member.membership_index() });
+        }
+        let planned = reconfiguration::plan(member.membership(), change, &member.config)?;
+        if let Planned::Next(next) = &planned {
+            self.check_promoted(member, next)?;
+            if !self.is_heard_by_quorum(member, next) {
+                return Err(ChangeRefusal::QuorumSilent);
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Who will be counted must hold what the others hold: a quorum that begins empty is one copy less of everything
+    /// (thesis 4.2.1).
+    fn check_promoted(&self, member: &Member, next: &Membership) -> Result<(), ChangeRefusal> {
+        let known = member.membership();
+        let slack = member.options().append_entries_max;
+        let needed = LogIndex(member.commit_index().0.saturating_sub(slack)).max(self.first_index);
+        let promoted = next.voters.keys().filter(|node| known.learners.contains_key(node));
+        for node in promoted {
+            let progress = self.progress.get(node).filter(|progress| progress.has_caught_up(needed));
+            if progress.is_none() && !member.config.errs(Mistake::EmptyLearnersPromoted) {
+                return Err(ChangeRefusal::NotCaughtUp { node: *node, match_index: self.match_of(*node), needed });
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration before a joint one that this leader itself began and that isn't committed: as long as it can't
+    /// be, nobody can have left it towards the new voters.
+    fn revertible(&self, member: &Member) -> Option<Membership> {
+        let joint = member.membership();
+        let own = member.log.term_at(member.membership_index()) == Some(member.term());
+        let open = own && !member.membership_is_committed();
+        (joint.is_joint() && (open || member.config.errs(Mistake::RevertsInAnyTerm)))
+            .then(|| reconfiguration::reverted(joint))
+    }
+
+    /// Appends a configuration, which is in force from now on.
+    fn append_membership(&mut self, member: &mut Member, membership: Membership) {
+        member.append_own(EntryKind::Membership(Box::new(membership)), 0, BodyDigest::of(&[]));
+        let (last, patience) = (member.log.last_index(), member.options().commit_stall_ticks);
+        for (node, _) in member.membership().members().filter(|(node, _)| *node != member.id) {
+            self.departures.cancel(node);
+            self.progress.entry(node).or_insert_with(|| Progress::new(last));
+        }
+        for node in self.progress.keys().filter(|node| member.membership().incarnation(**node).is_none()) {
+            self.departures.begin(*node, last, patience);
+        }
     }
 
     /// Appends a proposal, whole or not at all.
@@ -146,6 +257,12 @@ impl Leader {
             && !member.config.errs(Mistake::ProposalsDuringTransfer)
         {
             return Err(ProposalRefusal::Transferring { to });
+        }
+        // What a leader appends after its own removal, its successor may lack.
+        if !member.is_voter() {
+            return Err(self
+                .successor(member)
+                .map_or(ProposalRefusal::NotLeader { leader: None }, |to| ProposalRefusal::Transferring { to }));
         }
         let options = member.options();
         let bytes = bodies.iter().fold(0_u64, |sum, body| sum.saturating_add(u64::from(body.bytes)));
@@ -188,28 +305,48 @@ impl Leader {
         }
     }
 
+    /// The voter that could take over soonest.
+    fn successor(&self, member: &Member) -> Option<NodeId> {
+        let able =
+            self.members().filter(|(node, progress)| member.membership().is_voter(**node) && !progress.is_fenced());
+        able.max_by_key(|(_, progress)| progress.match_index()).map(|(node, _)| *node)
+    }
+
     pub(crate) fn append_sent(&mut self, sent: AppendSent) {
         if let Some(progress) = self.progress.get_mut(&sent.to) {
             progress.sent(sent);
         }
     }
 
-    pub(crate) fn append_answered(&mut self, member: &mut Member, from: NodeId, reply: &AppendEntriesReply) {
-        let Some(progress) = self.progress.get_mut(&from) else { return };
+    pub(crate) fn append_answered(
+        &mut self,
+        member: &mut Member,
+        from: NodeId,
+        reply: &AppendEntriesReply,
+    ) -> Transition {
+        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
         let before = progress.match_index();
         let finding = progress.answered(reply.stream, reply.verdict, &member.log, &member.config);
         report(member, from, finding, progress);
-        if before < progress.match_index() {
-            self.advance_commit(member);
-            self.finish_transfer(member);
+        if progress.match_index() <= before {
+            return Transition::Stay;
         }
+        let transition = self.advance_commit(member);
+        self.finish_transfer(member);
+        transition
     }
 
-    pub(crate) fn snapshot_answered(&mut self, member: &mut Member, from: NodeId, reply: InstallSnapshotReply) {
-        let Some(progress) = self.progress.get_mut(&from) else { return };
+    pub(crate) fn snapshot_answered(
+        &mut self,
+        member: &mut Member,
+        from: NodeId,
+        reply: InstallSnapshotReply,
+    ) -> Transition {
+        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
         progress.installed(reply.stream, reply.last, &member.log);
-        self.advance_commit(member);
+        let transition = self.advance_commit(member);
         self.finish_transfer(member);
+        transition
     }
 
     pub(crate) fn heartbeat_answered(&mut self, member: &mut Member, from: NodeId, reply: HeartbeatReply) {
@@ -220,6 +357,9 @@ impl Leader {
         let Some(progress) = self.progress.get_mut(&from) else { return };
         let finding = progress.heartbeat_answered(reply);
         report(member, from, finding, progress);
+        if self.departures.answered(from, reply.round) {
+            self.progress.remove(&from);
+        }
         self.confirm_reads(member);
     }
 
@@ -230,22 +370,53 @@ impl Leader {
     }
 
     /// Advances the commit index to what a majority of each half holds durably, but only through an entry of the own
-    /// term (Raft paper, section 5.4.2; thesis 3.6.2). The own copy counts once it is durable.
-    pub(crate) fn advance_commit(&mut self, member: &mut Member) {
+    /// term (Raft paper, section 5.4.2; thesis 3.6.2). The own copy counts once it is durable, and only while this
+    /// leader is a voter.
+    pub(crate) fn advance_commit(&mut self, member: &mut Member) -> Transition {
         let own = if member.config.errs(Mistake::OwnCopyBeforePersist) {
             member.log.last_index()
         } else {
             member.durability.durable_index()
         };
         let held = |node| if node == member.id { own } else { self.match_of(node) };
-        let Some(index) = member.electorate().reached(held) else { return };
+        let reached = match member.membership() {
+            left if !member.is_voter() && member.config.errs(Mistake::RemovedLeaderCountsItself) => {
+                let mut counted = left.clone();
+                counted.voters.insert(member.id, Incarnation::from_bytes([0; 16]));
+                Electorate::new(&counted, &member.config).reached(held)
+            }
+            membership => Electorate::new(membership, &member.config).reached(held),
+        };
+        let Some(index) = reached else { return Transition::Stay };
         let own_term = member.log.term_at(index) == Some(member.term());
         if member.commit_index() < index && (own_term || member.config.errs(Mistake::OldTermsCommittedByCounting)) {
             member.commit_to(index);
         }
-        let everyone = self.progress.values().map(Progress::match_index);
+        let everyone = self.members().map(|(_, progress)| progress.match_index());
         let held_by_all = everyone.fold(member.durability.durable_index(), LogIndex::min).min(member.commit_index());
         member.held_by_all = member.held_by_all.max(held_by_all);
+        self.go_on_with_change(member)
+    }
+
+    /// What follows from the commit of a configuration: a joint one is left, by whichever leader commits it (an entry of
+    /// its own term included, so that both majorities have spoken); and a leader that was removed hands over and goes.
+    fn go_on_with_change(&mut self, member: &mut Member) -> Transition {
+        if !member.membership_is_committed() || member.commit_index() < self.first_index {
+            return Transition::Stay;
+        }
+        if member.membership().is_joint() {
+            let next = reconfiguration::left(member.membership());
+            self.append_membership(member, next);
+            return Transition::Stay;
+        }
+        if member.is_voter() {
+            return Transition::Stay;
+        }
+        let last = member.log.last().position;
+        if let Some(to) = self.successor(member) {
+            member.send(to, Message::TimeoutNow(TimeoutNow { term: member.term(), last }));
+        }
+        Transition::Follow { leader: None }
     }
 
     /// Orders what is to be sent: heartbeats and read rounds that are due, then the next range for each follower.
@@ -285,6 +456,7 @@ impl Leader {
         let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
         for (&peer, progress) in &mut self.progress {
             let commit = progress.heartbeat_commit(self.round, commit_index, &member.config);
+            self.departures.told(peer, self.round, |index| progress.knows_commit(index));
             member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
             offer_snapshot(member, peer, progress);
         }

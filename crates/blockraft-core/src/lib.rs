@@ -11,6 +11,9 @@
 //! could win, so that nobody is disturbed in vain. Members apply committed entries in order, each to its own copy of the
 //! state.
 //!
+//! Who the members are is decided in the same log. A *configuration* is in force from the moment that it is appended; one
+//! with other voters is reached through a *joint* one, in which majorities of both the old and the new voters are needed.
+//!
 //! [`Raft`] is one member: [`step`](Raft::step) takes in what happened, [`take_ready`](Raft::take_ready) gives what is to
 //! be done. `step` cannot fail and nothing that a peer sends can make it panic. It is a plain value (`Clone`, `Eq`,
 //! `Hash`), so the same code runs in production, in a simulator and under a model checker.
@@ -105,7 +108,8 @@
 //! 5. **Fill ranges.** For each [`AppendRange`], read entries from what was handed out so far (durable or not), give them
 //!    to [`AppendRange::fill`], send the message with the bodies beside it, and hand in [`Input::AppendSent`] before any
 //!    later message of that peer. If that can't be done, hand in [`Input::Unreachable`].
-//! 6. **Let in only what may enter.** Pass on messages of authenticated members, each with its true sender. Of an append
+//! 6. **Let in only what may enter.** Pass on messages of authenticated nodes, each with its true sender, also of those
+//!    that aren't known as members: one may be the leader that this member needs. Of an append
 //!    pass on at most the prefix whose bodies match their heads and whose payloads are durable here, in the order of
 //!    arrival, and say what is held back with [`Input::PayloadWaiting`]. Hold back nothing but appends.
 //! 7. **Apply in order.** Apply `ready.committed`, then hand in [`Input::Applied`]. Answer a read once its index is
@@ -118,7 +122,10 @@
 //!     complete and durable beside the present state, hand in [`Input::InstallSnapshot`], and perform the
 //!     [reset](Persist::reset) in its order, or drop it when it is [unneeded](Ready::snapshot_unneeded). A state machine
 //!     that is found ahead of its log, or in conflict with it, at a start stopped half-way in there: reset the log to it.
-//! 11. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself.
+//! 11. **Name nobody twice.** A node that lost its disk gets a new id; messages under an id that was removed, or from
+//!     another data directory than its configuration names, are refused before they come here. Connect to the members of
+//!     [`Ready::membership`].
+//! 12. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself.
 //!
 //! # Errors
 //!
@@ -127,9 +134,8 @@
 //!
 //! # Limits
 //!
-//! Every bound is in [`Options`]. Changing the members of a running group is not offered: a configuration in a leader's
-//! log is honoured, but nothing here proposes one. Snapshots are offered and installed here; how they travel is the
-//! driver's affair.
+//! Every bound is in [`Options`]; a group has at most [`MEMBERS_MAX`](blockraft_types::membership::MEMBERS_MAX) members.
+//! Snapshots are offered and installed here; how they travel is the driver's affair.
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
@@ -157,6 +163,7 @@ mod leader;
 mod member;
 mod transition;
 
+mod departures;
 mod inflight;
 mod progress;
 mod reads;
@@ -169,13 +176,14 @@ mod log_view;
 mod membership_history;
 mod outbox;
 mod quorum;
+mod reconfiguration;
 
 mod mistake;
 
 pub use alarm::Alarm;
 pub use append_range::{AppendRange, AppendSent};
 pub use config::{Config, ConfigError, Options};
-pub use input::{BodyHead, Input, ProposalTicket, ReadTicket};
+pub use input::{BodyHead, ChangeTicket, Input, ProposalTicket, ReadTicket};
 pub use log_point::LogPoint;
 #[cfg(seeded_bugs)]
 pub use mistake::Mistake;

@@ -131,8 +131,22 @@ impl Member {
         self.applied_index
     }
 
+    /// The configuration in force: the newest one in the log, committed or not.
     pub(crate) fn membership(&self) -> &Membership {
+        if self.config.errs(Mistake::ConfigurationsWaitForCommit) {
+            return self.memberships.committed();
+        }
         self.memberships.current()
+    }
+
+    /// The entry that brought the configuration in force.
+    pub(crate) fn membership_index(&self) -> LogIndex {
+        self.memberships.current_index()
+    }
+
+    /// Whether the configuration in force is committed, so that it can't be rolled back.
+    pub(crate) fn membership_is_committed(&self) -> bool {
+        self.membership_index() <= self.commit_index
     }
 
     /// Those who are counted.
@@ -193,9 +207,11 @@ impl Member {
         (self.term() < next).then_some(next)
     }
 
-    /// Whether this member may try to become leader by itself.
+    /// Whether this member may try to become leader by itself. Who isn't a voter of the newest configuration may still be
+    /// needed to commit it, since nobody else may have it yet (thesis 4.2.2); its own vote isn't counted.
     pub(crate) fn may_campaign(&self) -> bool {
-        self.is_voter() && self.disk == Disk::Moving && self.abstention.is_none() && self.next_term().is_some()
+        let may_be_needed = self.is_voter() || self.memberships.open().any(|earlier| earlier.is_voter(self.id));
+        may_be_needed && self.disk == Disk::Moving && self.abstention.is_none() && self.next_term().is_some()
     }
 
     /// Begins another ballot; answers to earlier ones don't count for it.
@@ -251,6 +267,11 @@ impl Member {
     pub(crate) fn append(&mut self, head: EntryHead) {
         self.log.append(&head);
         if let EntryKind::Membership(membership) = &head.kind {
+            let known = self.memberships.current();
+            if membership.members().any(|(node, _)| known.incarnation(node).is_none()) {
+                // A newcomer holds nothing yet.
+                self.held_by_all = LogIndex::ZERO;
+            }
             self.memberships.append(head.position.index, membership.as_ref().clone());
         }
         self.durability.append(head);
@@ -260,7 +281,9 @@ impl Member {
     pub(crate) fn truncate_from(&mut self, index: LogIndex, before: ChainDigest) {
         assert!(self.commit_index < index || cfg!(seeded_bugs), "a committed entry is never dropped");
         self.log.truncate_from(index, before);
-        self.memberships.truncate_from(index);
+        if !self.config.errs(Mistake::ConfigurationsOutliveTruncation) {
+            self.memberships.truncate_from(index);
+        }
         self.durability.truncate_from(index);
     }
 

@@ -25,6 +25,21 @@ impl MembershipHistory {
         self.later.last().map_or(&self.committed, |(_, membership)| membership)
     }
 
+    /// The newest committed configuration.
+    pub(crate) const fn committed(&self) -> &Membership {
+        &self.committed
+    }
+
+    /// Every configuration that may be in force somewhere: the newest committed one and those after it.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Membership> {
+        core::iter::once(&self.committed).chain(self.later.iter().map(|(_, membership)| membership))
+    }
+
+    /// The entry that brought the configuration in force; zero if the group was born with it.
+    pub(crate) fn current_index(&self) -> LogIndex {
+        self.later.last().map_or(self.committed_index, |(index, _)| *index)
+    }
+
     pub(crate) fn append(&mut self, index: LogIndex, membership: Membership) {
         assert!(self.later.last().is_none_or(|(newest, _)| *newest < index), "configurations come in log order");
         assert!(self.committed_index < index, "a committed configuration is never replaced in its place");

@@ -61,6 +61,24 @@ pub enum Mistake {
     SnapshotWithoutTerm,
     /// The log may be compacted as far as it is committed, applied or not.
     CompactedBeforeApplied,
+    /// A configuration counts once it is committed instead of once it is appended.
+    ConfigurationsWaitForCommit,
+    /// A configuration stays in force when its entry is dropped.
+    ConfigurationsOutliveTruncation,
+    /// Voters change without a joint configuration.
+    VotersChangeInOneStep,
+    /// A single voter changes without a joint configuration, before the leader committed an entry of its term.
+    ChangesBeforeOwnTermCommits,
+    /// A change begins while another one is under way.
+    ChangesOverlap,
+    /// Any leader leaves a joint configuration towards the old one.
+    RevertsInAnyTerm,
+    /// A leader that is no voter counts itself.
+    RemovedLeaderCountsItself,
+    /// The id of a removed member is given again.
+    UsedIdsGivenAgain,
+    /// Learners are promoted before they have caught up.
+    EmptyLearnersPromoted,
 }
 
 impl Mistake {
@@ -95,5 +113,14 @@ impl Mistake {
         Self::SnapshotWithoutMembership,
         Self::SnapshotWithoutTerm,
         Self::CompactedBeforeApplied,
+        Self::ConfigurationsWaitForCommit,
+        Self::ConfigurationsOutliveTruncation,
+        Self::VotersChangeInOneStep,
+        Self::ChangesBeforeOwnTermCommits,
+        Self::ChangesOverlap,
+        Self::RevertsInAnyTerm,
+        Self::RemovedLeaderCountsItself,
+        Self::UsedIdsGivenAgain,
+        Self::EmptyLearnersPromoted,
     ];
 }

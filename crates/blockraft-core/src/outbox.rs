@@ -7,7 +7,7 @@ use blockraft_types::{GroupId, Message, NodeId, PersistNumber, Position};
 
 use crate::alarm::Alarm;
 use crate::append_range::AppendRange;
-use crate::ready::{Accepted, Outgoing, RefusedProposal, RefusedRead, SafeRead};
+use crate::ready::{Accepted, ChangeAnswer, Outgoing, RefusedProposal, RefusedRead, SafeRead};
 use crate::sealed::Sealed;
 use crate::snapshot::SnapshotOffer;
 
@@ -19,6 +19,7 @@ pub(crate) struct Outbox {
     pub(crate) refused: Vec<RefusedProposal>,
     pub(crate) reads: Vec<SafeRead>,
     pub(crate) refused_reads: Vec<RefusedRead>,
+    pub(crate) changes: Vec<ChangeAnswer>,
     pub(crate) transfer_aborted: Option<NodeId>,
     pub(crate) snapshot_wanted: Option<SnapshotOffer>,
     pub(crate) snapshot_unneeded: Option<Position>,

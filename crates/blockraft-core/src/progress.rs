@@ -118,6 +118,16 @@ impl Progress {
         (self.state == State::Snapshot).then_some(self.stream)
     }
 
+    /// Whether it holds the log up to `index` and gets what comes after as it comes.
+    pub(crate) fn has_caught_up(&self, index: LogIndex) -> bool {
+        self.state == State::Replicate && index <= self.match_index
+    }
+
+    /// Whether it was told, at the latest, that `index` is committed.
+    pub(crate) fn knows_commit(&self, index: LogIndex) -> bool {
+        index <= self.told_commit
+    }
+
     /// Whether it was heard within `ticks`.
     pub(crate) const fn is_heard_within(&self, ticks: u32) -> bool {
         self.silent_ticks < ticks && !self.is_fenced()

@@ -9,7 +9,7 @@ use blockraft_types::message::{
     AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, InstallSnapshotReply,
     ReadRound, RequestVote, RequestVoteReply, StreamEpoch, VoteVerdict,
 };
-use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Role, Term};
+use blockraft_types::{ChangeRefusal, LogIndex, Membership, Message, NodeId, Position, Role, Term};
 
 use crate::alarm::Alarm;
 use crate::candidate::Candidate;
@@ -17,13 +17,15 @@ use crate::config::Config;
 use crate::durability::Durability;
 use crate::election_clock::ElectionClock;
 use crate::follower::Follower;
-use crate::input::{Input, ProposalTicket, ReadTicket};
+use crate::input::{ChangeTicket, Input, ProposalTicket, ReadTicket};
 use crate::leader::Leader;
 use crate::log_point::LogPoint;
 use crate::log_view::LogView;
 use crate::member::{Ear, Installation, Member, Memory, VoteOutcome};
 use crate::mistake::Mistake;
-use crate::ready::{ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, StateChange};
+use crate::ready::{
+    ChangeAnswer, InForce, ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, Standing, StateChange,
+};
 use crate::restored::{RestoreError, Restored};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
@@ -39,7 +41,7 @@ pub struct Raft {
     role: RoleState,
     /// What the last [`Ready`] told.
     told_state: StateChange,
-    told_membership: Membership,
+    told_membership: InForce,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +67,7 @@ impl Raft {
         let memory = Memory { hard_state, applied_index: applied, commit_index };
         let member = Member::new(id, config, log, memberships, durability, clock, memory);
         let role = RoleState::Follower(Follower::of(None));
-        let told_membership = member.membership().clone();
+        let told_membership = in_force(&member);
         let told_state = StateChange { role: role.name(&member), term: hard_state.term, leader: None };
         Ok(Self { member, role, told_state, told_membership })
     }
@@ -80,6 +82,10 @@ impl Raft {
             Input::Propose { ticket, bodies } => match &mut self.role {
                 RoleState::Leader(leader) => leader.propose(&mut self.member, ticket, &bodies),
                 RoleState::Follower(_) | RoleState::Candidate(_) => self.refuse_proposal(ticket),
+            },
+            Input::ChangeMembership { ticket, change } => match &mut self.role {
+                RoleState::Leader(leader) => leader.change_members(&mut self.member, ticket, &change),
+                RoleState::Follower(_) | RoleState::Candidate(_) => self.refuse_change(ticket),
             },
             Input::Read { ticket } => match &mut self.role {
                 RoleState::Leader(leader) => leader.read(&mut self.member, ticket),
@@ -129,11 +135,7 @@ impl Raft {
         }
         let committed = self.member.take_committed();
         let state = self.state();
-        let changed = *self.member.membership() != self.told_membership;
-        let membership = changed.then(|| self.member.membership().clone());
-        if let Some(membership) = &membership {
-            self.told_membership.clone_from(membership);
-        }
+        let membership = self.take_membership();
         let outbox = &mut self.member.outbox;
         let sealed = outbox.take_sealed(self.member.durability.issued());
         let outbox = outbox.take();
@@ -148,6 +150,7 @@ impl Raft {
             reads: outbox.reads,
             refused_reads: outbox.refused_reads,
             state: (core::mem::replace(&mut self.told_state, state) != state).then_some(state),
+            changes: outbox.changes,
             membership,
             transfer_aborted: outbox.transfer_aborted,
             snapshot_wanted: outbox.snapshot_wanted,
@@ -178,6 +181,7 @@ impl Raft {
             held_by_all: member.held_by_all,
             uncommitted_bytes: member.log.uncommitted_bytes(),
             membership: member.membership().clone(),
+            membership_index: member.membership_index(),
             transferring_to,
             progress,
         }
@@ -197,6 +201,12 @@ impl Raft {
             RoleState::Candidate(_) => None,
             RoleState::Leader(_) => Some(self.member.id),
         }
+    }
+
+    /// The configuration in force: the newest one in the log, committed or not.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.member.membership()
     }
 
     /// The present term.
@@ -247,6 +257,16 @@ impl Raft {
         self.member.log.term_at(index)
     }
 
+    /// The configuration in force, if it is another one than was told of, or stands otherwise.
+    fn take_membership(&mut self) -> Option<InForce> {
+        let present = in_force(&self.member);
+        if present == self.told_membership {
+            return None;
+        }
+        self.told_membership.clone_from(&present);
+        Some(present)
+    }
+
     /// A leader needs no snapshot: it holds whatever is committed.
     fn install(&mut self, snapshot: Snapshot) {
         let position = snapshot.point.position;
@@ -276,10 +296,7 @@ impl Raft {
         let transition = match &mut self.role {
             RoleState::Follower(_) => Transition::Stay,
             RoleState::Candidate(candidate) => candidate.count(&self.member),
-            RoleState::Leader(leader) => {
-                leader.advance_commit(&mut self.member);
-                Transition::Stay
-            }
+            RoleState::Leader(leader) => leader.advance_commit(&mut self.member),
         };
         self.perform(transition);
     }
@@ -287,6 +304,11 @@ impl Raft {
     fn refuse_proposal(&mut self, ticket: ProposalTicket) {
         let reason = ProposalRefusal::NotLeader { leader: self.leader() };
         self.member.outbox.refused.push(RefusedProposal { ticket, reason });
+    }
+
+    fn refuse_change(&mut self, ticket: ChangeTicket) {
+        let outcome = Err(ChangeRefusal::NotLeader { leader: self.leader() });
+        self.member.outbox.changes.push(ChangeAnswer { ticket, outcome });
     }
 
     fn refuse_read(&mut self, ticket: ReadTicket) {
@@ -354,7 +376,8 @@ impl Raft {
             }
             Message::AppendEntriesReply(reply) => {
                 if let RoleState::Leader(leader) = &mut self.role {
-                    leader.append_answered(&mut self.member, from, &reply);
+                    let transition = leader.append_answered(&mut self.member, from, &reply);
+                    self.perform(transition);
                 }
             }
             Message::HeartbeatReply(reply) => {
@@ -364,7 +387,8 @@ impl Raft {
             }
             Message::InstallSnapshotReply(reply) => {
                 if let RoleState::Leader(leader) = &mut self.role {
-                    leader.snapshot_answered(&mut self.member, from, reply);
+                    let transition = leader.snapshot_answered(&mut self.member, from, reply);
+                    self.perform(transition);
                 }
             }
         }
@@ -484,4 +508,9 @@ impl RoleState {
             Self::Leader(_) => Role::Leader,
         }
     }
+}
+
+fn in_force(member: &Member) -> InForce {
+    let standing = if member.membership_is_committed() { Standing::Committed } else { Standing::Appended };
+    InForce { membership: member.membership().clone(), index: member.membership_index(), standing }
 }

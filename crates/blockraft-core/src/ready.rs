@@ -3,12 +3,12 @@
 use alloc::vec::Vec;
 
 use blockraft_types::{
-    EntryHead, HardState, LogIndex, Membership, Message, NodeId, PersistTicket, Position, Role, Term,
+    ChangeRefusal, EntryHead, HardState, LogIndex, Membership, Message, NodeId, PersistTicket, Position, Role, Term,
 };
 
 use crate::alarm::Alarm;
 use crate::append_range::AppendRange;
-use crate::input::{ProposalTicket, ReadTicket};
+use crate::input::{ChangeTicket, ProposalTicket, ReadTicket};
 use crate::log_point::LogPoint;
 use crate::sealed::Sealed;
 use crate::snapshot::SnapshotOffer;
@@ -38,8 +38,10 @@ pub struct Ready {
     pub refused_reads: Vec<RefusedRead>,
     /// Role, term or leader, if one of them changed.
     pub state: Option<StateChange>,
-    /// The configuration in force, if it changed. Connect to its members.
-    pub membership: Option<Membership>,
+    /// What became of asked changes of members.
+    pub changes: Vec<ChangeAnswer>,
+    /// The configuration in force, if it or its standing changed. Connect to its members.
+    pub membership: Option<InForce>,
     /// A transfer of leadership that was given up: proposals are taken again.
     pub transfer_aborted: Option<NodeId>,
     /// A leader offers a snapshot, since it can't send what this log lacks: get one. Repeated until the log covers it.
@@ -158,6 +160,47 @@ pub enum ReadRefusal {
     },
     /// Too many reads wait; ask again later.
     Full,
+}
+
+/// What became of an asked change of members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChangeAnswer {
+    /// The caller's name for it.
+    pub ticket: ChangeTicket,
+    /// Whether it was begun.
+    pub outcome: Result<ChangeOutcome, ChangeRefusal>,
+}
+
+/// A change of members that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeOutcome {
+    /// The configuration in force, which is committed, is as asked.
+    AlreadySo,
+    /// The first entry of the change is in the log. Its fate is still open.
+    Begun {
+        /// Where.
+        position: Position,
+    },
+}
+
+/// The configuration in force on this member: the newest one in its log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InForce {
+    /// The configuration.
+    pub membership: Membership,
+    /// The entry that brought it; zero if the group was born with it.
+    pub index: LogIndex,
+    /// Whether it may be rolled back still.
+    pub standing: Standing,
+}
+
+/// Whether a configuration can be rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// It is in the log and counts, and a truncation brings back the one before.
+    Appended,
+    /// It is committed: who was removed by it is removed for good.
+    Committed,
 }
 
 /// What this member is now.

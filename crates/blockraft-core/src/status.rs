@@ -34,6 +34,8 @@ pub struct Status {
     pub uncommitted_bytes: u64,
     /// The configuration in force.
     pub membership: Membership,
+    /// The entry that brought it; it is committed if the commit index reaches it.
+    pub membership_index: LogIndex,
     /// Who is being made leader.
     pub transferring_to: Option<NodeId>,
     /// How far the others are; empty unless this member leads.

@@ -4,9 +4,11 @@
 
 mod chance;
 mod cluster;
+mod configurations;
 mod hostile;
 mod image;
 mod links;
+mod membership;
 mod node;
 mod paper;
 mod pitfalls;

@@ -29,7 +29,7 @@ proptest! {
         voters in ids(), outgoing in ids(), learners in ids(), values in prop::collection::vec(0_u64..5, 9),
     ) {
         let membership =
-            Membership { voters: half(&voters), outgoing: half(&outgoing), learners: half(&learners) };
+            Membership { voters: half(&voters), outgoing: half(&outgoing), learners: half(&learners), ..Membership::default() };
         let config = Config::default();
         let electorate = Electorate::new(&membership, &config);
         let value = |node: NodeId| values.get(node.0 as usize).copied().unwrap_or_default();

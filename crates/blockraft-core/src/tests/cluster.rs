@@ -11,16 +11,18 @@ use std::vec::Vec;
 
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{
-    BodyDigest, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
-    Message, NodeId, Position, Role, Term,
+    BodyDigest, ChainDigest, ChangeRefusal, ClusterId, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex,
+    Membership, MembershipChange, Message, NodeId, Position, Role, Term,
 };
 
+use super::configurations::{Configurations, Step, is_quorum};
 use super::image::Image;
 use super::node::{Node, Write};
 use super::story;
-use crate::ready::{CommittedRange, Outgoing, Persist, ProposalRefusal, ReadRefusal, Ready};
+use crate::ready::{ChangeOutcome, CommittedRange, Outgoing, Persist, ProposalRefusal, ReadRefusal, Ready};
 use crate::{
-    Alarm, AppendRange, BodyHead, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Snapshot, SnapshotOffer,
+    Alarm, AppendRange, BodyHead, ChangeTicket, Config, Input, LogPoint, ProposalTicket, Raft, ReadTicket, Snapshot,
+    SnapshotOffer,
 };
 
 /// A message on its way.
@@ -32,7 +34,7 @@ pub(super) struct Envelope {
 }
 
 /// What every run must keep true, kept outside of the members.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Oracle {
     leaders: BTreeMap<Term, NodeId>,
     /// The digest of every entry that ever stood in a log.
@@ -43,6 +45,7 @@ struct Oracle {
     votes: BTreeMap<(NodeId, Term), NodeId>,
     /// How much was committed when a read came.
     reads: BTreeMap<ReadTicket, LogIndex>,
+    configurations: Configurations,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,7 @@ pub(super) struct Cluster {
     pub(super) refused_reads: Vec<(ReadTicket, ReadRefusal)>,
     pub(super) accepted: BTreeMap<ProposalTicket, LogIndex>,
     pub(super) refused: Vec<(ProposalTicket, ProposalRefusal)>,
+    changes: BTreeMap<ChangeTicket, Result<ChangeOutcome, ChangeRefusal>>,
     pub(super) alarms: Vec<(NodeId, Alarm)>,
     pub(super) snapshots_installed: u64,
     pub(super) snapshots_unneeded: u64,
@@ -89,23 +93,31 @@ impl Cluster {
         let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership);
         let mut cluster = Self {
             nodes: BTreeMap::new(),
-            membership,
             sent: Vec::new(),
             confirmed_reads: BTreeSet::new(),
             refused_reads: Vec::new(),
             accepted: BTreeMap::new(),
             refused: Vec::new(),
+            changes: BTreeMap::new(),
             alarms: Vec::new(),
             snapshots_installed: 0,
             snapshots_unneeded: 0,
             story: None,
-            oracle: Oracle::default(),
+            oracle: Oracle {
+                leaders: BTreeMap::new(),
+                entries: BTreeMap::new(),
+                committed: Vec::new(),
+                votes: BTreeMap::new(),
+                reads: BTreeMap::new(),
+                configurations: Configurations::born(membership.clone()),
+            },
+            membership,
             tickets: 0,
             seed,
         };
         let ids: Vec<NodeId> = cluster.membership.members().map(|(node, _)| node).collect();
         for id in ids {
-            let mut image = Image::empty(genesis);
+            let mut image = Image::empty(genesis, cluster.membership.clone());
             if let Some((term, entries)) = logs.get(&id) {
                 image.hard_state = HardState { term: *term, voted_for: None };
                 for (index, term) in (1..).zip(entries) {
@@ -119,6 +131,12 @@ impl Cluster {
         cluster
     }
 
+    /// A node that nobody counts yet, with an empty log.
+    pub(super) fn join(&mut self, id: NodeId, config: Config) {
+        let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &self.membership);
+        self.add(id, config, Image::empty(genesis, self.membership.clone()));
+    }
+
     fn add(&mut self, id: NodeId, config: Config, image: Image) {
         let node = Node {
             raft: None,
@@ -130,9 +148,11 @@ impl Cluster {
             applied: LogIndex::ZERO,
             applied_durable: LogIndex::ZERO,
             installed: None,
+            handed_in: Vec::new(),
             wanted: None,
             boots: 0,
             commit_seen: LogIndex::ZERO,
+            in_force_seen: self.membership.clone(),
             led: None,
         };
         self.nodes.insert(id, node);
@@ -199,6 +219,22 @@ impl Cluster {
         ticket
     }
 
+    /// Asks for another configuration and gives the answer, if the node is up.
+    pub(super) fn change(
+        &mut self,
+        id: NodeId,
+        change: MembershipChange,
+    ) -> Option<Result<ChangeOutcome, ChangeRefusal>> {
+        let ticket = ChangeTicket(self.ticket());
+        self.step(id, Input::ChangeMembership { ticket, change });
+        self.changes.remove(&ticket)
+    }
+
+    /// The newest configuration that is known to be committed, and the entry that brought it.
+    pub(super) const fn configuration(&self) -> (LogIndex, &Membership) {
+        self.oracle.configurations.committed()
+    }
+
     pub(super) fn read(&mut self, id: NodeId) -> ReadTicket {
         let ticket = ReadTicket(self.ticket());
         let committed = self.committed();
@@ -245,22 +281,26 @@ impl Cluster {
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
-        let (membership, seed) = (self.membership.clone(), self.seed);
+        let seed = self.seed;
         let node = self.node_mut(id);
         assert!(node.raft.is_none(), "only a node that is down is started");
         // The state machine took a snapshot, and the power failed before the log was reset to it.
-        let behind = node.installed.filter(|point| node.disk.anchor.position.index < point.position.index);
-        if let Some(point) = behind.filter(|point| node.disk.point(point.position.index) != Some(*point)) {
-            node.disk.reset(point);
+        let anchor = node.disk.anchor.position.index;
+        let behind = node.installed.clone().filter(|snapshot| anchor < snapshot.point.position.index);
+        let lacks = |snapshot: &Snapshot| node.disk.point(snapshot.point.position.index) != Some(snapshot.point);
+        if let Some(snapshot) = behind.filter(lacks) {
+            node.disk.reset(&snapshot);
         }
+        node.handed_in.clear();
         node.view = node.disk.clone();
         node.boots += 1;
         node.applied = node.applied_durable;
-        let restored = node.disk.restored(id, node.applied, &membership);
+        let restored = node.disk.restored(id, node.applied);
         let seed = seed ^ (id.0 << 32) ^ (node.boots << 48);
         let raft = Raft::new(node.config, seed, restored).expect("a disk holds what a member wrote");
         assert!(node.applied <= raft.commit_index(), "what was applied is committed");
         node.commit_seen = raft.commit_index();
+        node.in_force_seen = raft.status().membership;
         node.raft = Some(raft);
         self.settle(id);
     }
@@ -278,15 +318,20 @@ impl Cluster {
         let point =
             source.view.point(source.applied).expect("what is applied and newer than the compacted end is here");
         assert!(least.position.index <= point.position.index, "a snapshot covers what was compacted");
-        Some(Snapshot { point, membership: self.membership.clone(), membership_index: LogIndex::ZERO })
+        let (membership_index, membership) = source.view.membership_at(source.applied);
+        Some(Snapshot { point, membership: membership.clone(), membership_index })
     }
 
     /// A snapshot is complete at a member that is up.
     pub(super) fn install(&mut self, id: NodeId, snapshot: Snapshot) {
         let position = snapshot.point.position;
         self.note(|| format!("{id:?} has the snapshot at {position}"));
-        self.step(id, Input::InstallSnapshot(snapshot));
-        assert_eq!(self.raft(id).status().membership, self.membership, "a snapshot brings the configuration");
+        self.node_mut(id).handed_in.push(snapshot.clone());
+        self.step(id, Input::InstallSnapshot(snapshot.clone()));
+        let status = self.raft(id).status();
+        if status.anchor == position && status.last == position {
+            assert_eq!(status.membership, snapshot.membership, "a snapshot brings the configuration");
+        }
     }
 
     /// The log is compacted as far as it may be.
@@ -330,6 +375,12 @@ impl Cluster {
     }
 
     fn perform(&mut self, id: NodeId, ready: Ready) {
+        if ready.persist.as_ref().is_some_and(|persist| persist.truncate_from.is_none())
+            && self.raft(id).role() == Role::Leader
+        {
+            // What a leader appends may rest on what it committed a moment ago.
+            self.check_member(id);
+        }
         if let Some(state) = ready.state {
             self.note(|| story::state(id, &state));
         }
@@ -337,21 +388,29 @@ impl Cluster {
             let leads = self.raft(id).role() == Role::Leader;
             let led_before = self.node(id).led.is_some_and(|(term, ..)| term == self.raft(id).term());
             assert!(!(leads && led_before && truncate_from.is_some()), "a leader dropped an entry of its own log");
-            for head in &heads {
-                let key = (head.position.term, head.position.index);
-                let known = *self.oracle.entries.entry(key).or_insert(head.chain);
-                assert_eq!(known, head.chain, "log matching: two entries stand at {}", head.position);
-            }
             self.snapshots_installed += u64::from(reset.is_some());
             self.note(|| story::batch(id, reset, hard_state, truncate_from, &heads));
             let node = self.node_mut(id);
-            if let Some(point) = reset {
+            let reset = reset.map(|point| {
                 // The state machine takes the snapshot before the log is reset.
-                node.installed = Some(point);
                 node.applied = point.position.index;
                 node.applied_durable = point.position.index;
+                let mut handed_in = node.handed_in.drain(..);
+                let snapshot = handed_in.find(|snapshot| snapshot.point == point).expect("it was handed in");
+                drop(handed_in);
+                node.installed = Some(snapshot.clone());
+                snapshot
+            });
+            node.view.write(reset.as_ref(), hard_state, truncate_from, &heads);
+            for head in &heads {
+                let key = (head.position.term, head.position.index);
+                if let Some(known) = self.oracle.entries.insert(key, head.chain) {
+                    assert_eq!(known, head.chain, "log matching: two entries stand at {}", head.position);
+                } else if let EntryKind::Membership(next) = &head.kind {
+                    self.judge_configuration(id, head.position, next);
+                }
             }
-            node.view.write(reset, hard_state, truncate_from, &heads);
+            let node = self.node_mut(id);
             node.writes.push_back(Write { ticket, reset, hard_state, truncate_from, heads });
         }
         self.node_mut(id).sealed.extend(ready.sealed);
@@ -364,6 +423,13 @@ impl Cluster {
         }
         for refused in &ready.refused {
             self.note(|| format!("{id:?} refuses the proposal: {:?}", refused.reason));
+        }
+        for answer in &ready.changes {
+            self.note(|| story::change(id, &answer.outcome));
+            self.changes.insert(answer.ticket, answer.outcome);
+        }
+        if let Some(in_force) = &ready.membership {
+            self.note(|| story::in_force(id, in_force));
         }
         for refused in &ready.refused_reads {
             self.note(|| format!("{id:?} refuses the read: {:?}", refused.reason));
@@ -445,7 +511,7 @@ impl Cluster {
 
     fn write_to_disk(&mut self, id: NodeId, write: &Write) {
         let node = self.node_mut(id);
-        node.disk.write(write.reset, write.hard_state, write.truncate_from, &write.heads);
+        node.disk.write(write.reset.as_ref(), write.hard_state, write.truncate_from, &write.heads);
         if let Some(HardState { term, voted_for: Some(candidate) }) = write.hard_state {
             let known = *self.oracle.votes.entry((id, term)).or_insert(candidate);
             assert_eq!(known, candidate, "{id:?} voted twice in {term:?}");
@@ -513,26 +579,35 @@ impl Cluster {
         assert!(node.commit_seen <= commit, "the commit index of {id:?} fell");
         // A snapshot that is installed comes into view with its batch.
         let in_view = raft.status().anchor.index <= node.view.anchor.position.index;
-        let view_last = if in_view { node.view.last().position.index } else { node.commit_seen };
+        let mut view_last = if in_view { node.view.last().position.index } else { node.commit_seen };
         for index in node.commit_seen.0 + 1..=commit.0.min(view_last.0) {
             let Some(point) = node.view.point(LogIndex(index)) else { continue };
+            if raft.term_at(LogIndex(index)).is_some_and(|term| term != point.position.term) {
+                // Dropped and replaced, and the batch that says so isn't handed out yet.
+                view_last = LogIndex(index).previous();
+                break;
+            }
             match self.oracle.committed.get(index as usize - 1) {
                 Some(&(committed, _)) => {
                     assert_eq!(point.chain, committed, "state machine safety: {id:?} committed another entry {index}");
                 }
                 None => {
                     assert!(
-                        self.is_durable_on_quorum(point),
+                        self.is_durable_on_quorum(&node.in_force_seen, point),
                         "{id:?} committed entry {} without a quorum of durable copies",
                         point.position
                     );
                     self.oracle.committed.push((point.chain, term));
+                    let (at, membership) = node.view.membership_at(LogIndex(index));
+                    self.oracle.configurations.commit(at, membership);
                 }
             }
         }
+        self.judge_what_is_in_force(id);
         let node = self.nodes.get_mut(&id).expect("the node exists");
         node.commit_seen = commit.min(view_last).max(node.commit_seen);
         let raft = node.raft.as_ref().expect("the node is up");
+        node.in_force_seen = raft.status().membership;
         if role == Role::Leader {
             let known = *self.oracle.leaders.entry(term).or_insert(id);
             assert_eq!(known, id, "election safety: two leaders of {term:?}");
@@ -552,6 +627,9 @@ impl Cluster {
                     let compacted = earlier as u64 <= node.view.anchor.position.index.0;
                     let complete = compacted || newest == expected;
                     assert!(complete || !in_view, "leader completeness: {id:?} leads without entry {earlier}");
+                    if self.oracle.leaders.keys().next_back() == Some(&term) {
+                        self.oracle.configurations.judge_election(id, &raft.status().membership);
+                    }
                 }
             }
             node.led = Some((term, last, commit));
@@ -564,15 +642,50 @@ impl Cluster {
         }
     }
 
+    /// A leader appended a configuration: it follows from the one before by the rules.
+    fn judge_configuration(&self, id: NodeId, at: Position, next: &Membership) {
+        let log = &self.node(id).view;
+        let (before_index, before) = log.membership_at(at.index.previous());
+        let point = log.point(before_index);
+        let before_term = point.map(|point| point.position.term);
+        let committed = before_index.0.checked_sub(1).and_then(|at| self.oracle.committed.get(at as usize));
+        let own_term_committed = self.oracle.committed.iter().any(|(_, by)| *by == at.term);
+        let step = Step {
+            before,
+            // What is compacted, or there from the beginning, is committed.
+            before_is_committed: point.is_none()
+                || before_index == LogIndex::ZERO
+                || committed.map(|(chain, _)| *chain) == point.map(|point| point.chain),
+            before_is_own: before_term == Some(at.term),
+            own_term_committed,
+        };
+        self.oracle.configurations.judge_step(id, &step, next);
+        for node in next.voters.keys().filter(|node| before.learners.contains_key(node)) {
+            let caught_up = at.term <= self.node(*node).disk.last().position.term;
+            assert!(caught_up, "{id:?} promoted {node:?}, which hasn't caught up");
+        }
+    }
+
+    /// The configuration in force is the newest one in the log, committed or not.
+    fn judge_what_is_in_force(&self, id: NodeId) {
+        let (view, status) = (&self.node(id).view, self.raft(id).status());
+        if status.last != view.last().position {
+            return;
+        }
+        let (index, membership) = view.membership_at(status.last.index);
+        assert_eq!(
+            (status.membership_index, &status.membership),
+            (index, membership),
+            "{id:?} has another configuration in force than the newest one in its log"
+        );
+    }
+
     /// The naive rule: more than half of each half of the configuration holds it on disk.
-    fn is_durable_on_quorum(&self, point: LogPoint) -> bool {
-        let holds = |node: &NodeId| {
-            let disk = &self.nodes[node].disk;
+    fn is_durable_on_quorum(&self, membership: &Membership, point: LogPoint) -> bool {
+        let holds = |node: NodeId| {
+            let disk = &self.nodes[&node].disk;
             point.position.index <= disk.anchor.position.index || disk.point(point.position.index) == Some(point)
         };
-        let halves = [&self.membership.voters, &self.membership.outgoing];
-        halves
-            .into_iter()
-            .all(|half| half.is_empty() || half.len() < 2 * half.keys().filter(|node| holds(node)).count())
+        is_quorum(membership, holds)
     }
 }

@@ -2,21 +2,34 @@
 
 use std::vec::Vec;
 
-use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position, Term};
+use blockraft_types::{EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position, Term};
 
-use crate::{LogPoint, Restored};
+use crate::{LogPoint, Restored, Snapshot};
 
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     pub(super) hard_state: HardState,
     pub(super) anchor: LogPoint,
+    /// The configuration at the anchor, and the entry that brought it.
+    membership: (LogIndex, Membership),
     /// Contiguous after the anchor.
     pub(super) heads: Vec<EntryHead>,
 }
 
 impl Image {
-    pub(super) const fn empty(genesis: LogPoint) -> Self {
-        Self { hard_state: HardState { term: Term(0), voted_for: None }, anchor: genesis, heads: Vec::new() }
+    pub(super) const fn empty(genesis: LogPoint, membership: Membership) -> Self {
+        let hard_state = HardState { term: Term(0), voted_for: None };
+        Self { hard_state, anchor: genesis, membership: (LogIndex::ZERO, membership), heads: Vec::new() }
+    }
+
+    /// The newest configuration up to `index`, and the entry that brought it.
+    pub(super) fn membership_at(&self, index: LogIndex) -> (LogIndex, &Membership) {
+        let newest =
+            self.heads.iter().rev().filter(|head| head.position.index <= index).find_map(|head| match &head.kind {
+                EntryKind::Membership(membership) => Some((head.position.index, membership.as_ref())),
+                EntryKind::Blank | EntryKind::Command => None,
+            });
+        newest.unwrap_or((self.membership.0, &self.membership.1))
     }
 
     pub(super) fn last(&self) -> LogPoint {
@@ -38,14 +51,15 @@ impl Image {
     /// Writes one batch.
     pub(super) fn write(
         &mut self,
-        reset: Option<LogPoint>,
+        reset: Option<&Snapshot>,
         hard_state: Option<HardState>,
         truncate_from: Option<LogIndex>,
         heads: &[EntryHead],
     ) {
-        if let Some(point) = reset {
-            assert!(self.anchor.position.index < point.position.index, "a reset to before the compacted end");
-            self.reset(point);
+        if let Some(snapshot) = reset {
+            let index = snapshot.point.position.index;
+            assert!(self.anchor.position.index < index, "a reset to before the compacted end");
+            self.reset(snapshot);
         }
         if let Some(hard_state) = hard_state {
             assert!(self.hard_state.term <= hard_state.term, "a term on disk fell");
@@ -64,16 +78,19 @@ impl Image {
     }
 
     pub(super) fn compact(&mut self, point: LogPoint) {
+        let (index, membership) = self.membership_at(point.position.index);
+        self.membership = (index, membership.clone());
         self.heads.retain(|head| point.position.index < head.position.index);
         self.anchor = point;
     }
 
-    pub(super) fn reset(&mut self, point: LogPoint) {
+    pub(super) fn reset(&mut self, snapshot: &Snapshot) {
         self.heads.clear();
-        self.anchor = point;
+        self.anchor = snapshot.point;
+        self.membership = (snapshot.membership_index, snapshot.membership.clone());
     }
 
-    pub(super) fn restored(&self, id: NodeId, applied: LogIndex, membership: &Membership) -> Restored {
+    pub(super) fn restored(&self, id: NodeId, applied: LogIndex) -> Restored {
         let mut terms: Vec<Position> = Vec::new();
         for head in &self.heads {
             if terms.last().is_none_or(|run| run.term != head.position.term) {
@@ -81,6 +98,7 @@ impl Image {
             }
         }
         let start = applied.max(self.anchor.position.index);
+        let (membership_index, membership) = self.membership_at(start);
         Restored {
             id,
             group: GroupId(0),
@@ -90,7 +108,7 @@ impl Image {
             terms,
             applied,
             membership: membership.clone(),
-            membership_index: LogIndex::ZERO,
+            membership_index,
             tail: self.heads.iter().filter(|head| start < head.position.index).cloned().collect(),
         }
     }

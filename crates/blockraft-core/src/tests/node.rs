@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::vec::Vec;
 
-use blockraft_types::{EntryHead, HardState, LogIndex, PersistTicket, Term};
+use blockraft_types::{EntryHead, HardState, LogIndex, Membership, PersistTicket, Term};
 
 use super::image::Image;
-use crate::{Config, LogPoint, Raft, Sealed, SnapshotOffer};
+use crate::{Config, Raft, Sealed, Snapshot, SnapshotOffer};
 
 /// A batch on its way to the disk.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) ticket: PersistTicket,
-    pub(super) reset: Option<LogPoint>,
+    pub(super) reset: Option<Snapshot>,
     pub(super) hard_state: Option<HardState>,
     pub(super) truncate_from: Option<LogIndex>,
     pub(super) heads: Vec<EntryHead>,
@@ -34,11 +34,15 @@ pub(super) struct Node {
     /// The applied index that the state machine has made durable.
     pub(super) applied_durable: LogIndex,
     /// The snapshot that the state machine took last.
-    pub(super) installed: Option<LogPoint>,
+    pub(super) installed: Option<Snapshot>,
+    /// Snapshots that it was told are complete, since its log was last reset.
+    pub(super) handed_in: Vec<Snapshot>,
     /// The snapshot that it is offered.
     pub(super) wanted: Option<SnapshotOffer>,
     pub(super) boots: u64,
     pub(super) commit_seen: LogIndex,
+    /// The configuration in force before the last step: what a leader commits, it commits under this one.
+    pub(super) in_force_seen: Membership,
     /// While it leads: its term, the end of its log, and its commit index.
     pub(super) led: Option<(Term, LogIndex, LogIndex)>,
 }

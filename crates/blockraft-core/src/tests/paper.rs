@@ -138,8 +138,7 @@ fn s5_2_election_timeouts_are_random_within_their_range() {
     for seed in 0..200 {
         let membership = voters([1, 2, 3]);
         let mut solo = Solo::of(membership.clone(), Config::default(), 0, &[]);
-        solo.raft =
-            Raft::new(Config::default(), seed, solo.log.restored(SELF, LogIndex::ZERO, &membership)).expect("sound");
+        solo.raft = Raft::new(Config::default(), seed, solo.log.restored(SELF, LogIndex::ZERO)).expect("sound");
         solo.hear(PEER, heartbeat(1, 1, 0));
         let ticks = (1..).find(|_| {
             solo.tick(1);

@@ -163,9 +163,8 @@ fn what_is_committed_but_not_durable_here_is_not_applied_here() {
 #[test]
 fn committing_begins_where_the_state_machine_stands() {
     // raft-rs: applied beyond commit after a restart.
-    let membership = voters([1, 2, 3]);
     let solo = Solo::new(1, &[1, 1, 1]);
-    let restored = solo.log.restored(SELF, LogIndex(2), &membership);
+    let restored = solo.log.restored(SELF, LogIndex(2));
     let raft = Raft::new(Config::default(), 1, restored).expect("sound");
     assert_eq!(raft.commit_index(), LogIndex(2));
 }
@@ -360,11 +359,10 @@ fn the_window_of_a_follower_is_bounded_in_messages_and_in_bytes() {
 
 #[test]
 fn a_follower_that_needs_compacted_entries_is_offered_a_snapshot_with_every_heartbeat() {
-    let membership = voters([1, 2, 3]);
     let mut solo = Solo::new(1, &[1, 1, 1]);
     let point = solo.log.last();
     solo.log.compact(point);
-    solo.raft = Raft::new(Config::default(), 1, solo.log.restored(SELF, LogIndex(3), &membership)).expect("sound");
+    solo.raft = Raft::new(Config::default(), 1, solo.log.restored(SELF, LogIndex(3))).expect("sound");
     solo.lead();
     let stream = StreamEpoch(1);
     let hint = ConflictHint { term: None, first_index: LogIndex(1), last: Position::ZERO };

@@ -10,7 +10,7 @@ use std::vec::Vec;
 use std::{format, fs};
 
 use blockraft_types::message::{HeartbeatReply, ReadRound};
-use blockraft_types::{LogIndex, Message, NodeId, Role, Term};
+use blockraft_types::{LogIndex, MembershipChange, Message, NodeId, Role, Term};
 
 use super::cluster::{Cluster, Envelope, incarnation, voters};
 use crate::{Config, Input, Options, Snapshot};
@@ -65,6 +65,7 @@ fn perform(script: &str) -> String {
 
 struct Stage {
     cluster: Cluster,
+    config: Config,
     logs: BTreeMap<NodeId, (Term, Vec<u64>)>,
     network: Vec<Envelope>,
     kept: Vec<Envelope>,
@@ -84,6 +85,7 @@ impl Stage {
         let config = Config::default();
         Self {
             cluster: Cluster::new(voters([1]), config, 1),
+            config,
             logs: BTreeMap::new(),
             network: Vec::new(),
             kept: Vec::new(),
@@ -114,8 +116,9 @@ impl Stage {
     /// `timeout NODE` · `tick NODE [TIMES]` · `deliver [FROM|* TO|*]` · `lose [FROM|* TO|*]` ·
     /// `keep FROM TO` (copies of what is on the way) · `replay` (the copies arrive) ·
     /// `writes at-once|on-command` · `persist NODE [BATCHES]` ·
-    /// `propose NODE BYTES..` · `read NODE` · `transfer FROM TO` · `crash NODE [SURVIVING-BATCHES]` · `restart NODE` ·
-    /// `unreachable NODE PEER` · `stalled NODE` ·
+    /// `propose NODE BYTES..` · `read NODE` · `transfer FROM TO` · `join NODE` (with an empty log) ·
+    /// `change LEADER add=N` · `change LEADER promote=N,.. remove=N,..` · `change LEADER revert` ·
+    /// `crash NODE [SURVIVING-BATCHES]` · `restart NODE` · `unreachable NODE PEER` · `stalled NODE` ·
     /// `compact NODE` (as far as it may) · `fetch NODE` (takes the snapshot that it is offered as it is now) ·
     /// `install NODE` (what it fetched, or is offered, is complete there) · `waiting NODE INDEX|-` ·
     /// `repeat-heartbeat-reply FROM TO round=N` · `status` · `progress NODE`.
@@ -166,6 +169,13 @@ impl Stage {
                 self.cluster.read(node(1));
             }
             "transfer" => self.cluster.step(node(1), Input::TransferLeadership { to: node(2) }),
+            "join" => {
+                self.cluster.join(node(1), self.config);
+            }
+            "change" => {
+                let change = change(words);
+                self.cluster.change(node(1), change);
+            }
             "crash" => {
                 let survivors = words.get(2).map_or(0, |count| count.parse().expect("a number"));
                 self.cluster.crash(node(1), survivors);
@@ -219,6 +229,7 @@ impl Stage {
             ..default
         };
         let config = Config::new(options).expect("options that fit together");
+        self.config = config;
         self.cluster = Cluster::with_logs(membership, config, 1, &self.logs);
         self.cluster.story = Some(Vec::new());
     }
@@ -288,6 +299,17 @@ fn runs(envelope: &Envelope, from: &str, to: &str) -> bool {
 
 fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn change(words: &[&str]) -> MembershipChange {
+    if words.contains(&"revert") {
+        return MembershipChange::Revert;
+    }
+    let ids = |name| numbers(option(words, name).unwrap_or_default()).into_iter().map(NodeId);
+    match ids("add").next() {
+        Some(node) => MembershipChange::AddLearner { node, incarnation: incarnation(node), address: None },
+        None => MembershipChange::Reconfigure { promote: ids("promote").collect(), remove: ids("remove").collect() },
+    }
 }
 
 fn numbers(text: &str) -> Vec<u64> {

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec::Vec;
 
-use blockraft_types::{LogIndex, Membership, Message, NodeId};
+use blockraft_types::{LogIndex, Membership, MembershipChange, Message, NodeId};
 
 use super::chance::Chance;
 use super::cluster::{Cluster, Envelope, incarnation, voters};
+use super::configurations::is_quorum;
 use crate::{Config, Input, Options, Snapshot};
 
 /// Which faults a run has, each in thousandths per tick, node or message.
@@ -31,6 +32,7 @@ struct Weather {
     propose: u64,
     read: u64,
     transfer: u64,
+    change: u64,
     compact: u64,
     unreachable: u64,
     stall: u64,
@@ -38,6 +40,7 @@ struct Weather {
 
 struct World {
     cluster: Cluster,
+    config: Config,
     chance: Chance,
     weather: Weather,
     now: u64,
@@ -77,6 +80,7 @@ impl World {
         let cluster = Cluster::new(membership, config, seed);
         Self {
             cluster,
+            config,
             chance,
             weather,
             now: 0,
@@ -251,19 +255,61 @@ impl World {
             let to = self.chance.pick(&ids);
             self.cluster.step(id, Input::TransferLeadership { to });
         }
+        if self.chance.permille(weather.change) {
+            let leader = self.cluster.leader().filter(|leader| self.is_awake(*leader)).unwrap_or(id);
+            let change = self.draw_change(leader);
+            self.cluster.change(leader, change);
+        }
         self.post();
     }
 
-    /// Everything works again for a drawn quorum, and the others are down: a leader emerges, a proposal reaches
-    /// everyone who is up, and a read is confirmed.
+    /// Something that an operator might ask of `leader`, sensible or not.
+    fn draw_change(&mut self, leader: NodeId) -> MembershipChange {
+        let membership = self.cluster.raft(leader).status().membership;
+        let pick = |chance: &mut Chance, from: Vec<NodeId>, share| -> BTreeSet<NodeId> {
+            from.into_iter().filter(|_| chance.permille(share)).collect()
+        };
+        let ids = |half: &BTreeMap<NodeId, _>| half.keys().copied().collect::<Vec<_>>();
+        match self.chance.below(10) {
+            0 => MembershipChange::Revert,
+            1..=3 if membership.members().count() < 6 => {
+                let node = match self.chance.below(8) {
+                    0 => NodeId(1 + self.chance.below(membership.next_id().0)),
+                    _ => membership.next_id(),
+                };
+                if !self.cluster.nodes.contains_key(&node) {
+                    self.cluster.join(node, self.config);
+                }
+                MembershipChange::AddLearner { node, incarnation: incarnation(node), address: None }
+            }
+            4 | 5 => {
+                let promote = pick(&mut self.chance, ids(&membership.learners), 700);
+                MembershipChange::Reconfigure { promote, remove: BTreeSet::new() }
+            }
+            6 => {
+                let remove = pick(&mut self.chance, membership.members().map(|(node, _)| node).collect(), 250);
+                MembershipChange::Reconfigure { promote: BTreeSet::new(), remove }
+            }
+            _ => {
+                let promote = pick(&mut self.chance, ids(&membership.learners), 800);
+                let remove = pick(&mut self.chance, ids(&membership.voters), 250);
+                MembershipChange::Reconfigure { promote, remove }
+            }
+        }
+    }
+
+    /// Everything works again for a drawn quorum, and the others are down: a leader emerges, no change of members is left
+    /// half done, a proposal reaches every member that is up, and a read is confirmed.
     fn heal(&mut self) {
         self.weather = Weather { persist: 1000, ..CALM };
         self.cut.clear();
         self.paused_until.clear();
+        let configurations = self.configurations_that_matter();
         let mut down = BTreeSet::new();
         for id in self.cluster.ids() {
             down.insert(id);
-            if !self.chance.permille(300) || !is_quorum(&self.cluster.membership, &down) {
+            let quorum_left = configurations.iter().all(|membership| is_quorum(membership, |id| !down.contains(&id)));
+            if !self.chance.permille(300) || !quorum_left {
                 down.remove(&id);
             }
         }
@@ -283,11 +329,14 @@ impl World {
             let (ticket, read) =
                 *asked.get_or_insert_with(|| (self.cluster.propose(leader, &[100]), self.cluster.read(leader)));
             self.post();
+            let status = self.cluster.raft(leader).status();
+            let settled = !status.membership.is_joint() && status.membership_index <= status.commit_index;
             let everywhere = self.cluster.accepted.get(&ticket).is_some_and(|&index| {
-                let mut up = self.cluster.ids().into_iter().filter(|id| self.cluster.is_up(*id));
+                let members = status.membership.members().map(|(node, _)| node);
+                let mut up = members.filter(|id| self.cluster.is_up(*id));
                 up.all(|id| index <= self.cluster.node(id).applied)
             });
-            if everywhere && self.cluster.confirmed_reads.contains(&read) {
+            if settled && everywhere && self.cluster.confirmed_reads.contains(&read) {
                 return;
             }
             if self.now.is_multiple_of(500) {
@@ -298,14 +347,21 @@ impl World {
         let states: Vec<_> = up.map(|id| self.cluster.raft(id).status()).collect();
         panic!("a healed cluster got on within {patience} ticks: {states:#?}");
     }
-}
 
-/// Whether a majority of each half is left without those who are `down`.
-fn is_quorum(membership: &Membership, down: &BTreeSet<NodeId>) -> bool {
-    [&membership.voters, &membership.outgoing].into_iter().all(|half| {
-        let up = half.keys().filter(|node| !down.contains(node)).count();
-        half.is_empty() || half.len() < 2 * up
-    })
+    /// Configurations that may be in force, now or after a restart, on a member that can still be elected.
+    fn configurations_that_matter(&self) -> Vec<Membership> {
+        let (index, committed) = self.cluster.configuration();
+        let mut found = Vec::from([committed.clone()]);
+        for id in self.cluster.ids() {
+            let node = self.cluster.node(id);
+            let on_disk = node.disk.membership_at(LogIndex(u64::MAX));
+            let status = node.raft.as_ref().map(|raft| raft.status());
+            let in_force = status.as_ref().map(|status| (status.membership_index, &status.membership));
+            let newer = [Some(on_disk), in_force].into_iter().flatten().filter(|(at, _)| index < *at);
+            found.extend(newer.map(|(_, membership)| membership.clone()));
+        }
+        found
+    }
 }
 
 const CALM: Weather = Weather {
@@ -323,6 +379,7 @@ const CALM: Weather = Weather {
     propose: 0,
     read: 0,
     transfer: 0,
+    change: 0,
     compact: 0,
     unreachable: 0,
     stall: 0,
@@ -376,6 +433,7 @@ fn draw_weather(chance: &mut Chance) -> Weather {
         propose: 0,
         read: sometimes(&[50, 300]),
         transfer: sometimes(&[5, 20]),
+        change: sometimes(&[10, 50]),
         compact: sometimes(&[2, 20]),
         unreachable: sometimes(&[500, 1000]),
         stall: sometimes(&[1, 3]),

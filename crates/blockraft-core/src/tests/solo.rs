@@ -7,14 +7,14 @@ use blockraft_types::message::{
     ReadRound, RequestVote, RequestVoteReply, StreamEpoch, VoteVerdict,
 };
 use blockraft_types::{
-    BodyDigest, ClusterId, EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, Message, NodeId,
-    PersistTicket, Position, Role, Term,
+    BodyDigest, ChangeRefusal, ClusterId, EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership,
+    MembershipChange, Message, NodeId, PersistTicket, Position, Role, Term,
 };
 
 use super::cluster::voters;
 use super::image::Image;
-use crate::ready::CommittedRange;
-use crate::{Alarm, Config, Input, LogPoint, Raft, Sealed, SnapshotOffer};
+use crate::ready::{ChangeOutcome, CommittedRange};
+use crate::{Alarm, ChangeTicket, Config, Input, LogPoint, Raft, Sealed, Snapshot, SnapshotOffer};
 
 pub(super) const SELF: NodeId = NodeId(1);
 pub(super) const PEER: NodeId = NodeId(2);
@@ -30,7 +30,8 @@ pub(super) struct Solo {
     pub(super) committed: Vec<CommittedRange>,
     pub(super) config: Config,
     wanted: Option<SnapshotOffer>,
-    membership: Membership,
+    /// What became of asked changes of members.
+    pub(super) answers: Vec<Result<ChangeOutcome, ChangeRefusal>>,
     tickets: Vec<PersistTicket>,
     sealed: Vec<Sealed>,
 }
@@ -42,10 +43,11 @@ impl Solo {
     }
 
     pub(super) fn of(membership: Membership, config: Config, term: u64, entries: &[u64]) -> Self {
-        let mut log = Image::empty(LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership));
+        let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership);
+        let mut log = Image::empty(genesis, membership);
         log.hard_state = HardState { term: Term(term), voted_for: None };
         log.heads = entries_after(log.anchor, entries);
-        let raft = Raft::new(config, 1, log.restored(SELF, LogIndex::ZERO, &membership)).expect("a sound log");
+        let raft = Raft::new(config, 1, log.restored(SELF, LogIndex::ZERO)).expect("a sound log");
         Self {
             raft,
             log,
@@ -54,7 +56,7 @@ impl Solo {
             committed: Vec::new(),
             config,
             wanted: None,
-            membership,
+            answers: Vec::new(),
             tickets: Vec::new(),
             sealed: Vec::new(),
         }
@@ -62,7 +64,7 @@ impl Solo {
 
     /// The same member after a restart, with only what was handed out to be persisted.
     pub(super) fn restarted(self) -> Self {
-        let restored = self.log.restored(SELF, LogIndex::ZERO, &self.membership);
+        let restored = self.log.restored(SELF, LogIndex::ZERO);
         let raft = Raft::new(self.config, 2, restored).expect("a sound log");
         Self { raft, said: Vec::new(), tickets: Vec::new(), sealed: Vec::new(), ..self }
     }
@@ -76,13 +78,18 @@ impl Solo {
                 return;
             }
             if let Some(persist) = ready.persist {
-                self.log.write(persist.reset, persist.hard_state, persist.truncate_from, &persist.heads);
+                let reset = persist.reset.map(|point| {
+                    let status = self.raft.status();
+                    Snapshot { point, membership: status.membership, membership_index: status.membership_index }
+                });
+                self.log.write(reset.as_ref(), persist.hard_state, persist.truncate_from, &persist.heads);
                 self.tickets.push(persist.ticket);
             }
             self.sealed.extend(ready.sealed);
             self.said.extend(ready.messages.into_iter().map(|out| (out.to, out.message)));
             self.wanted = ready.snapshot_wanted.or(self.wanted);
             self.alarms.extend(ready.alarms);
+            self.answers.extend(ready.changes.into_iter().map(|answer| answer.outcome));
             self.committed.extend(ready.committed);
             for range in ready.appends {
                 let heads = (range.prev.index.0 + 1..=range.last.0).filter_map(|index| self.log.head(LogIndex(index)));
@@ -133,21 +140,28 @@ impl Solo {
 
     /// Lets it win the next election with node 2's vote, and forgets what was said.
     pub(super) fn lead(&mut self) {
+        self.lead_with(&[PEER]);
+    }
+
+    /// Lets it win the next election with the votes of `peers`, node 2 among them, and forgets what was said.
+    pub(super) fn lead_with(&mut self, peers: &[NodeId]) {
         while self.raft.role() != Role::PreCandidate {
             self.tick(1);
         }
-        self.grant_all();
+        self.grant_all(peers);
         assert_eq!(self.raft.role(), Role::Leader);
         self.said.clear();
     }
 
-    /// Grants whatever node 2 is asked for, until nothing is.
-    pub(super) fn grant_all(&mut self) {
+    /// Grants whatever node 2 is asked for, and the others of `peers` with it, until nothing is.
+    fn grant_all(&mut self, peers: &[NodeId]) {
         while let Some(request) = self.last_vote_request() {
             let (term, verdict) = (request.term, VoteVerdict::Granted);
             let reply = RequestVoteReply { term, ballot: request.ballot, campaign: request.campaign, verdict };
             self.said.clear();
-            self.hear(PEER, Message::RequestVoteReply(reply));
+            for peer in peers {
+                self.hear(*peer, Message::RequestVoteReply(reply));
+            }
         }
     }
 
@@ -185,6 +199,12 @@ impl Solo {
             _ => None,
         });
         answers.collect()
+    }
+
+    /// Asks for another configuration and gives the answer.
+    pub(super) fn change(&mut self, change: MembershipChange) -> Result<ChangeOutcome, ChangeRefusal> {
+        self.step(Input::ChangeMembership { ticket: ChangeTicket(1), change });
+        self.answers.pop().expect("every change is answered")
     }
 
     /// `peer` acknowledges everything that is in the leader's log, in the stream that was last used for it.

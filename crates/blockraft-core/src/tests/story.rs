@@ -5,10 +5,10 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 
 use blockraft_types::message::{AppendVerdict, CampaignReason};
-use blockraft_types::{EntryHead, EntryKind, HardState, LogIndex, Message, NodeId};
+use blockraft_types::{ChangeRefusal, EntryHead, EntryKind, HardState, LogIndex, Membership, Message, NodeId};
 
 use crate::LogPoint;
-use crate::ready::StateChange;
+use crate::ready::{ChangeOutcome, InForce, Standing, StateChange};
 
 pub(super) fn state(id: NodeId, state: &StateChange) -> String {
     let leader = match state.leader {
@@ -16,6 +16,38 @@ pub(super) fn state(id: NodeId, state: &StateChange) -> String {
         _ => String::new(),
     };
     format!("{id:?} is {} in {:?}{leader}", state.role, state.term)
+}
+
+pub(super) fn change(id: NodeId, outcome: &Result<ChangeOutcome, ChangeRefusal>) -> String {
+    match outcome {
+        Ok(ChangeOutcome::AlreadySo) => format!("{id:?} says that it is so already"),
+        Ok(ChangeOutcome::Begun { position }) => format!("{id:?} begins the change at {position}"),
+        Err(refusal) => format!("{id:?} refuses the change: {refusal}"),
+    }
+}
+
+pub(super) fn in_force(id: NodeId, InForce { membership, index, standing }: &InForce) -> String {
+    let standing = match standing {
+        Standing::Appended => "appended",
+        Standing::Committed => "committed",
+    };
+    format!("{id:?} has {} in force, {standing} at {index}", members(membership))
+}
+
+/// `{1,2,3}`, `{1,2,3}->{1,2,4}` while joint, `+{5}` for learners.
+fn members(membership: &Membership) -> String {
+    let half = |nodes: &std::collections::BTreeMap<NodeId, _>| {
+        let ids: Vec<String> = nodes.keys().map(ToString::to_string).collect();
+        format!("{{{}}}", ids.join(","))
+    };
+    let mut text = half(&membership.voters);
+    if membership.is_joint() {
+        text = format!("{}->{text}", half(&membership.outgoing));
+    }
+    if !membership.learners.is_empty() {
+        text.push_str(&format!("+{}", half(&membership.learners)));
+    }
+    text
 }
 
 pub(super) fn batch(
@@ -70,10 +102,10 @@ pub(super) fn message(from: NodeId, to: NodeId, message: &Message) -> String {
 }
 
 fn entries(heads: &[EntryHead]) -> Option<String> {
-    let positions = heads.iter().map(|head| match head.kind {
+    let positions = heads.iter().map(|head| match &head.kind {
         EntryKind::Blank => format!("{} blank", head.position),
         EntryKind::Command => head.position.to_string(),
-        EntryKind::Membership(_) => format!("{} membership", head.position),
+        EntryKind::Membership(membership) => format!("{} members {}", head.position, members(membership)),
     });
     let positions: Vec<String> = positions.collect();
     (!positions.is_empty()).then(|| positions.join(" "))
