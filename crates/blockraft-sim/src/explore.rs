@@ -4,6 +4,7 @@
 //! breaks, the steps that led there are the answer.
 
 mod bounds;
+mod configuration;
 mod image;
 mod law;
 mod member;
@@ -15,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use blockraft_core::Config;
 use thiserror::Error;
 
-pub use bounds::{Bounds, Disk, Order};
+pub use bounds::{Bounds, Change, Disk, Order};
 pub use law::Broken;
 use world::{Action, Setting, World};
 

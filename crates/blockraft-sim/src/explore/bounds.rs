@@ -7,6 +7,8 @@
 pub struct Bounds {
     /// Voters, 1 to 7.
     pub members: u8,
+    /// Learners besides them.
+    pub learners: u8,
     /// How often an election timeout may run out.
     pub timeouts: u8,
     /// Ticks of leaders: heartbeats, and with enough of them in silence the end of leadership.
@@ -23,10 +25,25 @@ pub struct Bounds {
     pub repeats: u8,
     /// Transfers of leadership that are asked for.
     pub transfers: u8,
+    /// Changes of members that leaders are asked for.
+    pub changes: u8,
+    /// Which change.
+    pub change: Change,
     /// In which order messages may arrive.
     pub order: Order,
     /// When writes become durable.
     pub disk: Disk,
+}
+
+/// How the members shall change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Every learner becomes a voter.
+    Grow,
+    /// The member with the lowest id, which begins every exploration, goes.
+    Shrink,
+    /// Both at once.
+    Replace,
 }
 
 /// In which order messages between two members may arrive.
@@ -53,6 +70,7 @@ impl Bounds {
     /// Three members whose disks are quick, and one of everything: enough for an election, an entry and a crash.
     pub const SMALL: Self = Self {
         members: 3,
+        learners: 0,
         timeouts: 2,
         beats: 0,
         proposals: 1,
@@ -61,6 +79,8 @@ impl Bounds {
         losses: 0,
         repeats: 0,
         transfers: 0,
+        changes: 0,
+        change: Change::Replace,
         order: Order::PerPair,
         disk: Disk::AtOnce,
     };

@@ -1,7 +1,7 @@
 //! Term, vote and log as a disk holds them.
 
 use blockraft_core::{LogPoint, Restored};
-use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position};
 
 use crate::explore::law::Broken;
 
@@ -45,6 +45,15 @@ impl Image {
 
     pub(crate) fn heads(&self) -> &[EntryHead] {
         &self.heads
+    }
+
+    /// The newest configuration up to `index`, and the entry that brought it; `None` if none did.
+    pub(crate) fn membership_at(&self, index: LogIndex) -> Option<(LogIndex, &Membership)> {
+        let upto = self.heads.iter().rev().filter(|head| head.position.index <= index);
+        upto.into_iter().find_map(|head| match &head.kind {
+            EntryKind::Membership(membership) => Some((head.position.index, membership.as_ref())),
+            EntryKind::Blank | EntryKind::Command => None,
+        })
     }
 
     /// Writes one batch whole.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use blockraft_core::ReadTicket;
-use blockraft_types::{ChainDigest, LogIndex, NodeId, Position, Term};
+use blockraft_types::{ChainDigest, LogIndex, Membership, NodeId, Position, Term};
 use thiserror::Error;
+
+use crate::explore::configuration::quorums_meet;
 
 /// A law that didn't hold.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -26,6 +28,8 @@ pub(crate) struct History {
     reads: BTreeMap<ReadTicket, LogIndex>,
     /// Who voted for whom, durably.
     votes: BTreeMap<(NodeId, Term), NodeId>,
+    /// The newest committed configuration, if it isn't the one that the group was born with.
+    configuration: Option<(LogIndex, Membership)>,
 }
 
 impl Broken {
@@ -53,6 +57,24 @@ impl History {
 
     pub(crate) fn commit(&mut self, position: Position, chain: ChainDigest, by: Term) {
         self.committed.push((position, chain, by));
+    }
+
+    pub(crate) fn commit_configuration(&mut self, index: LogIndex, membership: &Membership) {
+        if self.configuration.as_ref().is_none_or(|(newest, _)| *newest < index) {
+            self.configuration = Some((index, membership.clone()));
+        }
+    }
+
+    /// Nobody leads under a configuration whose quorums could miss those that may have decided already.
+    pub(crate) fn leads_under(&self, term: Term, leader: NodeId, own: &Membership) -> Result<(), Broken> {
+        let newest_term = self.leaders.keys().next_back() == Some(&term);
+        match &self.configuration {
+            Some((index, committed)) if newest_term && !quorums_meet(own, committed) => {
+                let what = format!("{leader:?} leads {term:?} under {own:?}, entry {index} brought {committed:?}");
+                Err(Broken::new("quorums meet", what))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Election Safety: at most one leader in a term.

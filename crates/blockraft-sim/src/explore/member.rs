@@ -1,6 +1,6 @@
 //! A member with its disk: performs what the core asks for, as a driver would.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use blockraft_core::ready::{CommittedRange, Outgoing};
 use blockraft_core::{Alarm, AppendRange, Config, Input, LogPoint, Persist, Raft, Ready, Sealed};
@@ -8,6 +8,7 @@ use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{GroupId, LogIndex, Membership, Message, NodeId, PersistNumber, PersistTicket, Role, Term};
 
 use crate::explore::bounds::Disk;
+use crate::explore::configuration::is_quorum;
 use crate::explore::image::{Image, Write};
 use crate::explore::law::{Broken, History};
 
@@ -24,6 +25,8 @@ pub(crate) struct Member {
     sealed: Vec<Sealed>,
     applied: LogIndex,
     commit_seen: LogIndex,
+    /// The configuration in force before the last step: what a leader commits, it commits under this one.
+    in_force_seen: Membership,
     /// While it leads: its term.
     led: Option<Term>,
 }
@@ -44,7 +47,7 @@ pub(crate) struct Surroundings<'a> {
     /// Leaves the member through here.
     pub(crate) sent: &'a mut Vec<Envelope>,
     /// The disks of the others.
-    pub(crate) others: &'a [&'a Image],
+    pub(crate) others: &'a [(NodeId, &'a Image)],
 }
 
 impl Member {
@@ -59,6 +62,7 @@ impl Member {
             sealed: Vec::new(),
             applied: LogIndex::ZERO,
             commit_seen: LogIndex::ZERO,
+            in_force_seen: membership.clone(),
             led: None,
         })
     }
@@ -80,6 +84,7 @@ impl Member {
         self.commit_seen = LogIndex::ZERO;
         self.led = None;
         self.raft = raft(self.id, config, &self.disk, LogIndex::ZERO, surroundings.membership)?;
+        self.in_force_seen.clone_from(self.raft.membership());
         self.settle(surroundings)
     }
 
@@ -128,6 +133,12 @@ impl Member {
     }
 
     fn perform(&mut self, ready: Ready, surroundings: &mut Surroundings<'_>) -> Result<(), Broken> {
+        if ready.persist.as_ref().is_some_and(|persist| persist.truncate_from.is_none())
+            && self.raft.role() == Role::Leader
+        {
+            // What a leader appends may rest on what it committed a moment ago.
+            self.judge(surroundings)?;
+        }
         // Nothing is compacted within these bounds, so nobody needs a snapshot.
         if let Some(Persist { ticket, reset: _, hard_state, truncate_from, heads }) = ready.persist {
             if truncate_from.is_some() && self.led == Some(self.raft.term()) && self.raft.role() == Role::Leader {
@@ -239,18 +250,36 @@ impl Member {
                     return Err(Broken::new("state machine safety", what));
                 }
                 None => {
-                    let others = surroundings.others.iter().copied();
-                    let copies = others.chain([&self.disk]).filter(|disk| disk.point(index) == Some(point)).count();
-                    if copies * 2 <= surroundings.membership.voters.len() {
-                        let what = format!("{:?} committed entry {} with {copies} copies", self.id, point.position);
+                    let disks = surroundings.others.iter().copied().chain([(self.id, &self.disk)]);
+                    let holders: BTreeSet<NodeId> =
+                        disks.filter(|(_, disk)| disk.point(index) == Some(point)).map(|(node, _)| node).collect();
+                    if !is_quorum(&self.in_force_seen, |node| holders.contains(&node)) {
+                        let what = format!("{:?} committed entry {} held by {holders:?}", self.id, point.position);
                         return Err(Broken::new("commit needs a quorum", what));
                     }
                     surroundings.history.commit(point.position, point.chain, term);
+                    if let Some((at, membership)) = self.view.membership_at(index) {
+                        surroundings.history.commit_configuration(at, membership);
+                    }
                 }
             }
             self.commit_seen = index;
         }
+        self.judge_configuration(surroundings)?;
         self.judge_leadership(surroundings)
+    }
+
+    /// The configuration in force is the newest one in the log, committed or not.
+    fn judge_configuration(&mut self, surroundings: &Surroundings<'_>) -> Result<(), Broken> {
+        let in_force = self.raft.membership();
+        self.in_force_seen.clone_from(in_force);
+        let last = self.view.last().position;
+        let newest = self.view.membership_at(last.index).map_or(surroundings.membership, |(_, newest)| newest);
+        if self.raft.last() == last && in_force != newest {
+            let what = format!("{:?} has {in_force:?} in force, its log says {newest:?}", self.id);
+            return Err(Broken::new("the newest configuration is in force", what));
+        }
+        Ok(())
     }
 
     fn judge_leadership(&mut self, surroundings: &mut Surroundings<'_>) -> Result<(), Broken> {
@@ -264,6 +293,7 @@ impl Member {
             return Ok(());
         }
         self.led = Some(term);
+        surroundings.history.leads_under(term, self.id, self.raft.membership())?;
         match surroundings.history.committed_before(term) {
             Some((index, chain)) if self.view.point(index).map(|point| point.chain) != Some(chain) => {
                 let what = format!("{:?} leads {term:?} without the committed entry {index}", self.id);

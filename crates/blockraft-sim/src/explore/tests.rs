@@ -30,6 +30,27 @@ fn a_read_and_a_lost_message_break_no_law() {
     closes(Bounds { timeouts: 1, crashes: 0, proposals: 0, reads: 1, beats: 1, losses: 1, ..Bounds::SMALL });
 }
 
+/// One member that is replaced by another one: the smallest change there is, with the power failing anywhere.
+#[test]
+fn the_only_member_is_replaced_and_no_law_is_broken_wherever_the_power_fails() {
+    let bounds = Bounds { members: 1, learners: 1, changes: 1, timeouts: 2, disk: Disk::Late, ..Bounds::SMALL };
+    closes(bounds);
+}
+
+#[test]
+fn a_leader_that_is_replaced_breaks_no_law() {
+    let bounds = Bounds { members: 2, learners: 1, changes: 1, timeouts: 2, proposals: 0, crashes: 0, ..Bounds::SMALL };
+    closes(bounds);
+}
+
+#[test]
+fn a_group_that_shrinks_and_one_that_grows_break_no_law() {
+    let once = Bounds { changes: 1, proposals: 0, crashes: 0, ..Bounds::SMALL };
+    closes(Bounds { change: Change::Shrink, timeouts: 1, ..once });
+    closes(Bounds { change: Change::Grow, members: 2, learners: 1, timeouts: 2, ..once });
+    closes(Bounds { change: Change::Shrink, members: 2, timeouts: 2, crashes: 1, ..once });
+}
+
 #[test]
 fn the_same_bounds_give_the_same_census() {
     let bounds = Bounds { timeouts: 1, crashes: 1, ..Bounds::SMALL };

@@ -1,14 +1,15 @@
 //! A state of the whole: members with their disks, the messages between them, and what may still happen.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use blockraft_core::{BodyHead, Config, Input, LogPoint, Options, ProposalTicket, ReadTicket};
-use blockraft_types::{BodyDigest, ClusterId, GroupId, Incarnation, Membership, NodeId, Role};
+use blockraft_core::{BodyHead, ChangeTicket, Config, Input, LogPoint, Options, ProposalTicket, ReadTicket};
+use blockraft_types::{BodyDigest, ClusterId, GroupId, Incarnation, Membership, MembershipChange, NodeId, Role};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::explore::bounds::{Bounds, Order};
+use crate::explore::bounds::{Bounds, Change, Order};
 use crate::explore::image::Image;
 use crate::explore::law::{Broken, History};
 use crate::explore::member::{Envelope, Member, Surroundings, logs_match};
@@ -50,6 +51,7 @@ struct Left {
     losses: u8,
     repeats: u8,
     transfers: u8,
+    changes: u8,
 }
 
 /// One step.
@@ -71,6 +73,8 @@ pub(crate) enum Action {
     /// The power fails and comes back; so many of the oldest writes survive.
     Reboot(NodeId, usize),
     Transfer(NodeId, NodeId),
+    /// A leader is asked for the change of members.
+    Change(NodeId),
 }
 
 impl Setting {
@@ -85,17 +89,30 @@ impl Setting {
         };
         let config = Config::new(options).expect("the options fit together");
         let ids = (1..=u64::from(bounds.members)).map(NodeId);
-        let membership = Membership::of_voters(ids.map(|id| (id, Incarnation::from_bytes([id.0 as u8; 16]))));
+        let named = |id: NodeId| (id, Incarnation::from_bytes([id.0 as u8; 16]));
+        let mut membership = Membership::of_voters(ids.map(named));
+        let learners = u64::from(bounds.members) + 1..=u64::from(bounds.members) + u64::from(bounds.learners);
+        membership.learners = learners.map(NodeId).map(named).collect();
         let genesis = LogPoint::genesis(ClusterId::from_bytes([1; 16]), GroupId(0), &membership);
         Self { bounds, config: choose(config), membership, genesis }
+    }
+
+    fn change(&self) -> MembershipChange {
+        let learners = || self.membership.learners.keys().copied().collect();
+        let lowest = || self.membership.voters.keys().next().copied().into_iter().collect();
+        let (promote, remove) = match self.bounds.change {
+            Change::Grow => (learners(), BTreeSet::new()),
+            Change::Shrink => (BTreeSet::new(), lowest()),
+            Change::Replace => (learners(), lowest()),
+        };
+        MembershipChange::Reconfigure { promote, remove }
     }
 }
 
 impl World {
     pub(crate) fn born(setting: &Setting) -> Result<Self, Broken> {
-        let ids = setting.membership.voters.keys();
-        let members = ids.map(|id| {
-            let member = Member::born(*id, setting.config, &setting.membership, setting.genesis)?;
+        let members = setting.membership.members().map(|(id, _)| {
+            let member = Member::born(id, setting.config, &setting.membership, setting.genesis)?;
             Ok(Marked::new(member))
         });
         Ok(Self {
@@ -167,7 +184,10 @@ impl World {
     }
 
     fn lead_actions(&self, id: NodeId, actions: &mut Vec<Action>) {
-        let Left { beats, proposals, reads, transfers, .. } = self.left;
+        let Left { beats, proposals, reads, transfers, changes, .. } = self.left;
+        if 0 < changes {
+            actions.push(Action::Change(id));
+        }
         if 0 < beats {
             actions.push(Action::Beat(id));
         }
@@ -186,7 +206,7 @@ impl World {
     /// The state after `action`.
     pub(crate) fn after(&self, action: &Action, setting: &Setting) -> Result<Self, Broken> {
         let mut next = self.clone();
-        let Left { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers } = &mut next.left;
+        let Left { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes } = &mut next.left;
         match *action {
             Action::Deliver(at) => {
                 let Envelope { from, to, message } = next.take(at);
@@ -242,6 +262,13 @@ impl World {
                 *transfers -= 1;
                 next.with(id, setting, |member, around| member.step(Input::TransferLeadership { to }, around))?;
             }
+            Action::Change(id) => {
+                *changes -= 1;
+                let (ticket, change) = (ChangeTicket(0), setting.change());
+                next.with(id, setting, |member, around| {
+                    member.step(Input::ChangeMembership { ticket, change }, around)
+                })?;
+            }
         }
         Ok(next)
     }
@@ -258,6 +285,7 @@ impl World {
             Action::Read(id) => format!("{id:?} is asked for a read index"),
             Action::Persist(id) => format!("the oldest write of {id:?} is durable"),
             Action::Reboot(id, survivors) => format!("{id:?} loses power, {survivors} writes survive, and starts"),
+            Action::Change(id) => format!("{id:?} is asked to change the members"),
             Action::Transfer(id, to) => format!("{id:?} is asked to hand over to {to:?}"),
         }
     }
@@ -277,7 +305,8 @@ impl World {
         let mut member = self.members[at].copy();
         let mut history = self.history.copy();
         let mut sent = Vec::new();
-        let others: Vec<&Image> = self.members.iter().filter(|m| m.value.id != id).map(|m| &m.value.disk).collect();
+        let others = self.members.iter().map(|member| (member.value.id, &member.value.disk));
+        let others: Vec<(NodeId, &Image)> = others.filter(|(other, _)| *other != id).collect();
         let disk = setting.bounds.disk;
         let mut around = Surroundings {
             membership: &setting.membership,
@@ -323,8 +352,8 @@ impl World {
 
 impl Left {
     const fn of(bounds: Bounds) -> Self {
-        let Bounds { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, .. } = bounds;
-        Self { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers }
+        let Bounds { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes, .. } = bounds;
+        Self { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes }
     }
 }
 
