@@ -78,6 +78,7 @@ mod dial;
 pub mod folder;
 pub mod get;
 pub mod list;
+pub mod members;
 mod pool;
 pub mod put;
 mod slot;
@@ -86,13 +87,16 @@ pub mod status;
 pub mod target;
 pub mod unavailable;
 
-pub use blockraft_wire::client::{Consistency, Cursor, DeleteOutcome, ListedBlock, NodeStatus, PutOutcome};
+pub use blockraft_wire::client::{
+    ChangeMembersOutcome, Consistency, Cursor, DeleteOutcome, ListedBlock, NodeStatus, PutOutcome,
+};
 pub use client::{Client, ConnectError};
 pub use config::{ClientConfig, ClientOptions, Member};
 pub use delete::DeleteError;
 pub use folder::{LoadError, SaveError};
 pub use get::GetError;
 pub use list::{ListError, ListPage};
+pub use members::ChangeMembersError;
 pub use put::{OnUnknown, PutError};
 pub use stat::StatError;
 pub use status::StatusError;

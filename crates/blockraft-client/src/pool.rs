@@ -256,14 +256,15 @@ fn fits(operation: &Operation, answer: &Answer) -> bool {
             // A listing that doesn't move on would never end.
             !matches!((cursor, next), (Some(from), Some(next)) if next.after <= from.after)
         }
-        (Operation::Status, Answer::Status(_)) => true,
+        (Operation::Status, Answer::Status(_)) | (Operation::ChangeMembers(_), Answer::ChangeMembers { .. }) => true,
         (
             Operation::Put { .. }
             | Operation::Get { .. }
             | Operation::Stat { .. }
             | Operation::Delete { .. }
             | Operation::List { .. }
-            | Operation::Status,
+            | Operation::Status
+            | Operation::ChangeMembers(_),
             _,
         ) => false,
     }

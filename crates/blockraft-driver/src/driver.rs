@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::Builder;
 use std::time::Instant;
 
-use blockraft_core::ready::ReadRefusal;
-use blockraft_core::{ProposalTicket, ReadTicket};
+use blockraft_core::ready::{ChangeAnswer, InForce, ReadRefusal};
+use blockraft_core::{ChangeTicket, ProposalTicket, ReadTicket};
 use blockraft_types::{GroupId, LogIndex, Membership, Message, NodeId, Role};
 use bytes::Bytes;
 use thiserror::Error;
@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{Span, debug, error, field, info, info_span, trace, warn};
 
 use crate::apply_thread::{ApplyThread, Ending};
+use crate::change::{ChangeError, ChangePromise};
 use crate::clock::Clock;
 use crate::config::DriverConfig;
 use crate::effect::{Alarm, Effect};
@@ -50,8 +51,8 @@ pub struct DriverParts<SM: StateMachine, G: AppendGate> {
     pub node: NodeId,
     /// Its group.
     pub group: GroupId,
-    /// The configuration in force at the log's compacted end: the one that the group was born with, until
-    /// configurations are compacted.
+    /// The newest configuration that the state machine knows of, which has applied the entry that brought it; the one that
+    /// the group was born with before. The log adds what came later.
     pub membership: Membership,
     /// The entry that brought it; zero if the group was born with it.
     pub membership_index: LogIndex,
@@ -123,6 +124,7 @@ impl Driver {
             proposals: Mutex::new(Proposals::new()),
             status: watch::Sender::new(replica.status()),
             role: watch::Sender::new(replica.role()),
+            membership: watch::Sender::new(replica.in_force()),
             applied: watch::Sender::new(Applying::Running(applied.position.index)),
             stop: watch::Sender::new(None),
         });
@@ -138,6 +140,7 @@ impl Driver {
             outbox,
             entering: BTreeMap::new(),
             reads: BTreeMap::new(),
+            changes: BTreeMap::new(),
             newest_ticket: 0,
             tick: 0,
             leaving: None,
@@ -159,6 +162,8 @@ struct Loop<O, G: AppendGate> {
     entering: BTreeMap<ProposalTicket, Promise<O>>,
     /// Who waits for a read index; all that came together share a ticket.
     reads: BTreeMap<ReadTicket, Vec<ReadAnswer>>,
+    /// Who asked for another configuration.
+    changes: BTreeMap<ChangeTicket, ChangePromise>,
     newest_ticket: u64,
     tick: u64,
     /// The tick at which a shutdown waits no longer for another leader.
@@ -270,6 +275,11 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
                 let leader = self.replica.role().leader;
                 return promise.keep(Err(ProposeError::NotProposed { reason: NotProposed::ShuttingDown, leader }));
             }
+            Item::Change { change, promise } => {
+                let ticket = ChangeTicket(self.next_ticket());
+                self.changes.insert(ticket, promise);
+                Event::ChangeMembership { ticket, change }
+            }
             Item::Gate(event) => Event::Gate(event),
             Item::Transfer { to } => Event::TransferLeadership { to },
             Item::PeerConnected(peer) => Event::PeerConnected(peer),
@@ -334,8 +344,18 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
                 self.answer_reads(ticket, Err(error));
             }
             Effect::RoleChanged(role) => self.change_role(role),
-            Effect::MembershipChanged(membership) => {
-                info!(members = membership.members().count(), "changed_membership");
+            Effect::ChangeAnswered(ChangeAnswer { ticket, outcome }) => {
+                if let Some(promise) = self.changes.remove(&ticket) {
+                    // A caller that has gone away is no error.
+                    let _ = promise.send(outcome.map_err(ChangeError::Refused));
+                }
+            }
+            Effect::MembershipChanged(in_force) => {
+                let InForce { membership, index, standing } = &in_force;
+                let (voters, joint) = (membership.voters.len(), membership.is_joint());
+                let learners = membership.learners.len();
+                info!(index = index.0, ?standing, voters, learners, joint, "changed_membership");
+                self.shared.membership.send_replace(in_force);
             }
             Effect::Flush => apply.flush(),
             Effect::Compact { through } => self.log.compact(self.shared.group, through),

@@ -1,9 +1,9 @@
 //! Everything that a replica wants done.
 
-use blockraft_core::ready::ReadRefusal;
+use blockraft_core::ready::{ChangeAnswer, InForce, ReadRefusal};
 use blockraft_core::{Alarm as CoreAlarm, ProposalTicket, ReadTicket};
 use blockraft_log::{Anchor, Batch, ReadError};
-use blockraft_types::{Entry, LogIndex, Membership, Message, NodeId, Position};
+use blockraft_types::{Entry, LogIndex, Message, NodeId, Position};
 use bytes::Bytes;
 
 use crate::proposal::NotProposed;
@@ -82,8 +82,10 @@ pub enum Effect {
     },
     /// Role, term or leader changed.
     RoleChanged(RoleStatus),
-    /// Another configuration is in force: connect to its members.
-    MembershipChanged(Membership),
+    /// What became of an asked change of members.
+    ChangeAnswered(ChangeAnswer),
+    /// Another configuration is in force, or the one that is was committed: connect to its members.
+    MembershipChanged(InForce),
     /// Flush the state machine; answer [`Flushed`](crate::Event::Flushed).
     Flush,
     /// Compact the log, synced; answer [`Compacted`](crate::Event::Compacted).

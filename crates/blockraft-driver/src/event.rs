@@ -1,8 +1,8 @@
 //! Everything that can happen to a replica.
 
-use blockraft_core::{ProposalTicket, ReadTicket};
+use blockraft_core::{ChangeTicket, ProposalTicket, ReadTicket};
 use blockraft_log::Anchor;
-use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt, Term};
+use blockraft_types::{LogIndex, MembershipChange, Message, NodeId, PersistReceipt, Term};
 use bytes::Bytes;
 
 use crate::effect::{RangeRead, RangeResult};
@@ -35,6 +35,13 @@ pub enum Event<E> {
         term: Option<Term>,
         /// The command.
         body: Bytes,
+    },
+    /// A change of members. Whether it was begun comes as [`ChangeAnswered`](crate::Effect::ChangeAnswered), once.
+    ChangeMembership {
+        /// The caller's name for it, never used before.
+        ticket: ChangeTicket,
+        /// What is asked for.
+        change: MembershipChange,
     },
     /// A question for a read index. The answer comes as [`ReadSafe`](crate::Effect::ReadSafe) or
     /// [`ReadRefused`](crate::Effect::ReadRefused), once.

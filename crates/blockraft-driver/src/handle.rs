@@ -4,10 +4,12 @@ use core::fmt;
 use core::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use blockraft_types::{GroupId, LogIndex, Message, NodeId, Term};
+use blockraft_core::ready::{ChangeOutcome, InForce};
+use blockraft_types::{GroupId, LogIndex, MembershipChange, Message, NodeId, Term};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot, watch};
 
+use crate::change::ChangeError;
 use crate::gate::AppendGate;
 use crate::inbox::{Inbox, Item};
 use crate::outbox::Dispatch;
@@ -108,6 +110,32 @@ impl<SM: StateMachine, G: AppendGate> DriverHandle<SM, G> {
             drop(handle);
             outcome
         })
+    }
+
+    /// Asks for another configuration and resolves when the change was begun, refused, or is so already. What was begun
+    /// is finished by this leader or a later one, or given up: watch [`memberships`](Self::memberships).
+    ///
+    /// Only a leader can. Safe to repeat; dropping the future changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// See [`ChangeError`].
+    pub fn change_membership(
+        &self,
+        change: MembershipChange,
+    ) -> impl Future<Output = Result<ChangeOutcome, ChangeError>> + Send + use<SM, G> {
+        let handle = self.clone();
+        async move {
+            let (promise, answer) = oneshot::channel();
+            handle.shared.inbox.push(Item::Change { change, promise }).map_err(|_| ChangeError::Stopped)?;
+            answer.await.unwrap_or(Err(ChangeError::Stopped))
+        }
+    }
+
+    /// The configuration in force on this member, to be watched. Only the newest value is kept.
+    #[must_use]
+    pub fn memberships(&self) -> watch::Receiver<InForce> {
+        self.shared.membership.subscribe()
     }
 
     /// Gives an index such that a read which finds it applied sees everything that was committed before this call
@@ -258,6 +286,7 @@ pub(crate) struct Shared<O, E> {
     pub(crate) proposals: Mutex<Proposals<Promise<O>>>,
     pub(crate) status: watch::Sender<DriverStatus>,
     pub(crate) role: watch::Sender<RoleStatus>,
+    pub(crate) membership: watch::Sender<InForce>,
     pub(crate) applied: watch::Sender<Applying>,
     pub(crate) stop: watch::Sender<Option<StopReason>>,
 }

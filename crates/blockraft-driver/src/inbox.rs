@@ -5,10 +5,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use blockraft_log::Anchor;
-use blockraft_types::{LogIndex, Message, NodeId, PersistReceipt, Term};
+use blockraft_types::{LogIndex, MembershipChange, Message, NodeId, PersistReceipt, Term};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::change::ChangePromise;
 use crate::effect::{RangeRead, RangeResult};
 use crate::proposals::Promise;
 use crate::read::ReadError;
@@ -42,6 +43,7 @@ pub(crate) enum Item<O, E> {
     Message { from: NodeId, message: Message, bodies: Vec<Bytes> },
     Propose { term: Option<Term>, body: Bytes, promise: Promise<O> },
     Read(oneshot::Sender<Result<LogIndex, ReadError>>),
+    Change { change: MembershipChange, promise: ChangePromise },
     Gate(E),
     Transfer { to: NodeId },
     PeerConnected(NodeId),

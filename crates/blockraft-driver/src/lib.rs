@@ -136,6 +136,7 @@
 //!
 //! How a snapshot travels is the gate's affair: the driver hands it the leader's offer, and installs what it gives back.
 
+pub mod change;
 pub mod config;
 pub mod driver;
 pub mod effect;
@@ -165,8 +166,10 @@ mod persists;
 mod ranges;
 mod writes;
 
-pub use blockraft_core::{ProposalTicket, ReadTicket, Snapshot, SnapshotOffer};
+pub use blockraft_core::ready::{ChangeOutcome, InForce, Standing};
+pub use blockraft_core::{ChangeTicket, ProposalTicket, ReadTicket, Snapshot, SnapshotOffer};
 
+pub use change::ChangeError;
 pub use config::{CompactionPolicy, DriverConfig, ReplicaOptions};
 pub use driver::{Driver, DriverParts, StartError};
 pub use effect::{Alarm, ApplyRange, Effect, RangeRead};

@@ -8,7 +8,7 @@ mod ending;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use blockraft_core::ready::{CommittedRange, Outgoing};
+use blockraft_core::ready::{CommittedRange, InForce, Outgoing, Standing};
 use blockraft_core::{
     AppendRange, BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed,
 };
@@ -136,6 +136,7 @@ impl<G: AppendGate> Replica<G> {
             Event::Received { from, message, bodies: _ } => self.raft.step(Input::Message { from, message }),
             Event::Undelivered { to } => self.raft.step(Input::Unreachable { peer: to }),
             Event::Propose { ticket, term, body } => self.propose(ticket, Proposal { term, body }),
+            Event::ChangeMembership { ticket, change } => self.raft.step(Input::ChangeMembership { ticket, change }),
             Event::Read { ticket } => self.raft.step(Input::Read { ticket }),
             Event::TransferLeadership { to } => self.raft.step(Input::TransferLeadership { to }),
             Event::Persisted(receipt) => self.persisted(receipt),
@@ -195,6 +196,15 @@ impl<G: AppendGate> Replica<G> {
     #[must_use]
     pub const fn role(&self) -> RoleStatus {
         self.role
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn in_force(&self) -> InForce {
+        let status = self.raft.status();
+        let standing =
+            if status.membership_index <= status.commit_index { Standing::Committed } else { Standing::Appended };
+        InForce { membership: status.membership, index: status.membership_index, standing }
     }
 
     /// The group.
@@ -440,6 +450,7 @@ impl<G: AppendGate> Replica<G> {
             reads,
             refused_reads,
             state,
+            changes,
             membership,
             transfer_aborted: _,
             snapshot_wanted,
@@ -449,10 +460,11 @@ impl<G: AppendGate> Replica<G> {
         if let Some(state) = state {
             self.change_role(RoleStatus { role: state.role, term: state.term, leader: state.leader });
         }
-        if let Some(membership) = membership {
-            self.gate.observe(LogEvent::Membership(&membership));
-            self.effects.push(Effect::MembershipChanged(membership));
+        if let Some(in_force) = membership {
+            self.gate.observe(LogEvent::Membership(&in_force.membership));
+            self.effects.push(Effect::MembershipChanged(in_force));
         }
+        self.effects.extend(changes.into_iter().map(Effect::ChangeAnswered));
         for proposal in accepted {
             let Some(body) = self.entering.remove(&proposal.ticket) else { continue };
             self.accepted.insert(proposal.first.index, body);

@@ -16,8 +16,7 @@ pub struct Remains<'a> {
     pub log: LogState,
     /// Where the state machine stands.
     pub applied: Anchor,
-    /// The configuration in force at the log's compacted end: the one that the group was born with, until
-    /// configurations are compacted.
+    /// The newest configuration that the state machine knows of, or the one that the group was born with.
     pub membership: Membership,
     /// The entry that brought it; zero if the group was born with it.
     pub membership_index: LogIndex,
@@ -163,6 +162,7 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
     }
     let tail = source.heads(position.index.next(), last.position.index)?;
     let in_force = log.memberships.iter().rev().find(|(at, _)| at.index <= position.index);
+    let in_force = in_force.filter(|(at, _)| membership_index < at.index);
     let (membership, membership_index) =
         in_force.map_or((membership, membership_index), |(at, membership)| (membership.clone(), at.index));
     Ok(Restored {

@@ -10,7 +10,7 @@ use blockraft_catalog::table::Table;
 use blockraft_catalog::{Catalog, CatalogReader};
 use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Named, Status};
 use blockraft_log::{Anchor, LogState, LogStore};
-use blockraft_types::{ChainDigest, GroupId, HardState, Membership, Position};
+use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, Membership, Position};
 use tokio::sync::{mpsc, watch};
 
 use crate::config::Identity;
@@ -49,6 +49,8 @@ pub struct Ground<'a> {
 pub struct Assembly {
     /// What the log held.
     pub log: LogState,
+    /// The configuration in force where the catalog stands, and the entry that brought it.
+    pub membership: (LogIndex, Membership),
     /// Applies what is committed.
     pub machine: CatalogMachine,
     /// The data plane at the replica's gate.
@@ -87,7 +89,12 @@ impl Assembly {
         let Identity { node, incarnation, boot, .. } = identity;
         let mut exchange =
             Exchange::new(ExchangeIdentity { node, incarnation, boot }, config).map_err(StartError::ExchangeConfig)?;
-        exchange.step(Input::Membership { membership: genesis.clone() });
+        let membership = catalog.membership().cloned().unwrap_or_else(|| (LogIndex::ZERO, genesis.clone()));
+        if membership.1.is_removed(node) {
+            return Err(StartError::Removed { node, index: membership.0 });
+        }
+        let in_force = state.memberships.last().map_or(&membership.1, |(_, newest)| newest);
+        exchange.step(Input::Membership { membership: in_force.clone() });
         let replay = Replay { exchange: &mut exchange, inline: &inline, blocks, reader: log.reader(), group };
         let named = replay.run(&state, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
 
@@ -97,7 +104,7 @@ impl Assembly {
         let (status_in, exchange_status) = watch::channel(exchange.status());
         let machine = CatalogMachine::new(catalog, Arc::clone(&inline), Arc::clone(&told));
         let gate = NodeGate::new(exchange, applied, Arc::clone(&inline), wishes_in, status_in);
-        Ok(Self { log: state, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named })
+        Ok(Self { log: state, membership, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named })
     }
 }
 

@@ -28,6 +28,8 @@ pub struct NodeConfig {
     pub group: GroupId,
     /// The members that the group was born with, the same on every node for ever.
     pub genesis: Membership,
+    /// Whether this node is one of them.
+    pub origin: Origin,
     /// Seeds the election timeouts. Give every node and every start another one.
     pub seed: u64,
     /// Consensus and its loop.
@@ -36,6 +38,15 @@ pub struct NodeConfig {
     pub exchange: Option<blockraft_exchange::Config>,
     /// Bounds of requests.
     pub limits: NodeLimits,
+}
+
+/// How a node came to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// The group was born with it.
+    Founder,
+    /// It joins, or joined, a group that was there before: it is counted once the group's log says so.
+    Joiner,
 }
 
 /// Bounds of what clients may ask.
@@ -62,6 +73,7 @@ impl NodeConfig {
             identity,
             group: GroupId(0),
             genesis,
+            origin: Origin::Founder,
             seed: seed(identity.node, identity.boot),
             driver: DriverConfig::default(),
             exchange: None,

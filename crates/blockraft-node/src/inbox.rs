@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use blockraft_blocks::Block;
+use blockraft_driver::InForce;
 use blockraft_exchange::Input;
 use blockraft_transport::{Bulk, Incoming, Peer, Transport};
 use blockraft_types::{GroupId, NodeId};
-use blockraft_wire::node::{self, ForwardResult, NodeMessage, ReadIndexResult};
+use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult};
 use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
+use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::driver::Driver;
@@ -28,6 +30,7 @@ pub(crate) struct Inbox {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) requests: Requests,
+    pub(crate) memberships: watch::Receiver<InForce>,
 }
 
 impl Inbox {
@@ -44,6 +47,9 @@ impl Inbox {
                     let _ = self.driver.peer_disconnected(peer);
                     self.give_up_on(peer);
                 }
+                Incoming::Message { from, frame } if self.knows_otherwise(from) => {
+                    warn!(peer = from.node.0, incarnation = %from.incarnation, bytes = frame.len(), "refused_incarnation");
+                }
                 Incoming::Message { from, frame } => self.message(from, frame),
             }
         }
@@ -56,10 +62,18 @@ impl Inbox {
         }
     }
 
+    /// Whether the peer's id belongs to another data directory: this one was wiped or copied, and lacks what that one
+    /// promised. Transports refuse it when it connects; this holds for any transport.
+    fn knows_otherwise(&self, peer: Peer) -> bool {
+        let known = self.memberships.borrow().membership.incarnation(peer.node);
+        known.is_some_and(|known| known != peer.incarnation)
+    }
+
     /// What was asked of a peer that is gone is answered by nobody: its outcome is open.
     fn give_up_on(&self, peer: NodeId) {
         self.waiting.forwards.settle_where(|(_, asked)| *asked == peer, &ForwardResult::Unknown);
         self.waiting.read_indexes.settle_where(|(_, asked)| *asked == peer, &ReadIndexResult::NoQuorum);
+        self.waiting.changes.settle_where(|(_, asked)| *asked == peer, &ChangeMembersResult::Unknown);
     }
 
     fn message(&self, from: Peer, bytes: Bytes) {
@@ -98,6 +112,12 @@ impl Inbox {
             NodeMessage::ReadIndex(question) if question.group == self.group => {
                 self.requests.serve_read_index(from, question);
             }
+            NodeMessage::ChangeMembers(question) if question.group == self.group => {
+                self.requests.serve_change(from, question);
+            }
+            NodeMessage::ChangeMembersReply(reply) if self.requests.asked(reply.ticket) => {
+                self.waiting.changes.settle(&(reply.ticket.counter, from.node), reply.result);
+            }
             NodeMessage::ForwardReply(reply) if self.requests.asked(reply.ticket) => {
                 self.waiting.forwards.settle(&(reply.ticket.counter, from.node), reply.result);
             }
@@ -107,7 +127,9 @@ impl Inbox {
             NodeMessage::Forward(_)
             | NodeMessage::ReadIndex(_)
             | NodeMessage::ForwardReply(_)
-            | NodeMessage::ReadIndexReply(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
+            | NodeMessage::ReadIndexReply(_)
+            | NodeMessage::ChangeMembers(_)
+            | NodeMessage::ChangeMembersReply(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
         }
     }
 

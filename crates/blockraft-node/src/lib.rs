@@ -83,6 +83,7 @@
 pub mod answer;
 pub mod config;
 pub mod consistency;
+pub mod members;
 pub mod node;
 pub mod parts;
 pub mod read_error;
@@ -101,6 +102,7 @@ pub mod read_course;
 pub mod replay;
 pub mod told;
 
+mod addresses;
 mod driver;
 mod exchange_frame;
 mod inbox;
@@ -112,9 +114,10 @@ mod writer;
 
 pub use answer::{Answer, Count, ListPage, Written};
 pub use blockraft_catalog::{Outcome, Row};
-pub use blockraft_driver::StopReason;
-pub use config::{Identity, NodeConfig, NodeLimits};
+pub use blockraft_driver::{InForce, Standing, StopReason};
+pub use config::{Identity, NodeConfig, NodeLimits, Origin};
 pub use consistency::Consistency;
+pub use members::{MembersError, MembersObstacle, MembersOutcome, NewMember};
 pub use node::Node;
 pub use parts::Parts;
 pub use read_error::ReadError;

@@ -26,6 +26,7 @@ use crate::driver::Driver;
 use crate::inline_pending::InlinePending;
 use crate::read_error::ReadError;
 use crate::reader::Reader;
+use crate::requests::Requests;
 use crate::status::Status;
 use crate::write_error::{Obstacle, WriteError};
 use crate::writer::Writer;
@@ -41,6 +42,8 @@ pub struct Node {
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) driver: Driver,
+    pub(crate) requests: Requests,
+    pub(crate) request_timeout: Duration,
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) rows: CatalogReader<Arc<dyn Table>>,

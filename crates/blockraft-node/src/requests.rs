@@ -8,13 +8,16 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use blockraft_catalog::Outcome;
+use blockraft_driver::ChangeOutcome;
+use blockraft_driver::change::ChangeError;
 use blockraft_driver::proposal::{NotProposed as DriverNotProposed, ProposeError, Unknown};
 use blockraft_driver::read::ReadError as DriverReadError;
 use blockraft_driver::status::RoleStatus;
 use blockraft_transport::{Peer, Transport};
-use blockraft_types::{GroupId, LogIndex, NodeId, Position, RemoteTicket, Role, Term};
+use blockraft_types::{GroupId, LogIndex, MembershipChange, NodeId, Position, RemoteTicket, Role, Term};
 use blockraft_wire::node::{
-    self, Forward, ForwardReply, ForwardResult, NodeMessage, NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
+    self, ChangeMembers, ChangeMembersReply, ChangeMembersResult, Forward, ForwardReply, ForwardResult, NodeMessage,
+    NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
 };
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -138,6 +141,34 @@ impl Requests {
                 Err(ReadIndexFailure::NotConfirmed)
             }
         }
+    }
+
+    /// What the leader says to a change of members; `None` where none could be asked. Tries once.
+    pub(crate) async fn change_members(&self, change: &MembershipChange) -> Option<ChangeMembersResult> {
+        let shared = &self.shared;
+        let RoleStatus { role, leader, .. } = *shared.driver.roles().borrow();
+        if role == Role::Leader {
+            return Some(change_members(&shared.driver, change.clone()).await);
+        }
+        let leader = leader.filter(|leader| *leader != shared.identity.node)?;
+        let ticket = self.ticket();
+        let mut place = shared.waiting.changes.wait((ticket.counter, leader));
+        let question = ChangeMembers { group: shared.group, ticket, change: change.clone() };
+        if !self.send(leader, &NodeMessage::ChangeMembers(question)) {
+            return None;
+        }
+        timeout(CHANGE_TIMEOUT, place.answer()).await.ok().flatten()
+    }
+
+    /// Answers a change of members.
+    pub(crate) fn serve_change(&self, from: Peer, question: ChangeMembers) {
+        let requests = self.clone();
+        let ChangeMembers { group, ticket, change } = question;
+        tokio::spawn(async move {
+            let result = change_members(&requests.shared.driver, change).await;
+            let reply = NodeMessage::ChangeMembersReply(ChangeMembersReply { group, ticket, result });
+            requests.send(from.node, &reply);
+        });
     }
 
     /// What `leader` answers, whether or not it leads; `None` where it can't be asked.
@@ -288,6 +319,15 @@ async fn propose(driver: &Driver, term: Term, body: Bytes) -> BatchFate {
     }
 }
 
+async fn change_members(driver: &Driver, change: MembershipChange) -> ChangeMembersResult {
+    match driver.change_membership(change).await {
+        Ok(ChangeOutcome::AlreadySo) => ChangeMembersResult::AlreadySo,
+        Ok(ChangeOutcome::Begun { position }) => ChangeMembersResult::Begun { position },
+        Err(ChangeError::Refused(refusal)) => ChangeMembersResult::Refused(refusal),
+        Err(ChangeError::Stopped) => ChangeMembersResult::Unknown,
+    }
+}
+
 const fn wire_reason(reason: DriverNotProposed) -> NotProposed {
     use blockraft_driver::gate::GateRefusal;
     match reason {
@@ -312,6 +352,9 @@ const SIGN_OF_LIFE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long one confirmation may take before the leader is doubted.
 const READ_INDEX_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a leader may take to say whether a change of members is begun.
+const CHANGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Peers' questions answered at once; more are refused as overloaded.
 const SERVING_MAX: usize = 4_096;

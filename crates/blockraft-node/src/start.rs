@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use blockraft_driver::{Driver as DriverShell, DriverParts, LogThread, TransportOutbox};
 use blockraft_exchange::{Input, Named};
-use blockraft_types::LogIndex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use crate::addresses::keep_addresses;
 use crate::assembly::{Assembly, Ground};
-use crate::config::{Identity, NodeConfig};
+use crate::config::{Identity, NodeConfig, Origin};
 use crate::driver::Driver;
 use crate::freshness::Freshness;
 use crate::inbox::Inbox;
@@ -36,15 +36,16 @@ use crate::writer::{Writer, batch_commands, batch_limits};
 /// Outside of a tokio runtime with time enabled.
 pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError> {
     check_identity(&config)?;
-    let NodeConfig { identity, group, genesis, seed, driver: driver_config, exchange, limits } = config;
+    let NodeConfig { identity, group, genesis, seed, driver: driver_config, exchange, limits, origin: _ } = config;
     let Parts { mut log, transport, blocks, table } = parts;
     let exchange = exchange.unwrap_or_else(|| {
         blockraft_exchange::Config::for_ticks_of(u32::try_from(driver_config.tick.as_millis()).unwrap_or(u32::MAX))
     });
     let ground =
         Ground { identity, group, genesis: &genesis, exchange, log: log.as_mut(), blocks: blocks.as_ref(), table };
-    let Assembly { log: _, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named } =
+    let Assembly { log: _, membership, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named } =
         Assembly::build(ground).await?;
+    let (membership_index, membership) = membership;
 
     let log = LogThread::start(log).map_err(StartError::LogThread)?;
     let driver: Driver = DriverShell::start(
@@ -52,8 +53,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         DriverParts {
             node: identity.node,
             group,
-            membership: genesis,
-            membership_index: LogIndex::ZERO,
+            membership,
+            membership_index,
             seed,
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
@@ -67,6 +68,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let (carrier, desk) = (Arc::clone(&transport), Arc::clone(&waiting));
     let requests = Requests::new(identity, group, driver.clone(), carrier, desk, limits.request_timeout);
     let (writer, commands) = Writer::new(limits, driver.clone(), Arc::clone(&waiting));
+    let asking = requests.clone();
     let (rounds, askers) = mpsc::channel(READ_ASKERS_MAX);
     let election_timeout = driver_config.tick * driver_config.replica.core.options().election_ticks_min;
     let freshness = Arc::new(Freshness::new(election_timeout));
@@ -91,8 +93,14 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         waiting: Arc::clone(&waiting),
         told,
     };
-    let inbox =
-        Inbox { group, driver: driver.clone(), transport: Arc::clone(&transport), waiting, requests: requests.clone() };
+    let inbox = Inbox {
+        group,
+        driver: driver.clone(),
+        transport: Arc::clone(&transport),
+        waiting,
+        requests: requests.clone(),
+        memberships: driver.memberships(),
+    };
 
     let mut tasks = vec![
         tokio::spawn(plane.run(wishes)),
@@ -120,15 +128,31 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         }
     }));
 
+    tasks.push(tokio::spawn(keep_addresses(identity.node, driver.memberships(), Arc::clone(&transport))));
+
     let tasks = Mutex::new(tasks);
-    let exchange = exchange_status;
-    let shared = Shared { identity, driver, writer, reader, rows, transport, blocks, inline, exchange, tasks };
+    let (exchange, requests, request_timeout) = (exchange_status, asking, limits.request_timeout);
+    let shared = Shared {
+        identity,
+        driver,
+        requests,
+        request_timeout,
+        writer,
+        reader,
+        rows,
+        transport,
+        blocks,
+        inline,
+        exchange,
+        tasks,
+    };
     Ok(Node { shared: Arc::new(shared) })
 }
 
 fn check_identity(config: &NodeConfig) -> Result<(), StartError> {
     let Identity { node, incarnation, .. } = config.identity;
     match config.genesis.incarnation(node) {
+        None if config.origin == Origin::Joiner => Ok(()),
         None => Err(StartError::NotAMember { node }),
         Some(known) if known != incarnation => Err(StartError::OtherIncarnation { node }),
         Some(_) => Ok(()),

@@ -5,7 +5,7 @@ use blockraft_driver::driver::StartError as DriverStartError;
 use blockraft_driver::log_thread::StartLogError;
 use blockraft_exchange::config::ConfigError;
 use blockraft_log::{CreateGroupError, LoadError, ReadError};
-use blockraft_types::{ChainDigest, GroupId, NodeId};
+use blockraft_types::{ChainDigest, GroupId, LogIndex, NodeId};
 use thiserror::Error;
 
 /// Why a node didn't start.
@@ -17,6 +17,14 @@ pub enum StartError {
     NotAMember {
         /// The node.
         node: NodeId,
+    },
+    /// The node was removed from its group: that is for ever.
+    #[error("node {node} was removed from its group by entry {index}, for ever; a new node needs a new id")]
+    Removed {
+        /// The node.
+        node: NodeId,
+        /// The newest configuration that this node took part in.
+        index: LogIndex,
     },
     /// The members know the node under another incarnation: this data directory is not the one they vote with.
     #[error("the members know node {node} under another incarnation than this data directory's")]

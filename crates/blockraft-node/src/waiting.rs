@@ -8,7 +8,7 @@ use blockraft_blocks::Multihash;
 use blockraft_exchange::effect::PutFailure;
 use blockraft_exchange::ticket::PutId;
 use blockraft_types::NodeId;
-use blockraft_wire::node::{ForwardResult, ReadIndexResult};
+use blockraft_wire::node::{ChangeMembersResult, ForwardResult, ReadIndexResult};
 use tokio::sync::oneshot;
 
 /// Every question that is open in this life of the node. Each entry belongs to a caller that waits, and goes with it.
@@ -22,6 +22,8 @@ pub(crate) struct Waiting {
     pub(crate) forwards: Desk<(u64, NodeId), ForwardResult>,
     /// Questions for a read index, by counter.
     pub(crate) read_indexes: Desk<(u64, NodeId), ReadIndexResult>,
+    /// Changes of members asked of a leader, by counter.
+    pub(crate) changes: Desk<(u64, NodeId), ChangeMembersResult>,
 }
 
 /// How a repair ended.

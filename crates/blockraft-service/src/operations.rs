@@ -3,12 +3,15 @@
 use blockraft_blocks::limits::BlockTooLarge;
 use blockraft_blocks::{Block, BlockLimits, Multihash};
 use blockraft_node::{
-    Answer as NodeAnswer, Consistency as NodeConsistency, Obstacle, Outcome, ReadError, WriteError, Written,
+    Answer as NodeAnswer, Consistency as NodeConsistency, MembersError, MembersObstacle, MembersOutcome, Obstacle,
+    Outcome, ReadError, WriteError, Written,
 };
-use blockraft_types::Position;
+use blockraft_transport_quic::ClientName;
+use blockraft_types::{MembershipChange, Position};
 use blockraft_wire::client::{
-    Answer, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, LeaderHint, ListedBlock, Operation, Presence,
-    PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
+    Answer, ChangeMembersOutcome, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, LeaderHint, ListedBlock,
+    Operation, Presence, PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason,
+    UnverifiedBlock,
 };
 
 use crate::answer_room::Share;
@@ -18,7 +21,7 @@ use crate::status;
 /// Does what a request asks.
 ///
 /// The blocks of the answer count against `share` for as long as it is kept.
-pub(crate) async fn perform(served: &Served, share: &mut Share, request: Request) -> Response {
+pub(crate) async fn perform(served: &Served, client: &ClientName, share: &mut Share, request: Request) -> Response {
     let Request { position, operation } = request;
     let done = match operation {
         Operation::Put { blocks } => put(served, blocks).await,
@@ -34,6 +37,10 @@ pub(crate) async fn perform(served: &Served, share: &mut Share, request: Request
             let position = served.node.status().last_applied();
             Ok((position, Answer::Status(status)))
         }
+        Operation::ChangeMembers(_) if client.as_str() != ADMINISTRATOR => {
+            Err(Refusal::GiveUp { reason: GiveUpReason::Forbidden })
+        }
+        Operation::ChangeMembers(change) => change_members(served, change).await,
     };
     match done {
         Ok((position, answer)) => Response::Answered { position, answer },
@@ -53,6 +60,23 @@ async fn put(served: &Served, blocks: Vec<UnverifiedBlock>) -> Done {
         Outcome::Created | Outcome::Deleted | Outcome::Absent | Outcome::Nothing => PutOutcome::Created,
     });
     Ok((position, Answer::Put { outcomes: outcomes.collect() }))
+}
+
+async fn change_members(served: &Served, change: MembershipChange) -> Done {
+    let outcome = match served.node.change_members(change).await {
+        Ok(MembersOutcome::AlreadySo) => ChangeMembersOutcome::AlreadySo,
+        Ok(MembersOutcome::Changed) => ChangeMembersOutcome::Changed,
+        Err(MembersError::Refused(refusal)) => ChangeMembersOutcome::Refused { refusal },
+        Err(MembersError::NotYet { reason: MembersObstacle::Leader(refusal), .. }) => {
+            ChangeMembersOutcome::NotYet { refusal: Some(refusal) }
+        }
+        Err(MembersError::NotYet { reason: MembersObstacle::NoLeader, .. }) => {
+            return Err(elsewhere(served, RetryElsewhereReason::NoLeader));
+        }
+        Err(MembersError::Stopping) => return Err(elsewhere(served, RetryElsewhereReason::Stopping)),
+        Err(_) => ChangeMembersOutcome::NotYet { refusal: None },
+    };
+    Ok((served.node.status().last_applied(), Answer::ChangeMembers { outcome }))
 }
 
 async fn delete(served: &Served, multihashes: Vec<Multihash>) -> Done {
@@ -245,7 +269,7 @@ fn unread(served: &Served, error: &ReadError) -> Refusal {
 
 fn elsewhere(served: &Served, reason: RetryElsewhereReason) -> Refusal {
     let leader = served.node.current_leader();
-    let leader = leader.map(|node| LeaderHint { node, address: served.about.addresses.get(&node).copied() });
+    let leader = leader.map(|node| LeaderHint { node, address: served.address_of(node) });
     Refusal::RetryElsewhere { reason, leader }
 }
 
@@ -260,6 +284,9 @@ const fn at(consistency: Consistency, at_least: Position) -> NodeConsistency {
 fn later(one: Position, other: Position) -> Position {
     if one.index < other.index { other } else { one }
 }
+
+/// The client that may change the members. `init` makes one of this name.
+const ADMINISTRATOR: &str = "admin";
 
 /// Bytes of blocks in one answer at most, unless the first one alone is longer. A client asks again for what is left out.
 const ANSWER_BYTES_MAX: usize = 8 << 20;

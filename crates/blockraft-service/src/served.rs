@@ -22,6 +22,15 @@ pub struct About {
     pub release: String,
     /// When the process started.
     pub started: Instant,
-    /// Where clients reach each member, this node included.
+    /// Where clients reach those whom no configuration says it of: the members that the cluster was born with.
     pub addresses: BTreeMap<NodeId, SocketAddr>,
+}
+
+impl Served {
+    /// Where clients reach `node`: as its configuration says, or as this process was told.
+    pub(crate) fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
+        let memberships = self.node.memberships();
+        let named = memberships.borrow().membership.addresses.get(&node).and_then(|address| address.parse().ok());
+        named.or_else(|| self.about.addresses.get(&node).copied())
+    }
 }

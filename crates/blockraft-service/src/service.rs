@@ -66,7 +66,7 @@ impl Service {
     pub async fn answer(&self, client: &ClientName, head: Bytes, tail: Bytes) -> Answering {
         let mut share = self.room.share(client);
         let response = match Request::decode_parts(head, tail) {
-            Ok(request) => operations::perform(&self.served, &mut share, request).await,
+            Ok(request) => operations::perform(&self.served, client, &mut share, request).await,
             Err(DecodeError::Version { supported, .. }) => refused(GiveUpReason::Version { supported }),
             Err(error) => {
                 debug!(error = &error as &dyn std::error::Error, "refused_request");

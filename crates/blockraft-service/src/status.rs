@@ -1,6 +1,6 @@
 //! How the node is doing, in the wire's words.
 
-use blockraft_types::NodeId;
+use blockraft_types::{Membership, NodeId};
 use blockraft_wire::client::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
 
 use crate::served::Served;
@@ -15,13 +15,13 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
         let connected = status.peers.iter().any(|peer| peer.node == node && peer.connected.is_some());
         MemberStatus {
             node,
-            kind: if membership.is_voter(node) { MemberKind::Voter } else { MemberKind::Learner },
+            kind: kind_of(membership, node),
             connection: match (itself, connected) {
                 (true, _) => Connection::Itself,
                 (false, true) => Connection::Up,
                 (false, false) => Connection::Down,
             },
-            address: served.about.addresses.get(&node).copied(),
+            address: served.address_of(node),
             match_index: core.progress.get(&node).map(|progress| progress.match_index),
             payload_lag_bytes: None,
         }
@@ -46,5 +46,14 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
         release: served.about.release.clone(),
         uptime_ms: u64::try_from(served.about.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         groups: vec![group],
+    }
+}
+
+fn kind_of(membership: &Membership, node: NodeId) -> MemberKind {
+    match (membership.voters.contains_key(&node), membership.outgoing.contains_key(&node)) {
+        (true, false) if membership.is_joint() => MemberKind::Joining,
+        (true, _) => MemberKind::Voter,
+        (false, true) => MemberKind::Leaving,
+        (false, false) => MemberKind::Learner,
     }
 }

@@ -36,6 +36,7 @@ fn leader(id: u64, term: u64, membership: Membership, progress: &[(u64, Progress
         held_by_all: LogIndex::ZERO,
         uncommitted_bytes: 0,
         membership,
+        membership_index: LogIndex::ZERO,
         transferring_to: None,
         progress: progress.iter().map(|(node, progress)| (NodeId(*node), *progress)).collect(),
     }

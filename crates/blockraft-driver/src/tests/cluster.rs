@@ -350,6 +350,7 @@ impl Node {
             Effect::ReadSafe { .. }
             | Effect::ReadRefused { .. }
             | Effect::RoleChanged(_)
+            | Effect::ChangeAnswered(_)
             | Effect::MembershipChanged(_) => {}
         }
     }
