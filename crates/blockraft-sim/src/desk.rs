@@ -180,6 +180,8 @@ impl Desk {
     /// A message of a peer.
     pub(crate) fn receive(&mut self, stage: &mut Stage, life: &mut Life, from: NodeId, message: NodeMessage) {
         match message {
+            // Nobody here asks for other members.
+            NodeMessage::ChangeMembers(_) | NodeMessage::ChangeMembersReply(_) => {}
             NodeMessage::Forward(forward) => {
                 let waiter = Waiter::Peer { from, ticket: forward.ticket };
                 if life.role.role == Role::Leader {

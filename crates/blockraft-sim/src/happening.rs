@@ -195,6 +195,8 @@ impl Frame {
             Self::Node(NodeMessage::ForwardReply(_)) => 22,
             Self::Node(NodeMessage::ReadIndex(_)) => 23,
             Self::Node(NodeMessage::ReadIndexReply(_)) => 24,
+            Self::Node(NodeMessage::ChangeMembers(_)) => 25,
+            Self::Node(NodeMessage::ChangeMembersReply(_)) => 26,
             Self::Bulk { header: BulkHeader::Push { .. }, .. } => 31,
             Self::Bulk { header: BulkHeader::Fetched { .. }, .. } => 32,
         }

@@ -377,7 +377,7 @@ impl Life {
             Effect::ReadSafe { ticket, index } => self.answer_reads(ticket, Some(index)),
             Effect::ReadRefused { ticket, .. } => self.answer_reads(ticket, None),
             Effect::RoleChanged(role) => self.change_role(stage, role),
-            Effect::MembershipChanged(_) => {}
+            Effect::MembershipChanged(_) | Effect::ChangeAnswered(_) => {}
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }
     }

@@ -12,7 +12,7 @@ use blockraft_node::assembly::{Assembly, Ground};
 use blockraft_node::config::Identity;
 use blockraft_node::freshness::Freshness;
 use blockraft_node::replay;
-use blockraft_types::{BootNonce, ClusterId, Incarnation, LogIndex, Membership, NodeId};
+use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
 use futures::FutureExt;
 
 use crate::block_disk::BlockDisk;
@@ -280,6 +280,7 @@ impl Member {
         let assembly = assembly.map_err(|error| format!("{error}: {error:?}"))?;
         let Assembly {
             log: state,
+            membership: (membership_index, membership),
             machine,
             mut gate,
             rows,
@@ -304,8 +305,8 @@ impl Member {
             group: GROUP,
             log: state,
             applied,
-            membership: self.genesis.clone(),
-            membership_index: LogIndex::ZERO,
+            membership,
+            membership_index,
             reader: &*reader,
         };
         let restored = restore(remains).map_err(|error| error.to_string())?;
