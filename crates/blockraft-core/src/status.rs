@@ -4,6 +4,8 @@ use alloc::collections::BTreeMap;
 
 use blockraft_types::{HardState, LogIndex, Membership, NodeId, Position, Role};
 
+use crate::ready::{InForce, Standing};
+
 /// A member's state at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Status {
@@ -40,6 +42,16 @@ pub struct Status {
     pub transferring_to: Option<NodeId>,
     /// How far the others are; empty unless this member leads.
     pub progress: BTreeMap<NodeId, ProgressStatus>,
+}
+
+impl Status {
+    /// The configuration in force, and whether it can be rolled back.
+    #[must_use]
+    pub fn in_force(&self) -> InForce {
+        let committed = self.membership_index <= self.commit_index;
+        let standing = if committed { Standing::Committed } else { Standing::Appended };
+        InForce { membership: self.membership.clone(), index: self.membership_index, standing }
+    }
 }
 
 /// How far a follower is, in its leader's eyes.

@@ -7,6 +7,7 @@ mod cluster;
 mod configurations;
 mod hostile;
 mod image;
+mod judge;
 mod links;
 mod membership;
 mod node;

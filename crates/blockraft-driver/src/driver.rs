@@ -124,7 +124,7 @@ impl Driver {
             proposals: Mutex::new(Proposals::new()),
             status: watch::Sender::new(replica.status()),
             role: watch::Sender::new(replica.role()),
-            membership: watch::Sender::new(replica.in_force()),
+            membership: watch::Sender::new(replica.status().core.in_force()),
             applied: watch::Sender::new(Applying::Running(applied.position.index)),
             stop: watch::Sender::new(None),
         });

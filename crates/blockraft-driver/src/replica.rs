@@ -8,7 +8,7 @@ mod ending;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use blockraft_core::ready::{CommittedRange, InForce, Outgoing, Standing};
+use blockraft_core::ready::{CommittedRange, Outgoing};
 use blockraft_core::{
     AppendRange, BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed,
 };
@@ -196,15 +196,6 @@ impl<G: AppendGate> Replica<G> {
     #[must_use]
     pub const fn role(&self) -> RoleStatus {
         self.role
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn in_force(&self) -> InForce {
-        let status = self.raft.status();
-        let standing =
-            if status.membership_index <= status.commit_index { Standing::Committed } else { Standing::Appended };
-        InForce { membership: status.membership, index: status.membership_index, standing }
     }
 
     /// The group.
