@@ -142,6 +142,12 @@ async fn assemble(
         Some(listen) => listen,
         None => expected,
     };
+    let is_where_expected =
+        listen.port() == expected.port() && (listen.ip() == expected.ip() || listen.ip().is_unspecified());
+    if !is_where_expected {
+        // Behind a translated address that is as it should be; otherwise nobody finds this node.
+        warn!(%listen, %expected, "listening_elsewhere_than_members_and_clients_were_told");
+    }
     let (transport, clients) = QuicTransport::bind(QuicConfig {
         listen,
         credentials: directory.credentials.clone(),
