@@ -2,6 +2,7 @@
 
 mod deletes;
 mod leadership;
+mod members;
 mod partitions;
 mod puts;
 mod reads;

@@ -7,7 +7,7 @@ use blockraft_blocks::memory::MemoryStore;
 use blockraft_catalog::memory::{Fault, MemoryTable};
 use blockraft_log::memory::MemoryDisk;
 use blockraft_log::{FaultyLog, LogFaults};
-use blockraft_node::{Identity, Node, NodeConfig, Parts};
+use blockraft_node::{Identity, NewMember, Node, NodeConfig, Origin, Parts, StartError};
 use blockraft_transport::{Network, Peer, Transport};
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Term};
 
@@ -28,6 +28,8 @@ pub struct Cluster {
 #[derive(Debug)]
 pub struct Member {
     id: NodeId,
+    incarnation: Incarnation,
+    origin: Origin,
     boots: u64,
     /// Its log's disk.
     pub disk: MemoryDisk,
@@ -57,20 +59,31 @@ impl Cluster {
     /// No leader stands in time.
     pub async fn start_tuned(size: u64, tune: fn(&mut NodeConfig)) -> Self {
         let genesis = Membership::of_voters((1..=size).map(|id| (NodeId(id), incarnation(NodeId(id)))));
-        let member = |id| {
-            let blocks = Arc::new(MemoryStore::new());
-            let store = Arc::new(TroubledStore::new(Arc::clone(&blocks)));
-            let (disk, table) = (MemoryDisk::new(), Arc::new(MemoryTable::new()));
-            let log_faults = LogFaults::none();
-            Member { id: NodeId(id), boots: 0, disk, log_faults, blocks, store, table, node: None }
-        };
-        let members = (1..=size).map(member).collect();
+        let members = (1..=size).map(|id| Member::formatted(NodeId(id), Origin::Founder)).collect();
         let mut cluster = Self { network: Network::new(), genesis, tune, members };
         for id in 1..=size {
             cluster.restart(NodeId(id)).await;
         }
         cluster.leader().await;
         cluster
+    }
+
+    /// Starts a node that the cluster wasn't born with, under the lowest id that is free. It is no member yet; see
+    /// [`newcomer`](Self::newcomer).
+    pub async fn join(&mut self) -> NodeId {
+        let id = NodeId(self.members.len() as u64 + 1);
+        self.members.push(Member::formatted(id, Origin::Joiner));
+        self.restart(id).await;
+        id
+    }
+
+    /// What members are told of a node that joins.
+    ///
+    /// # Panics
+    /// There is no such node.
+    #[must_use]
+    pub fn newcomer(&self, id: NodeId) -> NewMember {
+        NewMember { node: id, incarnation: self.member(id).incarnation, address: self.network.address() }
     }
 
     /// A member.
@@ -99,6 +112,17 @@ impl Cluster {
     /// The ids of all members.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         self.members.iter().map(|member| member.id).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Takes everything from a member that is down, and gives its id to a new directory.
+    ///
+    /// # Panics
+    /// There is no such member, or it runs.
+    pub fn wipe(&mut self, id: NodeId) {
+        let member = self.members.iter_mut().find(|member| member.id == id).expect("the member exists");
+        assert!(member.node.is_none(), "member {id} runs");
+        let incarnation = Incarnation::from_bytes([0xff; 16]);
+        *member = Member { incarnation, boots: member.boots, ..Member::formatted(id, member.origin) };
     }
 
     /// Waits until a majority of the running nodes agrees on a leader that runs and leads, and returns it.
@@ -167,6 +191,17 @@ impl Cluster {
     /// # Panics
     /// It runs already, or doesn't start.
     pub async fn restart(&mut self, id: NodeId) {
+        self.try_restart(id).await.expect("a member starts from what it kept");
+    }
+
+    /// Like [`restart`](Self::restart), for a member that may be refused.
+    ///
+    /// # Errors
+    /// What the node said.
+    ///
+    /// # Panics
+    /// It runs already.
+    pub async fn try_restart(&mut self, id: NodeId) -> Result<(), StartError> {
         let (network, genesis, tune) = (self.network.clone(), self.genesis.clone(), self.tune);
         let others: Vec<NodeId> = self.ids().filter(|other| *other != id).collect();
         let member = self.members.iter_mut().find(|member| member.id == id).expect("the member exists");
@@ -175,13 +210,14 @@ impl Cluster {
         member.blocks.reopen();
         member.store.set(Trouble::None);
         let boot = BootNonce(id.0 << 32 | member.boots);
-        let identity = Identity { cluster: cluster_id(), node: id, incarnation: incarnation(id), boot };
-        let transport = Arc::new(network.endpoint(Peer { node: id, incarnation: incarnation(id), boot }));
+        let incarnation = member.incarnation;
+        let identity = Identity { cluster: cluster_id(), node: id, incarnation, boot };
+        let transport = Arc::new(network.endpoint(Peer { node: id, incarnation, boot }));
         for other in others {
             network.reconnect(id, other);
             transport.set_peer(other, Some(network.address()));
         }
-        let mut config = NodeConfig::new(identity, genesis);
+        let mut config = NodeConfig { origin: member.origin, ..NodeConfig::new(identity, genesis) };
         tune(&mut config);
         let parts = Parts {
             log: Box::new(FaultyLog::new(member.disk.open(), member.log_faults.clone())),
@@ -189,7 +225,8 @@ impl Cluster {
             blocks: Arc::clone(&member.store) as _,
             table: Arc::clone(&member.table) as _,
         };
-        member.node = Some(blockraft_node::start(config, parts).await.expect("a member starts from what it kept"));
+        member.node = Some(blockraft_node::start(config, parts).await?);
+        Ok(())
     }
 
     /// Ends all connections of a member, so that it and the others see it.
@@ -215,6 +252,16 @@ impl Cluster {
                 node.shutdown().await;
             }
         }
+    }
+}
+
+impl Member {
+    fn formatted(id: NodeId, origin: Origin) -> Self {
+        let blocks = Arc::new(MemoryStore::new());
+        let store = Arc::new(TroubledStore::new(Arc::clone(&blocks)));
+        let (disk, table) = (MemoryDisk::new(), Arc::new(MemoryTable::new()));
+        let (incarnation, log_faults) = (incarnation(id), LogFaults::none());
+        Self { id, incarnation, origin, boots: 0, disk, log_faults, blocks, store, table, node: None }
     }
 }
 
