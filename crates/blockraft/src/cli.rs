@@ -8,7 +8,9 @@ use tracing_subscriber::EnvFilter;
 use crate::commands::get::GetArguments;
 use crate::commands::has::HasArguments;
 use crate::commands::init::InitArguments;
+use crate::commands::join::JoinArguments;
 use crate::commands::ls::LsArguments;
+use crate::commands::members::MembersCommand;
 use crate::commands::put::PutArguments;
 use crate::commands::rm::RmArguments;
 use crate::commands::serve::ServeArguments;
@@ -50,6 +52,11 @@ pub(crate) enum Command {
     Ls(LsArguments),
     /// Show how every node of the cluster is doing
     Status(StatusArguments),
+    /// Show and change who belongs to the cluster
+    #[command(subcommand)]
+    Members(MembersCommand),
+    /// Make the data directory of a node that was invited, for `serve`
+    Join(JoinArguments),
 }
 
 impl Cli {

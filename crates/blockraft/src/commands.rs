@@ -3,7 +3,9 @@
 pub(crate) mod get;
 pub(crate) mod has;
 pub(crate) mod init;
+pub(crate) mod join;
 pub(crate) mod ls;
+pub(crate) mod members;
 pub(crate) mod put;
 pub(crate) mod rm;
 pub(crate) mod serve;

@@ -43,6 +43,11 @@ enum ConsistencyName {
 }
 
 impl ConnectionArguments {
+    /// How long one request may take.
+    pub(crate) const fn time_max(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         let mut config = ClientConfig::load(&self.dir).map_err(|error| Failure::load(&error))?;
         config.prefer = self.node.map(NodeId);

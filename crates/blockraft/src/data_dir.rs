@@ -61,7 +61,10 @@ pub struct NodeFile {
     /// This directory, in hexadecimal digits.
     #[serde(with = "hex")]
     pub incarnation: Incarnation,
-    /// The members that the cluster was born with, this one included.
+    /// Where this node listens, if it joined a cluster that was born without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<SocketAddr>,
+    /// The members that the cluster was born with, this one included unless it joined later.
     #[serde(rename = "member")]
     pub members: Vec<MemberEntry>,
 }
@@ -251,10 +254,13 @@ impl NodeFile {
         Membership::of_voters(self.members.iter().map(|member| (member.node, member.incarnation)))
     }
 
-    /// This node among the members.
+    /// This node: as it joined, or among the members.
     #[must_use]
-    pub fn itself(&self) -> Option<&MemberEntry> {
-        self.members.iter().find(|member| member.node == self.node)
+    pub fn itself(&self) -> Option<MemberEntry> {
+        match self.joined {
+            Some(address) => Some(MemberEntry { node: self.node, incarnation: self.incarnation, address }),
+            None => self.members.iter().find(|member| member.node == self.node).cloned(),
+        }
     }
 }
 
@@ -297,6 +303,9 @@ fn read_identity(path: &Path) -> Result<NodeFile, DataDirError> {
         _ if identity.members.iter().any(|member| member.node == NodeId(0)) => contradiction("no member has the id 0"),
         _ if identity.genesis().voters.len() != identity.members.len() => contradiction("a member is named twice"),
         None => contradiction("the node isn't among the members"),
+        Some(_) if identity.joined.is_some() && identity.genesis().incarnation(identity.node).is_some() => {
+            contradiction("a node that joined isn't among the members that the cluster was born with")
+        }
         Some(itself) if itself.incarnation != identity.incarnation => {
             contradiction("the members name the node with another incarnation")
         }
@@ -322,18 +331,18 @@ fn parse_reset_key(text: &str) -> Option<ResetKey> {
 }
 
 /// Ids as hexadecimal digits.
-mod hex {
+pub(crate) mod hex {
     use core::fmt::Display;
     use core::str::FromStr;
 
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(id: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Display, S: Serializer>(id: &T, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(id)
     }
 
-    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<T, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)

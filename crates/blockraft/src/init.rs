@@ -11,6 +11,7 @@ use blockraft_types::{ClusterId, Incarnation, NodeId};
 use rand::random;
 use thiserror::Error;
 
+use crate::birth::Birth;
 use crate::data_dir::{DataDir, DataDirError, FORMAT, MemberEntry, NodeFile, make_new};
 
 /// What `init` is to make.
@@ -104,15 +105,16 @@ pub fn run(options: InitOptions) -> Result<Formed, InitError> {
     secret(dir.join("ca.pem"), authority.certificate_pem().as_bytes())?;
     secret(dir.join("ca.key"), authority.key_pem().as_bytes())?;
 
+    let birth = Birth { format: FORMAT, cluster, members: members.clone() };
+    secret(dir.join("cluster.toml"), birth.to_text().as_bytes())?;
+
     let mut formed = Vec::with_capacity(members.len());
     for member in &members {
         let MemberEntry { node, incarnation, address } = *member;
-        let identity = NodeFile { format: FORMAT, cluster, node, incarnation, members: members.clone() };
+        let identity = NodeFile { format: FORMAT, cluster, node, incarnation, joined: None, members: members.clone() };
         let credentials = authority.issue(&Subject::Node { cluster, node, incarnation })?;
         let data_dir = dir.join(format!("node-{node}"));
-        let reset_key = [random::<[u8; 32]>(), random()].concat();
-        let reset_key = reset_key.try_into().expect("twice 32 bytes are 64");
-        DataDir::format(&data_dir, &identity, &credentials, &reset_key)?;
+        DataDir::format(&data_dir, &identity, &credentials, &draw_reset_key())?;
         formed.push(FormedMember { node, address, data_dir });
     }
 
@@ -125,6 +127,11 @@ pub fn run(options: InitOptions) -> Result<Formed, InitError> {
     secret(client_dir.join("client.key"), credentials.key_pem.as_bytes())?;
     secret(client_dir.join("client.toml"), client_file(cluster, &members).as_bytes())?;
     Ok(Formed { cluster, members: formed, client_dir })
+}
+
+/// A key for stateless resets, drawn anew.
+pub(crate) fn draw_reset_key() -> [u8; 64] {
+    core::array::from_fn(|_| random())
 }
 
 /// Where the data directory of a lone node is, inside the folder that `serve` makes for it.

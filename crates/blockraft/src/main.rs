@@ -35,6 +35,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
     let command = match cli.command {
         Command::Init(arguments) => return commands::init::run(&arguments, output),
+        Command::Join(arguments) => return commands::join::run(&arguments, output),
         command => command,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -42,7 +43,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
     let waits = matches!(command, Command::Serve(_));
     let ended = runtime.block_on(async {
         match command {
-            Command::Init(_) => unreachable!("init has returned already"),
+            Command::Init(_) | Command::Join(_) => unreachable!("they have returned already"),
             Command::Serve(arguments) => commands::serve::run(arguments, output).await,
             Command::Put(arguments) => commands::put::run(arguments, output).await,
             Command::Get(arguments) => commands::get::run(arguments, output).await,
@@ -51,6 +52,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
             Command::Rm(arguments) => commands::rm::run(arguments, output).await,
             Command::Ls(arguments) => commands::ls::run(arguments, output).await,
             Command::Status(arguments) => commands::status::run(arguments, output).await,
+            Command::Members(command) => commands::members::run(command, output).await,
         }
     });
     if waits {

@@ -11,11 +11,11 @@ use anyhow::{Context, bail};
 use blockraft_blocks_segment::{Options as SegmentOptions, Recovered, SegmentStore};
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log_rocksdb::RocksLog;
-use blockraft_node::{Identity, Node, NodeConfig, Parts, StopReason};
+use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StopReason};
 use blockraft_service::{About, Service};
 use blockraft_transport::{PeerAddress, Transport};
 use blockraft_transport_quic::{QuicConfig, QuicLimits, QuicTransport};
-use blockraft_types::{BootNonce, ClusterId, NodeId};
+use blockraft_types::{BootNonce, ClusterId, LogIndex, NodeId};
 use rand::random;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -85,14 +85,20 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
 
-    let (node, service, address) = assemble(&directory, &settings, started).await?;
+    let Assembled { node, service, address, policy } = assemble(&directory, &settings, started).await?;
     let identity = &directory.identity;
     let client_dir = path.parent().map(|parent| parent.join("client")).filter(|dir| dir.is_dir());
     info!(node = identity.node.0, cluster = %identity.cluster, %address, "serving");
     ready(&Serving { cluster: identity.cluster, node: identity.node, address, client_dir });
 
     let serving = tokio::spawn(service);
+    let removed = tokio::spawn(follow_members(node.clone(), identity.node, policy));
+    let mut removal = None;
     let told_to_stop = tokio::select! {
+        Ok(Some(index)) = removed => {
+            removal = Some(index);
+            true
+        }
         _ = interrupt.recv() => true,
         _ = terminate.recv() => true,
         reason = node.stopped() => {
@@ -112,7 +118,35 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
         }
     }
     serving.abort();
+    if let Some(index) = removal {
+        bail!(
+            "node {} was removed from the cluster by entry {index}, for ever; its data directory can be deleted",
+            identity.node
+        );
+    }
     Ok(())
+}
+
+/// Lets the transport know whom the configurations name, and ends with the entry that removed this node. `None` when the
+/// node stopped before.
+async fn follow_members(node: Node, ourselves: NodeId, policy: Arc<KnownMembers>) -> Option<LogIndex> {
+    let mut memberships = node.memberships();
+    loop {
+        let in_force = memberships.borrow_and_update().clone();
+        policy.learn(&in_force);
+        if in_force.standing == Standing::Committed && in_force.membership.is_removed(ourselves) {
+            return Some(in_force.index);
+        }
+        memberships.changed().await.ok()?;
+    }
+}
+
+/// A node and what goes with it.
+struct Assembled<S> {
+    node: Node,
+    service: S,
+    address: SocketAddr,
+    policy: Arc<KnownMembers>,
 }
 
 /// Puts a node together from the directory's parts.
@@ -120,11 +154,14 @@ async fn assemble(
     directory: &DataDir,
     settings: &Settings,
     started: Instant,
-) -> Result<(Node, impl Future<Output = ()> + Send + use<>, SocketAddr), anyhow::Error> {
+) -> Result<Assembled<impl Future<Output = ()> + Send + use<>>, anyhow::Error> {
     let file = &directory.identity;
     let boot = BootNonce(random());
     let identity = Identity { cluster: file.cluster, node: file.node, incarnation: file.incarnation, boot };
     let mut config = NodeConfig::new(identity, file.genesis());
+    if file.joined.is_some() {
+        config.origin = Origin::Joiner;
+    }
     settings.apply(&mut config)?;
 
     let log = RocksLog::open(directory.log()).context("opening the log")?;
@@ -148,6 +185,7 @@ async fn assemble(
         // Behind a translated address that is as it should be; otherwise nobody finds this node.
         warn!(%listen, %expected, "listening_elsewhere_than_members_and_clients_were_told");
     }
+    let policy = Arc::new(KnownMembers::new(file.genesis()));
     let (transport, clients) = QuicTransport::bind(QuicConfig {
         listen,
         credentials: directory.credentials.clone(),
@@ -157,7 +195,7 @@ async fn assemble(
         boot,
         reset_key: directory.reset_key.clone(),
         wire_versions: WIRE_VERSION..=WIRE_VERSION,
-        policy: Arc::new(KnownMembers::new(file.genesis())),
+        policy: Arc::<KnownMembers>::clone(&policy),
         limits: QuicLimits::default(),
     })?;
     let address = transport.local_address();
@@ -173,7 +211,7 @@ async fn assemble(
         file.members.iter().map(|member| (member.node, member.address)).collect();
     let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), started, addresses };
     let service = Service::new(node.clone(), about).run(clients);
-    Ok((node, service, address))
+    Ok(Assembled { node, service, address, policy })
 }
 
 /// Names what is damaged in the block store. Reads and the log have it repaired by other members; a lone node has none.

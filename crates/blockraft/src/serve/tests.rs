@@ -10,7 +10,7 @@ use blockraft_node::{Consistency, Node, Obstacle, WriteError};
 use blockraft_transport_quic::{Authority, Subject};
 use blockraft_types::Incarnation;
 
-use super::{LONE_ADDRESS, assemble, free_port};
+use super::{Assembled, LONE_ADDRESS, assemble, free_port};
 use crate::data_dir::DataDir;
 use crate::init::{Formed, InitOptions, run};
 use crate::settings::Settings;
@@ -36,7 +36,7 @@ async fn serve(data_dir: &Path) -> Running {
         election_max_ms: Some(800),
         ..Settings::default()
     };
-    let (node, _service, _) = assemble(&directory, &settings, Instant::now()).await.expect("assembled");
+    let Assembled { node, service: _service, .. } = assemble(&directory, &settings, Instant::now()).await.expect("assembled");
     Running { node, _directory: directory }
 }
 
