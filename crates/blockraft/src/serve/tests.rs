@@ -36,7 +36,8 @@ async fn serve(data_dir: &Path) -> Running {
         election_max_ms: Some(800),
         ..Settings::default()
     };
-    let Assembled { node, service: _service, .. } = assemble(&directory, &settings, Instant::now()).await.expect("assembled");
+    let Assembled { node, service: _service, .. } =
+        assemble(&directory, &settings, Instant::now()).await.expect("assembled");
     Running { node, _directory: directory }
 }
 
