@@ -162,6 +162,7 @@ mod compaction;
 mod handover;
 mod held;
 mod inbox;
+mod mistake;
 mod persists;
 mod ranges;
 mod writes;
@@ -177,6 +178,8 @@ pub use event::Event;
 pub use gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent, OpenGate};
 pub use handle::DriverHandle;
 pub use log_thread::LogThread;
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use outbox::{Dispatch, Outbox, TransportOutbox};
 pub use proposal::{Committed, NotProposed, ProposeError, Unknown};
 pub use read::ReadError;

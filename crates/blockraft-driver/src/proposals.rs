@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use blockraft_types::{LogIndex, NodeId, Position, Term};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+use crate::mistake::Mistake;
 use crate::proposal::{Committed, NotProposed, ProposeError, Unknown};
 
 /// The answer that one caller waits for, with its share of the queue. The share is given back with the answer, whether
@@ -65,6 +66,13 @@ impl<W> Proposals<W> {
         let mut lose = |lost: Vec<W>| settled.extend(lost.into_iter().map(|waiter| (waiter, Err(overwritten()))));
         let mut kept = Vec::new();
         for (position, output) in applied {
+            if Mistake::FateByIndexAlone.is_made() {
+                let found = self.open.keys().find(|(index, _)| *index == position.index).copied();
+                if let Some(open) = found.and_then(|place| self.open.remove(&place)) {
+                    kept.push((open.waiter, Ok(Committed { position, output })));
+                }
+                continue;
+            }
             lose(self.overwrite(|index, term| index == position.index && term != position.term, position.index));
             if let Some(open) = self.open.remove(&(position.index, position.term)) {
                 kept.push((open.waiter, Ok(Committed { position, output })));
@@ -91,6 +99,10 @@ impl<W> Proposals<W> {
     pub fn expire(&mut self, now: u64) -> Vec<(W, ProposeError)> {
         let due = |_: &(LogIndex, Term), open: &mut Open<W>| open.deadline.is_some_and(|deadline| deadline <= now);
         let expired = self.open.extract_if(.., due);
+        if Mistake::OpenCalledNotProposed.is_made() {
+            let error = ProposeError::NotProposed { reason: NotProposed::NotLeader, leader: None };
+            return expired.map(|(_, open)| (open.waiter, error.clone())).collect();
+        }
         expired.map(|(_, open)| (open.waiter, ProposeError::Unknown { reason: Unknown::LeadershipLost })).collect()
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
 use crate::inline_pending::InlinePending;
+use crate::mistake::Mistake;
 use crate::payload::BlockPayload;
 
 /// The data plane behind the driver's hook.
@@ -215,6 +216,9 @@ impl AppendGate for NodeGate {
     }
 
     fn compaction_floor(&self) -> LogIndex {
+        if Mistake::InlineNotHeld.is_made() {
+            return LogIndex(u64::MAX);
+        }
         // Of bodies that rode in entries behind `told` the data plane has yet to hear.
         self.exchange.compaction_floor().min(self.told)
     }

@@ -106,6 +106,7 @@ mod addresses;
 mod driver;
 mod exchange_frame;
 mod inbox;
+mod mistake;
 mod plane;
 mod reader;
 mod requests;
@@ -118,6 +119,8 @@ pub use blockraft_driver::{InForce, Standing, StopReason};
 pub use config::{Identity, NodeConfig, NodeLimits, Origin};
 pub use consistency::Consistency;
 pub use members::{MembersError, MembersObstacle, MembersOutcome, NewMember};
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use node::Node;
 pub use parts::Parts;
 pub use read_error::ReadError;

@@ -13,6 +13,7 @@ use blockraft_types::{LogIndex, Position};
 
 use crate::consistency::Consistency;
 use crate::freshness::{Freshness, Moment, Proof};
+use crate::mistake::Mistake;
 
 /// One read on its way. Begin it, and after each [`Step`] say what came of it.
 #[derive(Clone, Debug)]
@@ -111,15 +112,23 @@ impl ReadCourse {
     pub fn begin(&mut self, sight: Sight<'_>) -> Result<Step, RowError> {
         self.state = State::Coming;
         match self.consistency {
-            Consistency::Local => {
+            Consistency::Linearizable if !Mistake::LinearizableWithoutReadIndex.is_made() => {
+                Ok(Step::ComeUp { at_least: LogIndex::ZERO })
+            }
+            Consistency::Local | Consistency::Linearizable => {
                 let seen = self.look(sight)?;
                 Ok(self.seen(seen, Grounds::Sufficient))
             }
-            Consistency::Linearizable => Ok(Step::ComeUp { at_least: LogIndex::ZERO }),
             Consistency::Confirmed { at_least } => {
-                if let Some(proof) = fresh(at_least, sight) {
+                if Mistake::FreshAtBirth.is_made() {
                     let seen = self.look(sight)?;
                     if seen.value.is_some() {
+                        return Ok(self.seen(seen, Grounds::Sufficient));
+                    }
+                }
+                if let Some(proof) = fresh(at_least, sight) {
+                    let seen = self.look(sight)?;
+                    if seen.value.is_some() || Mistake::AbsentWithoutReadIndex.is_made() {
                         return Ok(self.seen(seen, Grounds::Freshness(proof)));
                     }
                 }
@@ -159,6 +168,7 @@ impl ReadCourse {
         };
         let still_hold = match grounds {
             Grounds::Sufficient => true,
+            Grounds::Freshness(_) if Mistake::ProofLookedAtOnce.is_made() => true,
             Grounds::Freshness(proof) => sight.freshness.holds(proof, sight.now),
         };
         if still_hold {
@@ -191,5 +201,8 @@ impl ReadCourse {
 fn fresh(at_least: Position, sight: Sight<'_>) -> Option<Proof> {
     let proof = sight.freshness.proof(sight.now)?;
     let applied = sight.rows.state().position.index;
+    if Mistake::PositionIgnored.is_made() {
+        return Some(proof);
+    }
     (at_least.index.max(sight.freshness.highest_returned()) <= applied).then_some(proof)
 }

@@ -1,0 +1,66 @@
+//! Known mistakes of a node that a test build can switch on, so that a simulation proves that it would notice them.
+//!
+//! Only builds with `--cfg seeded_bugs` can choose one; everywhere else the question is the constant `false` and the
+//! compiler drops the branches.
+
+#[cfg(seeded_bugs)]
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+/// A mistake from the rules of reads, of replay, and of what holds the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(seeded_bugs), expect(unreachable_pub, reason = "only seeded builds name it from outside"))]
+pub enum Mistake {
+    /// A `Linearizable` read looks at what happens to be applied.
+    LinearizableWithoutReadIndex,
+    /// A replica that is up to date says "absent" without asking.
+    AbsentWithoutReadIndex,
+    /// A proof of freshness never ends.
+    FreshForEver,
+    /// A proof isn't looked at again when the read is over.
+    ProofLookedAtOnce,
+    /// A replica serves without a proof, as one that has just started would.
+    FreshAtBirth,
+    /// What the client has seen elsewhere doesn't count.
+    PositionIgnored,
+    /// The log is compacted although bodies that rode in it aren't stored yet.
+    InlineNotHeld,
+    /// The data plane isn't told what the log names when a node starts.
+    ReplayForgotten,
+}
+
+impl Mistake {
+    /// Every one of them.
+    #[cfg(seeded_bugs)]
+    pub const ALL: &'static [Self] = &[
+        Self::LinearizableWithoutReadIndex,
+        Self::AbsentWithoutReadIndex,
+        Self::FreshForEver,
+        Self::ProofLookedAtOnce,
+        Self::FreshAtBirth,
+        Self::PositionIgnored,
+        Self::InlineNotHeld,
+        Self::ReplayForgotten,
+    ];
+
+    /// All nodes of this process make it from now on; or none.
+    #[cfg(seeded_bugs)]
+    pub fn choose(mistake: Option<Self>) {
+        CHOSEN.store(mistake.map_or(0, |mistake| mistake as usize + 1), Ordering::Relaxed);
+    }
+
+    /// Whether it is made.
+    #[cfg(seeded_bugs)]
+    pub(crate) fn is_made(self) -> bool {
+        CHOSEN.load(Ordering::Relaxed) == self as usize + 1
+    }
+
+    /// Whether it is made: never.
+    #[cfg(not(seeded_bugs))]
+    #[expect(clippy::unused_self, reason = "the same call as in a seeded build")]
+    pub(crate) const fn is_made(self) -> bool {
+        false
+    }
+}
+
+#[cfg(seeded_bugs)]
+static CHOSEN: AtomicUsize = AtomicUsize::new(0);
