@@ -34,6 +34,8 @@ struct Client {
     /// The newest position that it was told.
     seen: Position,
     is_busy: bool,
+    /// It only asks what needn't wait for a quorum, so that nodes which have none are asked too.
+    is_reader: bool,
 }
 
 /// Whether clients ask.
@@ -57,6 +59,7 @@ impl Clients {
             heard: None,
         };
         for client in 0..count {
+            clients.clients[client].is_reader = 0 < client && clients.chance.permille(400);
             clients.think(stage, client);
         }
         clients
@@ -123,6 +126,11 @@ impl Clients {
     }
 
     fn choose(&mut self, stage: &Stage, client: usize) -> Wanted {
+        if self.clients[client].is_reader && !self.blocks.is_empty() {
+            let name = *self.known(stage).multihash();
+            let consistency = if self.chance.permille(150) { Consistency::Local } else { Consistency::default() };
+            return Wanted::Read(name, consistency);
+        }
         let mix = stage.weather.mix;
         let drawn = self.chance.below(1_000);
         if self.blocks.is_empty() || drawn < mix.fresh_puts {

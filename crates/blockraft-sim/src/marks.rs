@@ -13,6 +13,13 @@ macro_rules! marks {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$mark,)+];
 
+            /// Whether a campaign must have met it.
+            #[must_use]
+            pub const fn is_required(self) -> bool {
+                // No nodes give snapshots, so worlds keep away from it.
+                !matches!(self, Self::NeededSnapshot)
+            }
+
             /// Its name in reports.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -77,8 +84,8 @@ marks! {
     Doubted = "a proof of freshness gave way during a read",
     /// A linearizable read said that a block is absent.
     ReadAbsent = "a read found a block absent",
-    /// Leadership was handed over.
-    Transferred = "leadership was handed over",
+    /// A leader told its successor to campaign at once.
+    Transferred = "a successor was told to campaign",
     /// A leader stepped down since it reached no quorum or committed nothing.
     SteppedDown = "a leader stepped down by itself",
     /// A persist took longer than an election timeout.

@@ -17,6 +17,8 @@ pub(crate) struct Network {
     bulk_busy_until: Vec<u64>,
     chance: Chance,
     newest: u64,
+    /// How many messages were late.
+    stragglers: u64,
 }
 
 /// What a message meets on its way.
@@ -38,6 +40,7 @@ impl Network {
             bulk_busy_until: vec![0; nodes * nodes],
             chance,
             newest: 0,
+            stragglers: 0,
         }
     }
 
@@ -103,6 +106,11 @@ impl Network {
         self.chance.permille(weather.duplication_permille).then(|| self.delay(weather))
     }
 
+    /// How many messages were late.
+    pub(crate) const fn stragglers(&self) -> u64 {
+        self.stragglers
+    }
+
     /// What `bytes` on the bulk lane meet, at a moment in microseconds.
     pub(crate) fn bulk(&mut self, weather: &Weather, now: u64, from: usize, to: usize, bytes: u64) -> Way {
         if self.is_cut(from, to) || self.chance.permille(weather.bulk_loss_permille) {
@@ -115,11 +123,11 @@ impl Network {
     }
 
     fn delay(&mut self, weather: &Weather) -> u64 {
-        let late = if self.chance.permille(weather.straggling_permille) {
-            weather.straggling.draw(&mut self.chance)
-        } else {
-            0
-        };
-        weather.latency.draw(&mut self.chance) + late
+        let mut micros = weather.latency.draw(&mut self.chance);
+        if self.chance.permille(weather.straggling_permille) {
+            self.stragglers += 1;
+            micros += weather.straggling.draw(&mut self.chance);
+        }
+        micros
     }
 }

@@ -67,7 +67,7 @@ pub fn run(seed: u64, limits: &Limits, planted: Planted, lines: Lines) -> Report
         micros: stage.now.0,
         committed: stage.oracle.len() as u64,
         answered: world.clients.answered,
-        struck: stage.struck,
+        struck: stage.struck(),
         marks: stage.marks,
         breach,
         lines: stage.trace.into_lines(),

@@ -1,6 +1,6 @@
 //! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
 
-use blockraft_types::{LogIndex, NodeId, Position, Term};
+use blockraft_types::{LogIndex, Message, NodeId, Position, Term};
 
 use crate::chance::Chance;
 use crate::fault::Fault;
@@ -25,8 +25,7 @@ pub(crate) struct Stage {
     pub(crate) oracle: Oracle,
     pub(crate) marks: Marks,
     pub(crate) trace: Trace,
-    /// How often each fault struck.
-    pub(crate) struck: Vec<u64>,
+    struck: Vec<u64>,
     /// The term in which each node leads at the moment.
     pub(crate) leading: Vec<Option<Term>>,
     /// What clients hear, to be carried to them.
@@ -108,6 +107,9 @@ impl Stage {
         if let Frame::Raft { message, .. } = &frame {
             let verdict = self.shadows.sent(from, NodeId(to as u64 + 1), message);
             self.judge(verdict);
+            if matches!(message, Message::TimeoutNow(_)) {
+                self.meet(Mark::Transferred);
+            }
             if let Some(late) = self.network.repeats(&self.weather) {
                 self.strike(Fault::Duplication);
                 self.after(late, to, None, What::Deliver { from, session, frame: frame.clone() });
@@ -133,6 +135,15 @@ impl Stage {
                 None
             }
         }
+    }
+
+    /// How often each fault struck, as in [`Fault::ALL`].
+    pub(crate) fn struck(&self) -> Vec<u64> {
+        let mut struck = self.struck.clone();
+        if let Some(count) = struck.get_mut(Fault::Straggling as usize) {
+            *count = self.network.stragglers();
+        }
+        struck
     }
 
     /// Tells both ends what became of their connection, a while from now.

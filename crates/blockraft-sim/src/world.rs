@@ -4,6 +4,7 @@ use blockraft_types::NodeId;
 
 use crate::chance::Chance;
 use crate::clients::Clients;
+use crate::fault::Fault;
 use crate::happening::{Happening, What};
 use crate::law::Breach;
 use crate::member::{Connection, Member, genesis};
@@ -27,6 +28,10 @@ impl World {
     pub(crate) fn new(seed: u64, weather: Weather, planted: Planted, lines: Lines) -> Self {
         let nodes = weather.nodes;
         let mut stage = Stage::new(seed, weather, lines);
+        let faults = stage.weather.faults;
+        for fault in [Fault::Drift, Fault::SlowApply].into_iter().filter(|fault| faults.has(*fault)) {
+            stage.strike(fault);
+        }
         let member = |place| Member::new(place, seed, genesis(nodes), planted);
         let mut members: Vec<Member> = (0..nodes).map(member).collect();
         for member in &mut members {

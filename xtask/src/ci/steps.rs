@@ -30,6 +30,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step { name: "test", about: "the README's test command", run: test },
     Step { name: "cluster", about: "processes under kills and pauses keep every promise", run: cluster::check },
+    Step { name: "sim", about: "2,000 simulated clusters break no law and meet every situation", run: sim },
     Step { name: "seeded", about: "seeded bugs of the core are caught", run: seeded::check },
 ];
 
@@ -62,6 +63,11 @@ fn doc(workspace: &Workspace) -> Result<()> {
 /// Through the door itself, so that what a user types is what is checked.
 fn test(workspace: &Workspace) -> Result<()> {
     process::run(workspace.cargo().args(["xtask", "test"]), minutes(45))
+}
+
+/// As many seeds everywhere, however fast the machine: the same ones meet the same situations.
+fn sim(workspace: &Workspace) -> Result<()> {
+    process::run(workspace.cargo().args(["xtask", "sim", "--seeds", "2000", "--all-marks"]), minutes(15))
 }
 
 const fn minutes(minutes: u64) -> Duration {
