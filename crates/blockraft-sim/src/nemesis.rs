@@ -48,7 +48,9 @@ impl Nemesis {
         }
         let Some(kind) = self.chance.pick(&self.kinds) else { return };
         self.schedule(stage);
-        let node = self.chance.below(members.len() as u64) as usize;
+        // A leader has more to lose.
+        let leader = stage.leading.iter().position(Option::is_some).filter(|_| self.chance.permille(400));
+        let node = leader.unwrap_or_else(|| self.chance.below(members.len() as u64) as usize);
         let now = stage.now;
         stage.trace.say(now, format_args!("{kind} strikes at node {}", node + 1));
         stage.trace.take(&[50, kind as u64, node as u64]);

@@ -134,11 +134,13 @@ impl Weather {
         let write_max = chance.between(300, 12_000);
         let apply_max = if faults.has(Fault::SlowApply) { chance.between(20_000, 400_000) } else { 2_000 };
         let tell_max = if faults.has(Fault::SlowApply) { chance.between(5_000, 150_000) } else { 1_000 };
+        // Some worlds are hunted: leaders don't live long enough to commit.
+        let haste = chance.pick(&[120_000, 300_000, 900_000]).unwrap_or(900_000);
         Self {
             nodes,
             faults,
             trouble: limits.trouble.unwrap_or_else(|| chance.between(3_000_000, 8_000_000)),
-            strokes: Span { min: 20_000, max: chance.between(150_000, 900_000) },
+            strokes: Span { min: 5_000, max: chance.between(50_000, haste) },
             tick,
             clock_permille: (0..nodes).map(|_| drift(chance)).collect(),
             replica: ReplicaOptions {
