@@ -7,4 +7,5 @@ mod partitions;
 mod puts;
 mod reads;
 mod restarts;
+mod snapshots;
 mod stores;

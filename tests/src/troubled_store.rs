@@ -1,6 +1,7 @@
 //! A block store whose disk a test fills, stalls, spoils and mends while a node runs on it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use blockraft_blocks::{
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 pub struct TroubledStore {
     inner: Arc<MemoryStore>,
     trouble: watch::Sender<Trouble>,
+    written: AtomicUsize,
 }
 
 /// What is the matter with a store.
@@ -42,12 +44,17 @@ impl TroubledStore {
     /// Wraps `inner`, without trouble.
     #[must_use]
     pub fn new(inner: Arc<MemoryStore>) -> Self {
-        Self { inner, trouble: watch::Sender::new(Trouble::None) }
+        Self { inner, trouble: watch::Sender::new(Trouble::None), written: AtomicUsize::new(0) }
     }
 
     /// From now on the store has this trouble; writes that hang look again.
     pub fn set(&self, trouble: Trouble) {
         self.trouble.send_replace(trouble);
+    }
+
+    /// How many blocks it was given to write, in all lives of the node, those that it had already too.
+    pub fn written(&self) -> usize {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Waits while writes hang, and tells whether there is room then.
@@ -67,7 +74,10 @@ impl BlockStore for TroubledStore {
     async fn put_many(&self, blocks: &[Block]) -> Result<Vec<PutOutcome>, WriteError> {
         match self.writable().await? {
             Room::None => Err(WriteError::Full { free_bytes: 0, reserve_bytes: 0 }),
-            Room::Enough => self.inner.put_many(blocks).await,
+            Room::Enough => {
+                self.written.fetch_add(blocks.len(), Ordering::Relaxed);
+                self.inner.put_many(blocks).await
+            }
         }
     }
 

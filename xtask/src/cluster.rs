@@ -50,6 +50,10 @@ pub(crate) struct Cluster {
     #[arg(long, default_value_t = 3)]
     nodes: usize,
 
+    /// Entries that a node's log may hold: few of them make nodes that were down for a moment need a snapshot
+    #[arg(long, value_name = "COUNT")]
+    log_entries: Option<u64>,
+
     /// Cut the power of the nodes' disks too (as root, on Linux: each gets an ext4 of its own)
     #[arg(long)]
     power_cut: bool,
@@ -107,6 +111,9 @@ impl Cluster {
             folder.display()
         );
         let mut members = Members::form(&programs, &folder, self.nodes, Lifetime::Ours)?;
+        if let Some(entries) = self.log_entries {
+            members.settings(&format!("log_entries_max = {entries}\n"))?;
+        }
         if let Some(library) = preload {
             members.preload(library);
         }
@@ -176,7 +183,8 @@ impl Cluster {
         for event in check.finish(VERIFY_TIME_MAX)? {
             outcome.see(&event);
         }
-        outcome.panics = panics(members);
+        outcome.panics = said(members, "panicked at");
+        outcome.snapshots = said(members, "installed_snapshot").len();
         Ok(outcome)
     }
 
@@ -224,6 +232,9 @@ impl Cluster {
             "cargo xtask cluster --seconds {} --seed {} --clients {} --nodes {}",
             self.seconds, self.seed, self.clients, self.nodes
         );
+        if let Some(entries) = self.log_entries {
+            line.push_str(&format!(" --log-entries {entries}"));
+        }
         let is_swallowed = self.control == Some(Control::SwallowedSyncs);
         let flags = [
             (self.power_cut, " --power-cut"),
@@ -237,12 +248,12 @@ impl Cluster {
     }
 }
 
-/// Lines of the nodes' logs that tell of a panic.
-fn panics(members: &Members) -> Vec<String> {
+/// Lines of the nodes' logs with these words.
+fn said(members: &Members, words: &str) -> Vec<String> {
     let mut found = Vec::new();
     for place in 0..members.count() {
         let log = fs::read_to_string(members.log(place)).unwrap_or_default();
-        let lines = log.lines().filter(|line| line.contains("panicked at"));
+        let lines = log.lines().filter(|line| line.contains(words));
         found.extend(lines.map(|line| format!("node {}: {line}", place + 1)));
     }
     found

@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::moment::{RowError, moment_of, rows_in};
 use crate::row::{CatalogState, Keys, Row, decode, encode};
 use crate::shared::Shared;
-use crate::table::{Change, FlushError, ReadError, Table, View, WriteBatch, WriteError};
+use crate::table::{Change, FlushError, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
 
 /// What a snapshot is of: everything but the rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,13 @@ pub enum ImportError {
         /// The number that came.
         found: u64,
     },
+    /// The table couldn't be read.
+    #[error("looking for a snapshot's rows")]
+    Read {
+        /// What the table said.
+        #[source]
+        source: ReadError,
+    },
     /// The table couldn't be written. The member stops, as at any failed write.
     #[error("writing a snapshot's rows")]
     Write {
@@ -163,18 +170,24 @@ impl<T: Table> Importer<T> {
         self.shared.table().flush().map_err(|source| ImportError::Flush { source })
     }
 
-    /// Empties the slot that isn't in force: of an import that is given up, or of the state before an installation.
+    /// Empties the slot that isn't in force: of an import that is given up, or of the state before an installation. Says
+    /// whether anything was in it.
     ///
     /// # Errors
     /// See [`ImportError`].
-    pub fn clear(&mut self) -> Result<(), ImportError> {
+    pub fn clear(&mut self) -> Result<bool, ImportError> {
         let keys = self.keys();
+        (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
+        let range = KeyRange { first: &keys.rows_first(), end: &keys.rows_end() };
+        let found = self.shared.table().view().scan(range, 1).map_err(|source| ImportError::Read { source })?;
+        if found.is_empty() {
+            return Ok(false);
+        }
         self.write(vec![
             Change::Remove { key: self.group.next() },
             Change::RemoveRange { first: keys.rows_first(), end: keys.rows_end() },
         ])?;
-        (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
-        Ok(())
+        Ok(true)
     }
 
     /// Begins again from the first name, with another snapshot.

@@ -68,6 +68,7 @@ fn start(network: &Network, node: NodeId, membership: &Membership) -> Result<Mem
         group,
         membership: membership.clone(),
         membership_index: LogIndex::ZERO,
+        log_sizes: Vec::new(),
         seed: node.0,
         log: LogThread::start(Box::new(log))?,
         outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),

@@ -58,6 +58,15 @@ impl Compaction {
         }
     }
 
+    /// The log that a restart found is so large: bytes up to each of these entries, since the one before.
+    pub(crate) fn found(&mut self, sizes: &[(LogIndex, u64)]) {
+        let last = self.last;
+        if sizes.last().is_some_and(|(index, _)| *index == last) {
+            (self.bytes, self.marks) = (0, VecDeque::new());
+            sizes.iter().for_each(|(index, bytes)| self.appended(*index, *bytes));
+        }
+    }
+
     /// Whether to flush now, in order to compact. `wanted` is how far the gate is in need of it.
     pub(crate) fn wants_flush(&mut self, now: u64, reach: Reach, wanted: Option<LogIndex>) -> bool {
         let through = self.through(reach, wanted);
@@ -95,7 +104,7 @@ impl Compaction {
     /// The last entry that is older than what is kept for members that lack it.
     fn before_window(&self) -> LogIndex {
         let by_entries = LogIndex(self.last.0.saturating_sub(self.policy.entries_kept));
-        let mut bytes = 0_u64;
+        let mut bytes = self.marks.back().map_or(0, |(_, marked)| *marked);
         let too_old = |(_, marked): &&(LogIndex, u64)| {
             bytes = bytes.saturating_add(*marked);
             self.policy.bytes_kept < bytes
@@ -137,3 +146,6 @@ const MARKS: u64 = 64;
 
 /// The part of the policy's bounds that a compaction has to drop.
 const WORTHWHILE: u64 = 8;
+
+#[cfg(test)]
+mod tests;

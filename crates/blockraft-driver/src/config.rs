@@ -36,10 +36,9 @@ pub struct CompactionPolicy {
     pub entries_max: u64,
     /// Bytes of bodies in the log. Default 256 MiB.
     pub bytes_max: u64,
-    /// Entries that stay for members that lack them; less than `entries_max` for a log that doesn't wait for
-    /// the slowest member. Default: all.
+    /// Entries that stay for members that lack them; less than `entries_max`. Default 50,000.
     pub entries_kept: u64,
-    /// Bytes of bodies that stay for members that lack them; likewise. Default: all.
+    /// Bytes of bodies that stay for members that lack them; less than `bytes_max`. Default 128 MiB.
     pub bytes_kept: u64,
     /// Ticks after which a log of any size is compacted. Default 60,000 (10 minutes).
     pub ticks_max: u64,
@@ -89,8 +88,8 @@ impl Default for CompactionPolicy {
         Self {
             entries_max: 100_000,
             bytes_max: 256 << 20,
-            entries_kept: u64::MAX,
-            bytes_kept: u64::MAX,
+            entries_kept: 50_000,
+            bytes_kept: 128 << 20,
             ticks_max: 60_000,
         }
     }

@@ -56,6 +56,9 @@ pub struct DriverParts<SM: StateMachine, G: AppendGate> {
     pub membership: Membership,
     /// The entry that brought it; zero if the group was born with it.
     pub membership_index: LogIndex,
+    /// Bytes of bodies that the log holds, by the last entry of each piece, in order; empty if nobody looked. Without them
+    /// a log that a restart found counts as shorter than it is, and is compacted late.
+    pub log_sizes: Vec<(LogIndex, u64)>,
     /// 8 random bytes of the operating system, fresh at every start: they keep election timeouts apart.
     pub seed: u64,
     /// The node's log.
@@ -104,14 +107,26 @@ impl Driver {
         config: DriverConfig,
         parts: DriverParts<SM, G>,
     ) -> Result<DriverHandle<SM, G>, StartError> {
-        let DriverParts { node, group, membership, membership_index, seed, log, outbox, state_machine, gate } = parts;
+        let DriverParts {
+            node,
+            group,
+            membership,
+            membership_index,
+            log_sizes,
+            seed,
+            log,
+            outbox,
+            state_machine,
+            gate,
+        } = parts;
         let state = log.take_state(group).ok_or(StartError::NoLog { group })?;
         let applied = state_machine.applied();
         let reader = log.reader();
         let remains = Remains { node, group, log: state, applied, membership, membership_index, reader: &*reader };
         let restored = restore(remains)?;
         let inconsistent = |source| RestoreFailure::Inconsistent { group, source };
-        let replica = Replica::new(config.replica, seed, restored, gate).map_err(inconsistent)?;
+        let mut replica = Replica::new(config.replica, seed, restored, gate).map_err(inconsistent)?;
+        replica.found(&log_sizes);
         let shared = Arc::new(Shared {
             node,
             group,

@@ -89,6 +89,7 @@
 //!     group,
 //!     membership,
 //!     membership_index: LogIndex::ZERO,
+//!     log_sizes: Vec::new(),
 //!     seed: 4,
 //!     log: LogThread::start(Box::new(store))?,
 //!     outbox: Arc::new(Nobody),

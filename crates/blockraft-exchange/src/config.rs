@@ -49,6 +49,26 @@ pub struct Config {
     pub other_fetches_max: usize,
     /// Bytes of those fetches; at least one is always allowed.
     pub other_fetch_bytes_max: u64,
+    /// Fetches in flight for a snapshot, beside the others.
+    pub snapshot_fetches_max: usize,
+    /// Bytes of those fetches; at least one is always allowed.
+    pub snapshot_fetch_bytes_max: u64,
+    /// Bytes per tick that are fetched for a snapshot, on average.
+    pub snapshot_tick_bytes_max: u64,
+    /// Names of a snapshot whose payloads are looked for at once.
+    pub snapshot_names_max: usize,
+    /// Rows in a chunk of a snapshot. A receiver has two chunks in memory.
+    pub chunk_rows_max: usize,
+    /// Bytes of the blocks that a chunk names: so many a receiver holds without a row, beyond `staged_bytes_max`.
+    pub chunk_payload_bytes_max: u64,
+    /// Snapshots that are given to others at once; further members ask again later.
+    pub exports_max: usize,
+    /// How long a snapshot is kept that nobody asks about.
+    pub export_ticks_max: u64,
+    /// Entries of the log that are kept for the sake of a snapshot under way; beyond it the receiver needs a newer one.
+    pub pinned_entries_max: u64,
+    /// Bytes of the blocks that those entries name, likewise.
+    pub pinned_payload_bytes_max: u64,
     /// How long a peer may take to answer a fetch before the next one is asked, and how long an announced push keeps a
     /// fetch from starting.
     pub fetch_ticks_max: u64,
@@ -113,6 +133,16 @@ impl Config {
             gate_fetch_bytes_max: 32 * MIB,
             other_fetches_max: 8,
             other_fetch_bytes_max: 16 * MIB,
+            snapshot_fetches_max: 32,
+            snapshot_fetch_bytes_max: 32 * MIB,
+            snapshot_tick_bytes_max: (100 * MIB).saturating_mul(u64::from(tick_milliseconds.max(1))) / 1_000,
+            snapshot_names_max: 512,
+            chunk_rows_max: 1_000,
+            chunk_payload_bytes_max: 128 * MIB,
+            exports_max: 2,
+            export_ticks_max: ticks(60_000),
+            pinned_entries_max: 1_000_000,
+            pinned_payload_bytes_max: 16 * 1024 * MIB,
             fetch_ticks_max: ticks(2_000),
             gate_names_max: 4096,
             proposals_max: 4096,
@@ -137,6 +167,10 @@ impl Config {
             ("reclaims_max", self.reclaims_max),
             ("gate_fetches_max", self.gate_fetches_max),
             ("other_fetches_max", self.other_fetches_max),
+            ("snapshot_fetches_max", self.snapshot_fetches_max),
+            ("snapshot_names_max", self.snapshot_names_max),
+            ("chunk_rows_max", self.chunk_rows_max),
+            ("exports_max", self.exports_max),
             ("gate_names_max", self.gate_names_max),
             ("proposals_max", self.proposals_max),
             ("repairs_max", self.repairs_max),

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{LogIndex, NodeId, RemoteTicket};
+use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket};
 use thiserror::Error;
 
+use crate::manifest::{Chunk, Manifest};
 use crate::message::Message;
-use crate::ticket::{CheckTicket, ProposalTicket, PutId, ServeTicket};
+use crate::ticket::{CheckTicket, ExportTicket, ProposalTicket, PutId, ServeTicket};
 
 /// One request. There is at most one of `Store`, `Stat` and `Delete` under way for a name, so the shell may perform
 /// effects of different names in any order and at once.
@@ -39,7 +40,8 @@ pub enum Effect<P> {
         /// Names at most.
         limit: usize,
     },
-    /// Look which of these names have no row; answer with `RowsChecked`.
+    /// Look which of these names have no row, neither in the state nor in what was imported beside it; answer with
+    /// `RowsChecked`.
     CheckRows {
         /// The question.
         ticket: CheckTicket,
@@ -74,6 +76,59 @@ pub enum Effect<P> {
         ticket: RemoteTicket,
         /// The block.
         name: Multihash,
+    },
+
+    /// Hold the state machine's state still, as it is now or later; answer with `ExportReady`.
+    OpenExport {
+        /// Which snapshot.
+        export: ExportTicket,
+    },
+    /// Read rows of a snapshot and send them over the bulk lane behind a
+    /// [`BulkHeader::Chunk`](crate::message::BulkHeader::Chunk); answer with `ChunkSent`.
+    SendChunk {
+        /// The peer.
+        to: NodeId,
+        /// Which snapshot.
+        export: ExportTicket,
+        /// What the peer calls it.
+        remote: RemoteTicket,
+        /// Begin behind this name.
+        after: Option<Multihash>,
+        /// Rows at most.
+        rows_max: usize,
+        /// Bytes of the blocks that they name, overshot by at most one block.
+        payload_bytes_max: u64,
+    },
+    /// Let go of a snapshot.
+    CloseExport {
+        /// Which one.
+        export: ExportTicket,
+    },
+    /// Write rows beside the state machine's state; answer with `ChunkImported`. Rows without an `after` begin a snapshot
+    /// anew. Whatever was imported in their range before is gone.
+    ImportChunk {
+        /// The rows. All the blocks that they name are durable here.
+        chunk: Chunk,
+    },
+    /// All rows were imported: make them durable; answer with `ImportSealed`.
+    SealImport {
+        /// What they are a snapshot of.
+        manifest: Manifest,
+    },
+    /// The snapshot lies complete and durable beside the state: let consensus take it in. What becomes of it is an input.
+    SnapshotComplete {
+        /// What it is of.
+        manifest: Manifest,
+    },
+    /// Empty what lies beside the state: a snapshot that is not needed, or the state before one; answer with
+    /// `ImportCleared` if there was anything.
+    ClearImport,
+    /// Nobody has a block that two snapshots named one after the other. It is looked for as long as it takes.
+    SnapshotStuck {
+        /// The block.
+        name: Multihash,
+        /// The last entry that the snapshot covers.
+        position: Position,
     },
 
     /// The payload is durable on a commit quorum, the leader among it: propose it, then close the put.

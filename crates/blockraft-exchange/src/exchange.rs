@@ -1,6 +1,7 @@
 //! The data plane of one node: takes what happened, gives what to do.
 
 mod questions;
+mod snapshots;
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, NodeId, RemoteTicket};
@@ -9,9 +10,11 @@ use crate::arrivals::Arrivals;
 use crate::config::{Config, ConfigError};
 use crate::dissemination::{self, Dissemination};
 use crate::effect::{Admission, Effect, ProposalRefusal, PutFailure, Space};
+use crate::exports::Exports;
 use crate::fetch::{self, Fetches, Purpose};
 use crate::gate::{Gate, GateMove};
 use crate::identity::Identity;
+use crate::import::Import;
 use crate::inline::Inlines;
 use crate::input::{Input, StoreFailure};
 use crate::ledger::record::{Holder, Waiter};
@@ -46,6 +49,10 @@ pub struct Exchange<P> {
     repairs: Repairs,
     inlines: Inlines<P>,
     reclamation: Reclamation,
+    exports: Exports,
+    import: Import,
+    /// The last entry that was applied here.
+    applied: LogIndex,
     length_conflicts: u64,
     /// Whether something happened that may let a fetch start.
     may_fetch: bool,
@@ -76,6 +83,9 @@ impl<P: Payload> Exchange<P> {
             repairs: Repairs::default(),
             inlines: Inlines::new(),
             reclamation: Reclamation::new(),
+            exports: Exports::default(),
+            import: Import::new(),
+            applied: LogIndex::ZERO,
             length_conflicts: 0,
             may_fetch: false,
             out: Vec::new(),
@@ -126,12 +136,22 @@ impl<P: Payload> Exchange<P> {
                 let until = self.now.saturating_add(self.config.sweep_ticks);
                 self.reclamation.rows_checked(ticket, &absent, until, (&mut self.ledger, &mut self.out));
             }
+            Input::SnapshotOffered { .. }
+            | Input::ExportReady { .. }
+            | Input::ChunkSent { .. }
+            | Input::ChunkArrived { .. }
+            | Input::ChunkImported
+            | Input::ImportSealed { .. }
+            | Input::ImportCleared
+            | Input::SnapshotInstalled { .. }
+            | Input::SnapshotUnneeded { .. } => self.step_snapshot(input),
             Input::Appended { position, names } | Input::Replayed { position, names } => {
                 for named in &names {
                     self.ledger.log_gained(*named);
                 }
                 self.log.append(position, names);
                 self.gate.appended(position, &mut self.ledger);
+                self.importing(|import, round| import.log_grows(round));
             }
             Input::Persisted { position } => {
                 for named in self.log.persisted(position) {
@@ -150,6 +170,7 @@ impl<P: Payload> Exchange<P> {
                 }
             }
             Input::Applied { index, created, deleted } => {
+                self.applied = self.applied.max(index);
                 for name in created {
                     self.ledger.created(name);
                 }
@@ -272,6 +293,7 @@ impl<P: Payload> Exchange<P> {
         if self.now.is_multiple_of(self.config.retry_ticks.max(1)) {
             self.retry_inline(1);
         }
+        self.tick_snapshots();
         let rooms = (&mut self.ledger, &mut self.tickets, &mut self.out);
         self.reclamation.tick(self.now, &self.config, rooms);
     }
@@ -321,10 +343,15 @@ impl<P: Payload> Exchange<P> {
             }
             Message::Missing(missing) => {
                 if let Some(counter) = self.tickets.own(missing.ticket) {
-                    self.fetches.missing(from, counter, missing.name);
+                    self.fetches.missing(from, counter, missing.name, missing.reason);
                     self.may_fetch = true;
                 }
             }
+            Message::SnapshotWanted(_)
+            | Message::ExportOpened(_)
+            | Message::ChunkWanted(_)
+            | Message::ExportGone(_)
+            | Message::ExportClosed(_) => self.receive_snapshot(from, message),
         }
     }
 
@@ -354,7 +381,8 @@ impl<P: Payload> Exchange<P> {
                 self.fetches.arrived(named.name);
                 self.ledger.store(payload, Waiter::Fetch, space, &mut self.out);
             }
-            BulkHeader::Fetched { .. } => {}
+            // Rows of a snapshot are no payload: they come as `ChunkArrived`.
+            BulkHeader::Fetched { .. } | BulkHeader::Chunk { .. } => {}
         }
     }
 
@@ -449,6 +477,9 @@ impl<P: Payload> Exchange<P> {
             out: &mut self.out,
         };
         self.fetches.pump(&mut round);
+        for name in self.fetches.take_nobody_has() {
+            self.importing(|import, round| import.nobody_has(name, round));
+        }
     }
 
     fn completed(&mut self, Completed { named, waiter, result }: Completed) {
@@ -506,6 +537,7 @@ impl<P: Payload> Exchange<P> {
             }
         }
         self.end_repair(named.name, RepairEnd::Durable);
+        self.importing(|import, round| import.durable(named.name, round));
     }
 
     fn send_receipt(&mut self, to: NodeId, ticket: RemoteTicket, named: Named, verdict: Verdict) {

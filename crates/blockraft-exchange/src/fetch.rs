@@ -1,6 +1,7 @@
 //! Payloads that are wanted here and not durable: whom to ask, in which order, within which bounds.
 //!
-//! Entries at the gate come first, lowest index first, on a credit of their own; proposals and repairs share another.
+//! Entries at the gate come first, lowest index first, on a credit of their own; proposals and repairs share another; a
+//! snapshot comes last, on a third one and at a bounded rate, and asks all peers in turn.
 //! Peers are asked one at a time: who is likely to have it, then the leader, then anyone; a time-out or a refusal moves
 //! on to the next, and when all were asked the round starts anew after a pause. So a fetch succeeds once any connected
 //! peer has the block and answers.
@@ -14,7 +15,7 @@ use crate::arrivals::Arrivals;
 use crate::config::Config;
 use crate::effect::{Effect, Space};
 use crate::ledger::{Ledger, Presence};
-use crate::message::{Fetch, Message};
+use crate::message::{Fetch, Message, MissingReason};
 use crate::payload::{Named, Payload};
 use crate::tickets::Tickets;
 use crate::view::View;
@@ -27,6 +28,8 @@ pub(crate) enum Purpose {
     /// A proposal waits; perhaps it came from a node that has the bytes.
     Proposal(Option<NodeId>),
     Repair,
+    /// A snapshot names it.
+    Snapshot,
 }
 
 #[derive(Debug, Default)]
@@ -37,14 +40,20 @@ pub(crate) struct Fetches {
     in_flight: BTreeMap<u64, Multihash>,
     gate: Credit,
     other: Credit,
+    snapshot: Credit,
+    /// Bytes that may be asked for for a snapshot; overdrawn by at most one block.
+    snapshot_tokens: i64,
+    /// What a snapshot names and no reachable peer has, the leader among them.
+    nobody: Vec<Multihash>,
     arrivals: u64,
 }
 
-/// The gate by index, then the others by arrival.
+/// The gate by index, then the others by arrival, then what a snapshot names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Gate(LogIndex),
     Other(u64),
+    Snapshot(u64),
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +66,7 @@ pub(crate) struct Credit {
 enum Pool {
     Gate,
     Other,
+    Snapshot,
 }
 
 #[derive(Debug)]
@@ -65,10 +75,13 @@ struct Want {
     gate: Option<LogIndex>,
     proposals: usize,
     repair: bool,
+    snapshot: bool,
     arrival: u64,
     origin: Option<NodeId>,
     /// Who was asked in this round.
     asked: BTreeSet<NodeId>,
+    /// Who said since then that it has no good copy.
+    absent: BTreeSet<NodeId>,
     retry_at: u64,
     /// A write of it failed, and that wasn't the store's end: it had no room.
     found_no_room: bool,
@@ -104,6 +117,7 @@ impl Fetches {
                 want.origin = origin.or(want.origin);
             }
             Purpose::Repair => want.repair = true,
+            Purpose::Snapshot => want.snapshot = true,
         }
         if want.stage == Stage::Idle {
             self.queue.remove(&(before, named.name));
@@ -119,10 +133,11 @@ impl Fetches {
             Purpose::Gate(_) => want.gate = None,
             Purpose::Proposal(_) => want.proposals = want.proposals.saturating_sub(1),
             Purpose::Repair => want.repair = false,
+            Purpose::Snapshot => want.snapshot = false,
         }
         let after = want.rank();
         let is_idle = want.stage == Stage::Idle;
-        let is_over = want.gate.is_none() && want.proposals == 0 && !want.repair;
+        let is_over = want.gate.is_none() && want.proposals == 0 && !want.repair && !want.snapshot;
         if is_idle {
             self.queue.remove(&(before, name));
             self.queue.insert((after, name));
@@ -173,14 +188,23 @@ impl Fetches {
     }
 
     /// The peer answered that it has no such payload.
-    pub(crate) fn missing(&mut self, from: NodeId, counter: u64, name: Multihash) {
-        let asked = self.wants.get(&name).map(|want| want.stage);
-        if let Some(Stage::Asked { counter: current, to, .. }) = asked
+    pub(crate) fn missing(&mut self, from: NodeId, counter: u64, name: Multihash, reason: MissingReason) {
+        if let Some(want) = self.wants.get_mut(&name)
+            && let Stage::Asked { counter: current, to, .. } = want.stage
             && current == counter
             && to == from
         {
+            match reason {
+                MissingReason::Absent | MissingReason::Damaged => drop(want.absent.insert(from)),
+                MissingReason::Busy => {}
+            }
             self.give_up(name);
         }
+    }
+
+    /// What a snapshot names and nobody has, told once for each round of questions.
+    pub(crate) fn take_nobody_has(&mut self) -> Vec<Multihash> {
+        core::mem::take(&mut self.nobody)
     }
 
     /// What was asked of `peer` won't come.
@@ -197,21 +221,25 @@ impl Fetches {
 
     /// Moves on from peers that took too long.
     pub(crate) fn tick(&mut self, now: u64, config: &Config) {
+        let rate = i64::try_from(config.snapshot_tick_bytes_max).unwrap_or(i64::MAX);
+        self.snapshot_tokens = self.snapshot_tokens.saturating_add(rate).min(rate.saturating_mul(SNAPSHOT_BURST_TICKS));
         self.give_up_if(|_, since| since.saturating_add(config.fetch_ticks_max) <= now);
     }
 
     /// Starts what may start.
     pub(crate) fn pump<P: Payload>(&mut self, round: &mut Round<'_, P>) {
         let mut started = Vec::new();
-        let (mut gate_open, mut other_open) = (true, true);
+        let (mut gate_open, mut other_open, mut snapshot_open) = (true, true, true);
         for (rank, name) in &self.queue {
             let pool = match rank {
                 Rank::Gate(_) => Pool::Gate,
                 Rank::Other(_) => Pool::Other,
+                Rank::Snapshot(_) => Pool::Snapshot,
             };
             let open = match pool {
                 Pool::Gate => &mut gate_open,
                 Pool::Other => &mut other_open,
+                Pool::Snapshot => &mut snapshot_open,
             };
             if !*open {
                 continue;
@@ -224,17 +252,29 @@ impl Fetches {
             let (credit, limit) = match pool {
                 Pool::Gate => (&mut self.gate, (round.config.gate_fetches_max, round.config.gate_fetch_bytes_max)),
                 Pool::Other => (&mut self.other, (round.config.other_fetches_max, round.config.other_fetch_bytes_max)),
+                Pool::Snapshot => {
+                    let limit = (round.config.snapshot_fetches_max, round.config.snapshot_fetch_bytes_max);
+                    (&mut self.snapshot, limit)
+                }
             };
-            if !credit.has_room(want.length, limit) {
+            let is_too_fast = pool == Pool::Snapshot && self.snapshot_tokens <= 0;
+            if is_too_fast || !credit.has_room(want.length, limit) {
                 *open = false;
                 continue;
             }
             let Some(to) = want.next_peer(round.view) else {
+                if want.snapshot && want.is_absent_everywhere(round.view) {
+                    self.nobody.push(*name);
+                }
                 want.asked.clear();
+                want.absent.clear();
                 want.retry_at = round.now.saturating_add(round.config.retry_ticks.max(1));
                 continue;
             };
             credit.take(want.length);
+            if pool == Pool::Snapshot {
+                self.snapshot_tokens -= i64::from(want.length);
+            }
             let counter = round.tickets.draw();
             want.asked.insert(to);
             want.stage = Stage::Asked { counter, to, since: round.now, pool };
@@ -254,6 +294,10 @@ impl Fetches {
 
     pub(crate) const fn gate_credit(&self) -> Credit {
         self.gate
+    }
+
+    pub(crate) const fn snapshot_credit(&self) -> Credit {
+        self.snapshot
     }
 
     pub(crate) const fn other_credit(&self) -> Credit {
@@ -303,6 +347,7 @@ impl Fetches {
         match pool {
             Pool::Gate => &mut self.gate,
             Pool::Other => &mut self.other,
+            Pool::Snapshot => &mut self.snapshot,
         }
     }
 }
@@ -326,9 +371,11 @@ impl Want {
             gate: None,
             proposals: 0,
             repair: false,
+            snapshot: false,
             arrival,
             origin: None,
             asked: BTreeSet::new(),
+            absent: BTreeSet::new(),
             retry_at: 0,
             found_no_room: false,
             stage: Stage::Idle,
@@ -338,13 +385,26 @@ impl Want {
     const fn rank(&self) -> Rank {
         match self.gate {
             Some(index) => Rank::Gate(index),
+            None if self.proposals == 0 && !self.repair => Rank::Snapshot(self.arrival),
             None => Rank::Other(self.arrival),
         }
     }
 
     fn next_peer(&self, view: &View) -> Option<NodeId> {
+        if let Rank::Snapshot(arrival) = self.rank() {
+            // All of them in turn, so that no peer serves the whole state.
+            let peers = view.connected();
+            let first = usize::try_from(arrival).unwrap_or(0).checked_rem(peers.len())?;
+            return peers.iter().cycle().skip(first).take(peers.len()).copied().find(|peer| !self.asked.contains(peer));
+        }
         let first = [self.origin, view.leader()].into_iter().flatten().filter(|peer| view.is_connected(*peer));
         first.chain(view.connected().iter().copied()).find(|peer| !self.asked.contains(peer))
+    }
+
+    /// Whether every peer that can be reached said so, the leader among them.
+    fn is_absent_everywhere(&self, view: &View) -> bool {
+        let leader = view.leader().is_some_and(|leader| self.absent.contains(&leader));
+        leader && view.connected().iter().all(|peer| self.absent.contains(peer))
     }
 }
 
@@ -363,3 +423,6 @@ impl Credit {
         self.bytes -= length as u64;
     }
 }
+
+/// How many ticks' worth of a snapshot's bytes may come at once after a pause.
+const SNAPSHOT_BURST_TICKS: i64 = 10;

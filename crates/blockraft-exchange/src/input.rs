@@ -3,9 +3,10 @@
 use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, Membership, NodeId, Position, RemoteTicket, Term};
 
+use crate::manifest::{Chunk, Manifest, Sealed};
 use crate::message::{BulkHeader, Message};
 use crate::payload::Named;
-use crate::ticket::{CheckTicket, ProposalTicket, PutId, ServeTicket};
+use crate::ticket::{CheckTicket, ExportTicket, ProposalTicket, PutId, ServeTicket};
 
 /// One event. Inputs about one thing must be given in the order in which they happened.
 #[derive(Clone, Debug)]
@@ -174,6 +175,54 @@ pub enum Input<P> {
     },
     /// All of the log has been told. Nothing is reclaimed before.
     ReplayFinished,
+
+    /// The leader offers a snapshot, since the log here lacks what it can't send any more. Repeated while that is so.
+    SnapshotOffered {
+        /// The leader.
+        from: NodeId,
+        /// The last entry that the snapshot must cover.
+        least: LogIndex,
+    },
+    /// The state is held still for an export, or can't be.
+    ExportReady {
+        /// Which one.
+        export: ExportTicket,
+        /// What it is of.
+        manifest: Option<Manifest>,
+    },
+    /// The lane is done with a chunk, whether it arrived or not.
+    ChunkSent {
+        /// Of which snapshot.
+        export: ExportTicket,
+    },
+    /// Rows of a snapshot came over the bulk lane; the shell has verified their digest.
+    ChunkArrived {
+        /// Who sent them.
+        from: NodeId,
+        /// What the sender calls the snapshot.
+        export: RemoteTicket,
+        /// The rows.
+        chunk: Chunk,
+    },
+    /// The rows of the last `ImportChunk` are written.
+    ChunkImported,
+    /// What was imported is durable, or isn't what it should be.
+    ImportSealed {
+        /// Which of the two.
+        outcome: Sealed,
+    },
+    /// What lay beside the state is gone.
+    ImportCleared,
+    /// The state machine's state is the snapshot now, durably.
+    SnapshotInstalled {
+        /// The last entry that it covers.
+        position: Position,
+    },
+    /// Consensus has no use for the snapshot any more.
+    SnapshotUnneeded {
+        /// The last entry that it covers.
+        position: Position,
+    },
 
     /// A term began, or its leader became known.
     Leader {

@@ -318,6 +318,20 @@ impl<P: Payload> Ledger<P> {
         }
     }
 
+    /// A snapshot took the state's place: what has a row now has to be asked anew.
+    pub(crate) fn forget_rows(&mut self) {
+        let names: Vec<Multihash> = self.records.keys().copied().collect();
+        for name in names {
+            if let Some(record) = self.records.get_mut(&name) {
+                record.row = Row::Unknown;
+                record.check = None;
+                // If nothing names it any more, it goes as a block that was staged now.
+                record.staged_since.get_or_insert(self.now);
+            }
+            self.settle(name);
+        }
+    }
+
     /// The first entry that compaction has to pass for a deleted block to be reclaimed, and how many blocks wait for it
     /// or later ones.
     pub(crate) fn held_back(&self) -> Option<(LogIndex, usize)> {

@@ -21,6 +21,7 @@
 //!   proposal at the leader ─> proposal ────────> ledger <──────────── arrivals
 //!   entries from the leader ─> gate ───────────>   ▲  │ ▲
 //!   repairs, what is missing ─> fetch              │  ▼ └── inline (bodies out of applied entries)
+//!   snapshots: exports (given) and import (got)    │
 //!                                     log_names, serve   reclamation
 //! ```
 //!
@@ -86,6 +87,7 @@ pub mod effect;
 pub mod exchange;
 pub mod identity;
 pub mod input;
+pub mod manifest;
 pub mod message;
 pub mod payload;
 pub mod status;
@@ -93,8 +95,10 @@ pub mod ticket;
 
 mod arrivals;
 mod dissemination;
+mod exports;
 mod fetch;
 mod gate;
+mod import;
 mod inline;
 mod lane;
 mod ledger;
@@ -113,6 +117,7 @@ pub use exchange::Exchange;
 pub use identity::Identity;
 pub use input::Input;
 pub use ledger::record::Holder;
+pub use manifest::{Chunk, Manifest, ManifestRow, Rest, Sealed};
 pub use message::{BulkHeader, Message};
 #[cfg(any(test, seeded_bugs))]
 pub use mistake::Mistake;

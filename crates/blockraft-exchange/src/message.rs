@@ -5,8 +5,10 @@
 //! checked against its name by the receiver's shell, a receipt against the ticket it answers.
 
 use blockraft_blocks::Multihash;
-use blockraft_types::RemoteTicket;
+use blockraft_types::{BodyDigest, LogIndex, RemoteTicket};
 use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Manifest, Rest};
 
 /// A message for the control lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,45 @@ pub enum Message {
     Fetch(Fetch),
     /// The payload that a fetch asked for won't come from here.
     Missing(Missing),
+    /// A member that is too far behind asks for the state.
+    SnapshotWanted(SnapshotWanted),
+    /// The state is held still for it.
+    ExportOpened(ExportOpened),
+    /// It asks for the next names.
+    ChunkWanted(ChunkWanted),
+    /// This snapshot isn't there, or isn't any more: ask for another one.
+    ExportGone(RemoteTicket),
+    /// The receiver needs this snapshot no more.
+    ExportClosed(RemoteTicket),
+}
+
+/// Asks for a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotWanted {
+    /// The question.
+    pub ticket: RemoteTicket,
+    /// The least that it has to cover.
+    pub least: LogIndex,
+}
+
+/// The answer to [`SnapshotWanted`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportOpened {
+    /// The question that it answers.
+    pub ticket: RemoteTicket,
+    /// What the sender calls the snapshot.
+    pub export: RemoteTicket,
+    /// What it is of.
+    pub manifest: Manifest,
+}
+
+/// Asks for the names of a snapshot behind a cursor. They come over the bulk lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkWanted {
+    /// The snapshot.
+    pub export: RemoteTicket,
+    /// The last name that the asker has.
+    pub after: Option<Multihash>,
 }
 
 /// Tells the receiver that a payload is on its way, so that it doesn't fetch the same bytes meanwhile.
@@ -113,14 +154,26 @@ pub enum BulkHeader {
         /// The block that the bytes must hash to.
         name: Multihash,
     },
+    /// Rows of a snapshot, in the order of their names.
+    Chunk {
+        /// The snapshot.
+        export: RemoteTicket,
+        /// They come directly behind this name.
+        after: Option<Multihash>,
+        /// Whether others follow.
+        rest: Rest,
+        /// What the bytes must digest to.
+        digest: BodyDigest,
+    },
 }
 
 impl BulkHeader {
-    /// The block that follows; its bytes must be checked against this name before they are used.
+    /// The block that follows, if one does; its bytes must be checked against this name before they are used.
     #[must_use]
-    pub const fn name(&self) -> Multihash {
+    pub const fn name(&self) -> Option<Multihash> {
         match self {
-            Self::Push { name, .. } | Self::Fetched { name, .. } => *name,
+            Self::Push { name, .. } | Self::Fetched { name, .. } => Some(*name),
+            Self::Chunk { .. } => None,
         }
     }
 }

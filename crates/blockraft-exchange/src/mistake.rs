@@ -16,6 +16,8 @@ pub enum Mistake {
     ReputSeesQueuedDelete,
     /// Reclaim ignores leases.
     ReclaimIgnoresLeases,
+    /// A snapshot counts as complete when its names are here.
+    SnapshotWithoutPayloads,
 }
 
 impl Mistake {
@@ -27,6 +29,7 @@ impl Mistake {
         Self::ReceiptBeforeDurability,
         Self::ReputSeesQueuedDelete,
         Self::ReclaimIgnoresLeases,
+        Self::SnapshotWithoutPayloads,
     ];
 }
 

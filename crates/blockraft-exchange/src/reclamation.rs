@@ -125,8 +125,17 @@ impl Reclamation {
                 for named in unknown.into_iter().filter(|named| absent.contains(&named.name)) {
                     ledger.found_orphan(named);
                 }
-                self.next_page(next, pause_until);
+                if self.sweep == Sweep::Page {
+                    self.next_page(next, pause_until);
+                }
             }
+        }
+    }
+
+    /// What names blocks has changed as a whole: walk through the store once more.
+    pub(crate) fn sweep_again(&mut self, at: u64) {
+        if self.sweep != Sweep::AwaitReplay {
+            self.sweep = Sweep::Pause { after: None, until: at };
         }
     }
 

@@ -35,6 +35,16 @@ pub struct Status {
     pub other_fetches: usize,
     /// Their bytes.
     pub other_fetch_bytes: u64,
+    /// Fetches in flight for a snapshot.
+    pub snapshot_fetches: usize,
+    /// Their bytes.
+    pub snapshot_fetch_bytes: u64,
+    /// Names that snapshots brought in this life.
+    pub imported_names: u64,
+    /// Whether a snapshot is under way to this node.
+    pub import: ImportStatus,
+    /// Snapshots that are being given to others.
+    pub exports: usize,
     /// Names that are wanted, in flight or not.
     pub wanted: usize,
     /// The entry whose payload the gate waits for.
@@ -95,6 +105,15 @@ pub struct LaneStatus {
     /// Bytes of puts that skipped the lane in this life because it was full: the peer fetches them when their entries
     /// arrive.
     pub skipped_bytes: u64,
+}
+
+/// Whether a snapshot is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportStatus {
+    /// None is.
+    Idle,
+    /// One is.
+    Running,
 }
 
 /// How far the sweep for orphans of earlier lives is.

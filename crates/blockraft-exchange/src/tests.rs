@@ -6,4 +6,5 @@ mod pushing;
 mod reclaiming;
 mod reserving;
 mod simulation;
+mod snapshots;
 mod world;

@@ -12,6 +12,10 @@ pub struct ProposalTicket(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServeTicket(pub u64);
 
+/// A snapshot that is given to a peer. The exchange draws it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExportTicket(pub u64);
+
 /// A question about catalog rows. The exchange draws it; an answer to an outdated one is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckTicket(pub u64);

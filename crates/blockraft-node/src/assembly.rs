@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use blockraft_blocks::BlockStore;
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{Catalog, CatalogReader};
+use blockraft_catalog::{Catalog, CatalogReader, Importer};
+use blockraft_driver::{Reconciled, reconcile};
 use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Named, Status};
 use blockraft_log::{Anchor, LogState, LogStore};
 use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, Membership, Position};
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 use crate::config::Identity;
 use crate::gate::NodeGate;
@@ -51,6 +53,10 @@ pub struct Assembly {
     pub log: LogState,
     /// The configuration in force where the catalog stands, and the entry that brought it.
     pub membership: (LogIndex, Membership),
+    /// Bytes of bodies that the log holds, by the last entry of each piece: a replica is [told](blockraft_driver::Replica::found).
+    pub log_sizes: Vec<(LogIndex, u64)>,
+    /// Puts a snapshot together beside the catalog's state.
+    pub importer: Importer<Arc<dyn Table>>,
     /// Applies what is committed.
     pub machine: CatalogMachine,
     /// The data plane at the replica's gate.
@@ -80,10 +86,16 @@ impl Assembly {
     pub async fn build(ground: Ground<'_>) -> Result<Self, StartError> {
         let Ground { identity, group, genesis, exchange: config, log, blocks, table } = ground;
         let genesis_chain = ChainDigest::genesis(identity.cluster, group, genesis);
-        let state = load_or_begin(log, group, genesis_chain)?;
+        load_or_begin(log, group, genesis_chain)?;
         let catalog = Catalog::open(table, group, genesis_chain).map_err(StartError::Catalog)?;
         let rows = catalog.reader();
         let applied = catalog.state().position.index;
+        let anchor = Anchor { position: catalog.state().position, chain: catalog.state().chain };
+        if reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset {
+            info!(snapshot = %anchor.position, "finished_installation");
+        }
+        let state = load_or_begin(log, group, genesis_chain)?;
+        let importer = catalog.importer();
 
         let inline = Arc::new(InlinePending::new(usize::try_from(config.inline_bytes_max).unwrap_or(usize::MAX)));
         let Identity { node, incarnation, boot, .. } = identity;
@@ -96,7 +108,7 @@ impl Assembly {
         let in_force = state.memberships.last().map_or(&membership.1, |(_, newest)| newest);
         exchange.step(Input::Membership { membership: in_force.clone() });
         let replay = Replay { exchange: &mut exchange, inline: &inline, blocks, reader: log.reader(), group };
-        let named = replay.run(&state, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
+        let found = replay.run(&state, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
 
         let (wishes_in, wishes) = mpsc::unbounded_channel();
         let (told, tellings) = Told::new();
@@ -104,7 +116,21 @@ impl Assembly {
         let (status_in, exchange_status) = watch::channel(exchange.status());
         let machine = CatalogMachine::new(catalog, Arc::clone(&inline), Arc::clone(&told));
         let gate = NodeGate::new(exchange, applied, Arc::clone(&inline), wishes_in, status_in);
-        Ok(Self { log: state, membership, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named })
+        Ok(Self {
+            log: state,
+            membership,
+            importer,
+            machine,
+            gate,
+            rows,
+            inline,
+            told,
+            tellings,
+            wishes,
+            exchange_status,
+            log_sizes: found.sizes,
+            named: found.beside,
+        })
     }
 }
 

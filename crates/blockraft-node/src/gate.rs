@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::{Command, batch};
-use blockraft_core::ProposalTicket;
+use blockraft_core::{LogPoint, ProposalTicket, Snapshot};
 use blockraft_driver::gate::{Admission, AppendGate, GateChanges, GateRefusal, HeldChange, LogEvent};
 use blockraft_exchange::effect::ProposalRefusal;
 use blockraft_exchange::payload::{EntryNames, Named};
-use blockraft_exchange::{Effect, Exchange, Input};
+use blockraft_exchange::{Effect, Exchange, Input, Manifest};
 use blockraft_types::{BodyDigest, Entry, EntryKind, LogIndex, Position};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -85,6 +85,7 @@ impl NodeGate {
                 Effect::ProposalRefused { ticket, reason } => {
                     self.pending.refused.push((ProposalTicket(ticket.0), refusal(reason)));
                 }
+                Effect::SnapshotComplete { manifest } => self.pending.snapshot = Some(snapshot_of(manifest)),
                 // Nobody performs effects any more once the node has stopped; the loop is about to end too.
                 other => drop(self.effects.send(other)),
             }
@@ -206,6 +207,16 @@ impl AppendGate for NodeGate {
             }
             LogEvent::Leader { term, leader } => self.step(Input::Leader { term, leader }),
             LogEvent::Membership(membership) => self.step(Input::Membership { membership: membership.clone() }),
+            LogEvent::SnapshotWanted(offer) => {
+                self.step(Input::SnapshotOffered { from: offer.from, least: offer.least.position.index });
+            }
+            LogEvent::SnapshotInstalled(position) => {
+                self.told = self.told.max(position.index);
+                let replaced = self.unpersisted.partition_point(|entry| entry.index <= position.index);
+                self.unpersisted.drain(..replaced);
+                self.step(Input::SnapshotInstalled { position });
+            }
+            LogEvent::SnapshotUnneeded(position) => self.step(Input::SnapshotUnneeded { position }),
             LogEvent::PeerConnected(peer) => self.step(Input::PeerConnected { peer }),
             LogEvent::PeerDisconnected(peer) => self.step(Input::PeerDisconnected { peer }),
             // The state machine tells the data plane itself, with the names; what is only held takes no lease.
@@ -272,6 +283,11 @@ fn needed(entry: &Entry, verified: &HashSet<BodyDigest>) -> Option<EntryNames> {
     }
     let names = commands.iter().filter_map(beside_the_log).collect();
     Some(EntryNames { position: entry.head.position, names })
+}
+
+fn snapshot_of(manifest: Manifest) -> Snapshot {
+    let Manifest { position, chain, membership, membership_index, .. } = manifest;
+    Snapshot { point: LogPoint { position, chain }, membership, membership_index }
 }
 
 fn commands(entry: &Entry) -> Vec<Command> {

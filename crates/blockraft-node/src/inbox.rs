@@ -7,10 +7,12 @@ use std::sync::Arc;
 
 use blockraft_blocks::Block;
 use blockraft_driver::InForce;
-use blockraft_exchange::Input;
+use blockraft_exchange::message::BulkHeader;
+use blockraft_exchange::{Chunk, Input};
 use blockraft_transport::{Bulk, Incoming, Peer, Transport};
-use blockraft_types::{GroupId, NodeId};
+use blockraft_types::{BodyDigest, GroupId, NodeId};
 use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult};
+use blockraft_wire::snapshot::decode_rows;
 use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -20,6 +22,7 @@ use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::payload::BlockPayload;
 use crate::requests::Requests;
+use crate::snapshot::received_row;
 use crate::waiting::Waiting;
 
 /// Sorts what arrives.
@@ -133,6 +136,21 @@ impl Inbox {
         }
     }
 
+    /// Rows of a snapshot, behind their digest.
+    fn rows(&self, from: NodeId, header: BulkHeader, body: &[u8]) {
+        let BulkHeader::Chunk { export, after, rest, digest } = header else { return };
+        if BodyDigest::of(body) != digest {
+            return warn!(peer = from.0, "refused_rows");
+        }
+        match decode_rows(body) {
+            Ok(rows) => {
+                let chunk = Chunk { after, rows: rows.iter().map(received_row).collect(), rest };
+                let _ = self.driver.gate(Input::ChunkArrived { from, export, chunk });
+            }
+            Err(error) => warn!(peer = from.0, error = &error as &dyn std::error::Error, "refused_rows"),
+        }
+    }
+
     async fn payload(&self, from: Peer, bulk: Bulk) {
         let header = match exchange_frame::decode_bulk_header(bulk.header) {
             Ok(header) => header,
@@ -141,7 +159,8 @@ impl Inbox {
                 return;
             }
         };
-        let (name, body) = (header.name(), bulk.body);
+        let Some(name) = header.name() else { return self.rows(from.node, header, &bulk.body) };
+        let body = bulk.body;
         let verified = if body.len() < VERIFY_APART_BYTES_MIN {
             Block::verify(name, body)
         } else {

@@ -100,6 +100,7 @@ pub mod machine;
 pub mod payload;
 pub mod read_course;
 pub mod replay;
+pub mod snapshot;
 pub mod told;
 
 mod addresses;

@@ -6,7 +6,7 @@ use blockraft_blocks::Multihash;
 use blockraft_catalog::catalog::{Applied, Effect};
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{Catalog, CatalogFlusher, Outcome};
-use blockraft_driver::state_machine::{ApplyError, FlushError, StateMachine};
+use blockraft_driver::state_machine::{ApplyError, FlushError, InstallError, StateMachine};
 use blockraft_exchange::Input;
 use blockraft_log::Anchor;
 use blockraft_types::{Entry, LogIndex};
@@ -71,6 +71,11 @@ impl StateMachine for CatalogMachine {
             source: Box::new(source),
         })?;
         Ok(applied.into_iter().map(|applied| applied.outcomes).collect())
+    }
+
+    fn install(&mut self, anchor: Anchor) -> Result<(), InstallError> {
+        let installed = self.catalog.install(anchor.position, anchor.chain);
+        installed.map_err(|source| InstallError { index: anchor.position.index, source: Box::new(source) })
     }
 
     fn flush(&mut self) -> Result<Anchor, FlushError> {

@@ -14,10 +14,11 @@ use blockraft_exchange::effect::Space;
 use blockraft_exchange::input::{PushOutcome, ServeOutcome, StoreFailure};
 use blockraft_exchange::message::{BulkHeader, Message};
 use blockraft_exchange::payload::Named;
-use blockraft_exchange::ticket::ServeTicket;
-use blockraft_exchange::{Effect, Input};
+use blockraft_exchange::ticket::{ExportTicket, ServeTicket};
+use blockraft_exchange::{Chunk, Effect, Input};
 use blockraft_transport::{Bulk, Transport};
-use blockraft_types::{NodeId, RemoteTicket};
+use blockraft_types::{BodyDigest, NodeId, RemoteTicket};
+use blockraft_wire::snapshot::{SnapshotRow, encode_rows};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -27,6 +28,7 @@ use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::inline_pending::InlinePending;
 use crate::payload::BlockPayload;
+use crate::snapshot::{Exports, Job, sent_row};
 use crate::told::Told;
 use crate::waiting::{Repair, Waiting};
 
@@ -40,6 +42,9 @@ pub(crate) struct Plane {
     pub(crate) inline: Arc<InlinePending>,
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) told: Arc<Told>,
+    pub(crate) exports: Arc<Exports>,
+    /// To whoever puts snapshots together. The data plane wants one thing at a time.
+    pub(crate) imports: mpsc::UnboundedSender<Job>,
 }
 
 impl Plane {
@@ -74,9 +79,31 @@ impl Plane {
             Effect::PutFailed { op, reason } => self.waiting.puts.settle(&op, Err(reason)),
             Effect::Repaired { name } => self.waiting.repairs.settle_all(&name, Repair::Done),
             Effect::RepairFailed { name } => self.waiting.repairs.settle_all(&name, Repair::Failed),
+            Effect::OpenExport { export } => {
+                self.exports.begin(export, self.driver.clone());
+            }
+            Effect::SendChunk { to, export, remote, after, rows_max, payload_bytes_max } => {
+                drop(tokio::spawn(async move {
+                    let chunk = plane.exports.read(export, after, rows_max, payload_bytes_max).await;
+                    plane.send_chunk(to, export, remote, chunk).await;
+                }));
+            }
+            Effect::CloseExport { export } => self.exports.close(export),
+            Effect::ImportChunk { chunk } => self.import(Job::Import(chunk)),
+            Effect::SealImport { manifest } => self.import(Job::Seal(manifest)),
+            Effect::ClearImport => self.import(Job::Clear),
+            Effect::SnapshotStuck { name, position } => error!(%name, %position, "snapshot_lacks_block"),
             // The gate keeps these for the driver.
-            Effect::GateMoved | Effect::ProposalReady { .. } | Effect::ProposalRefused { .. } => {}
+            Effect::GateMoved
+            | Effect::ProposalReady { .. }
+            | Effect::ProposalRefused { .. }
+            | Effect::SnapshotComplete { .. } => {}
         }
+    }
+
+    fn import(&self, job: Job) {
+        // Whoever puts snapshots together has ended only after it stopped the node.
+        let _ = self.imports.send(job);
     }
 
     fn tell(&self, input: Input<BlockPayload>) {
@@ -154,6 +181,16 @@ impl Plane {
         let header = BulkHeader::Push { ticket, name: *block.multihash() };
         let outcome = self.bulk(to, &header, block.into_bytes()).await;
         self.tell(Input::PushEnded { to, ticket, outcome });
+    }
+
+    async fn send_chunk(&self, to: NodeId, export: ExportTicket, remote: RemoteTicket, chunk: Option<Chunk>) {
+        if let Some(Chunk { after, rows, rest }) = chunk {
+            let rows: Vec<SnapshotRow> = rows.iter().map(sent_row).collect();
+            let body = Bytes::from(encode_rows(&rows));
+            let header = BulkHeader::Chunk { export: remote, after, rest, digest: BodyDigest::of(&body) };
+            self.bulk(to, &header, body).await;
+        }
+        self.tell(Input::ChunkSent { export });
     }
 
     async fn serve(&self, to: NodeId, serve: ServeTicket, ticket: RemoteTicket, name: Multihash) {

@@ -26,19 +26,27 @@ pub(crate) struct Replay<'a> {
     pub(crate) group: GroupId,
 }
 
+/// What a replay came across.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// The blocks that the log names beside it.
+    pub(crate) beside: Vec<Named>,
+    /// Bytes of bodies in the log, by the last entry of each piece.
+    pub(crate) sizes: Vec<(LogIndex, u64)>,
+}
+
 impl Replay<'_> {
     /// Tells the data plane every entry of the log, and the inlined bodies of applied entries that the store lacks.
-    /// Returns the blocks that the log names beside it.
     ///
     /// Reads the log in pieces of bounded size; what stays in memory are names, and the bodies that were about to be
     /// stored when the last life ended.
     ///
     /// # Errors
     /// The log can't be read through.
-    pub(crate) async fn run(self, state: &LogState, applied: LogIndex) -> Result<Vec<Named>, ReadError> {
+    pub(crate) async fn run(self, state: &LogState, applied: LogIndex) -> Result<Found, ReadError> {
         let last = state.last.position.index;
         let mut next = state.anchor.position.index.next();
-        let mut beside = Vec::new();
+        let mut found = Found { beside: Vec::new(), sizes: Vec::new() };
         while next <= last {
             let entries = self.reader.entries(self.group, next, last, PIECE_BYTES_MAX)?;
             let Some(end) = entries.last().map(|entry| entry.head.position.index) else {
@@ -50,7 +58,7 @@ impl Replay<'_> {
                 if !Mistake::ReplayForgotten.is_made() {
                     self.exchange.step(Input::Replayed { position, names: gate::named(entry) });
                 }
-                beside.extend(gate::beside(entry));
+                found.beside.extend(gate::beside(entry));
                 if position.index <= applied {
                     inlined.extend(gate::inlined(entry).into_iter().map(|block| (position.index, block)));
                 }
@@ -59,10 +67,11 @@ impl Replay<'_> {
                 self.inline.add(index, &block);
                 self.exchange.step(Input::InlineApplied { index, payload: BlockPayload(block) });
             }
+            found.sizes.push((end, entries.iter().map(|entry| entry.body.len() as u64).sum()));
             next = end.next();
         }
         self.exchange.step(Input::ReplayFinished);
-        Ok(beside)
+        Ok(found)
     }
 
     /// The blocks that the store doesn't have, or can't tell of.

@@ -19,6 +19,7 @@ use crate::plane::Plane;
 use crate::reader::{Reader, SCANS_MAX, confirm_rounds};
 use crate::replay;
 use crate::requests::Requests;
+use crate::snapshot::{Exports, import_all};
 use crate::start_error::StartError;
 use crate::waiting::Waiting;
 use crate::writer::{Writer, batch_commands, batch_limits};
@@ -43,9 +44,9 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     });
     let ground =
         Ground { identity, group, genesis: &genesis, exchange, log: log.as_mut(), blocks: blocks.as_ref(), table };
-    let Assembly { log: _, membership, machine, gate, rows, inline, told, tellings, wishes, exchange_status, named } =
-        Assembly::build(ground).await?;
-    let (membership_index, membership) = membership;
+    let assembly = Assembly::build(ground).await?;
+    let Assembly { machine, gate, rows, inline, told, tellings, wishes, exchange_status, named, .. } = assembly;
+    let (membership_index, membership) = assembly.membership;
 
     let log = LogThread::start(log).map_err(StartError::LogThread)?;
     let driver: Driver = DriverShell::start(
@@ -55,6 +56,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
             group,
             membership,
             membership_index,
+            log_sizes: assembly.log_sizes,
             seed,
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
@@ -84,6 +86,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         started: Instant::now(),
         scans: Arc::new(Semaphore::new(SCANS_MAX)),
     };
+    let (imports, import_jobs) = mpsc::unbounded_channel();
+    let importing = import_all(assembly.importer, import_jobs, driver.clone());
     let plane = Plane {
         driver: driver.clone(),
         transport: Arc::clone(&transport),
@@ -92,6 +96,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         inline: Arc::clone(&inline),
         waiting: Arc::clone(&waiting),
         told,
+        exports: Arc::new(Exports::new(rows.clone(), genesis)),
+        imports,
     };
     let inbox = Inbox {
         group,
@@ -104,6 +110,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
 
     let mut tasks = vec![
         tokio::spawn(plane.run(wishes)),
+        tokio::spawn(importing),
         tokio::spawn(inbox.clone().run()),
         tokio::spawn(batch_commands(commands, requests.clone(), batch_limits(&limits))),
         tokio::spawn(confirm_rounds(askers, requests)),

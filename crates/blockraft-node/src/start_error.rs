@@ -1,6 +1,7 @@
 //! Why a node didn't start. Nothing was changed.
 
 use blockraft_catalog::catalog::OpenError;
+use blockraft_driver::ReconcileError;
 use blockraft_driver::driver::StartError as DriverStartError;
 use blockraft_driver::log_thread::StartLogError;
 use blockraft_exchange::config::ConfigError;
@@ -73,6 +74,9 @@ pub enum StartError {
     /// The catalog couldn't be opened.
     #[error("opening the catalog")]
     Catalog(#[source] OpenError),
+    /// An installation of a snapshot, which a crash cut short, couldn't be finished.
+    #[error("resetting the log to the catalog")]
+    Reconcile(#[source] ReconcileError),
     /// The log's threads couldn't be started.
     #[error("starting the log's threads")]
     LogThread(#[source] StartLogError),

@@ -41,12 +41,12 @@ impl Told {
         value
     }
 
-    /// Answers the data plane's question which of `names` have no row.
+    /// Answers the data plane's question which of `names` have no row, neither in the state nor in a snapshot beside it.
     pub fn check_rows<T: Table>(&self, rows: &CatalogReader<T>, ticket: CheckTicket, names: Vec<Multihash>) {
         self.in_order(|| {
-            let absent = match rows.visible_many(&names) {
-                Ok(rows) => {
-                    let rowless = names.into_iter().zip(rows.value).filter(|(_, row)| row.is_none());
+            let absent = match rows.names_many(&names) {
+                Ok(named) => {
+                    let rowless = names.into_iter().zip(named).filter(|(_, is_named)| !is_named);
                     rowless.map(|(name, _)| name).collect()
                 }
                 Err(error) => {

@@ -191,6 +191,11 @@ impl Frame {
             Self::Exchange(ExchangeMessage::Receipt(_)) => 12,
             Self::Exchange(ExchangeMessage::Fetch(_)) => 13,
             Self::Exchange(ExchangeMessage::Missing(_)) => 14,
+            Self::Exchange(ExchangeMessage::SnapshotWanted(_)) => 15,
+            Self::Exchange(ExchangeMessage::ExportOpened(_)) => 16,
+            Self::Exchange(ExchangeMessage::ChunkWanted(_)) => 17,
+            Self::Exchange(ExchangeMessage::ExportGone(_)) => 18,
+            Self::Exchange(ExchangeMessage::ExportClosed(_)) => 19,
             Self::Node(NodeMessage::Forward(_)) => 21,
             Self::Node(NodeMessage::ForwardReply(_)) => 22,
             Self::Node(NodeMessage::ReadIndex(_)) => 23,
@@ -199,6 +204,7 @@ impl Frame {
             Self::Node(NodeMessage::ChangeMembersReply(_)) => 26,
             Self::Bulk { header: BulkHeader::Push { .. }, .. } => 31,
             Self::Bulk { header: BulkHeader::Fetched { .. }, .. } => 32,
+            Self::Bulk { header: BulkHeader::Chunk { .. }, .. } => 33,
         }
     }
 }

@@ -7,17 +7,19 @@ mod apply;
 mod bounds;
 mod log;
 mod plane;
+mod snapshot;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{CatalogReader, Outcome};
+use blockraft_catalog::{CatalogReader, Importer, Outcome, Row};
 use blockraft_driver::proposal::ProposeError;
 use blockraft_driver::proposals::{Proposals, Settled as SettledProposal};
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Alarm, ApplyRange, Effect, Event, ProposalTicket, ReadTicket, Replica, RoleStatus};
+use blockraft_exchange::ticket::ExportTicket;
 use blockraft_exchange::{Effect as Wish, Input};
 use blockraft_log::{Anchor, Batch, LogReader, LogStore, MemoryLog};
 use blockraft_node::config::Identity;
@@ -27,7 +29,7 @@ use blockraft_node::inline_pending::InlinePending;
 use blockraft_node::machine::CatalogMachine;
 use blockraft_node::payload::BlockPayload;
 use blockraft_node::told::Told;
-use blockraft_types::{GroupId, LogIndex, NodeId, RemoteTicket, Role, Term};
+use blockraft_types::{GroupId, LogIndex, Membership, NodeId, RemoteTicket, Role, Term};
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -48,6 +50,8 @@ pub(crate) struct Life {
     pub(crate) boot: u64,
     pub(crate) replica: Replica<NodeGate>,
     pub(crate) machine: CatalogMachine,
+    pub(crate) importer: Importer<Arc<dyn Table>>,
+    pub(crate) genesis: Membership,
     pub(crate) rows: CatalogReader<Arc<dyn Table>>,
     pub(crate) inline: Arc<InlinePending>,
     pub(crate) told: Arc<Told>,
@@ -80,6 +84,8 @@ pub(crate) struct Life {
     tell: Clockwork,
     operations: BTreeMap<u64, Operation>,
     newest_operation: u64,
+    /// Snapshots that are held still for others.
+    exports: BTreeMap<ExportTicket, Vec<(Multihash, Row)>>,
 }
 
 /// Whether something is on its way already.
@@ -162,6 +168,8 @@ pub(crate) struct Parts {
     pub(crate) boot: u64,
     pub(crate) replica: Replica<NodeGate>,
     pub(crate) machine: CatalogMachine,
+    pub(crate) importer: Importer<Arc<dyn Table>>,
+    pub(crate) genesis: Membership,
     pub(crate) rows: CatalogReader<Arc<dyn Table>>,
     pub(crate) inline: Arc<InlinePending>,
     pub(crate) told: Arc<Told>,
@@ -182,6 +190,8 @@ impl Life {
             boot,
             replica,
             machine,
+            importer,
+            genesis,
             rows,
             inline,
             told,
@@ -200,6 +210,8 @@ impl Life {
             boot,
             replica,
             machine,
+            importer,
+            genesis,
             rows,
             inline,
             told,
@@ -230,6 +242,7 @@ impl Life {
             tell: Clockwork::Idle,
             operations: BTreeMap::new(),
             newest_operation: 0,
+            exports: BTreeMap::new(),
         }
     }
 

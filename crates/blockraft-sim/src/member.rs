@@ -281,6 +281,8 @@ impl Member {
         let Assembly {
             log: state,
             membership: (membership_index, membership),
+            log_sizes,
+            importer,
             machine,
             mut gate,
             rows,
@@ -310,7 +312,9 @@ impl Member {
             reader: &*reader,
         };
         let restored = restore(remains).map_err(|error| error.to_string())?;
-        let replica = Replica::new(options, self.chance.draw(), restored, gate).map_err(|error| error.to_string())?;
+        let mut replica =
+            Replica::new(options, self.chance.draw(), restored, gate).map_err(|error| error.to_string())?;
+        replica.found(&log_sizes);
         let lifetime = core::time::Duration::from_micros(stage.weather.freshness());
         let parts = Parts {
             place: self.place,
@@ -318,6 +322,8 @@ impl Member {
             boot: self.boots,
             replica,
             machine,
+            importer,
+            genesis: self.genesis.clone(),
             rows,
             inline,
             told,

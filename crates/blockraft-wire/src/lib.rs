@@ -50,6 +50,7 @@ pub mod frame;
 pub mod kind;
 pub mod node;
 pub mod raft;
+pub mod snapshot;
 
 pub use frame::{DecodeError, EncodeError, Frame, Prelude};
 pub use kind::{Kind, Limits};

@@ -33,6 +33,13 @@ pub struct Settings {
     pub log_entries_max: Option<u64>,
     /// Bytes in the log beyond which it is compacted; 256 MiB by default.
     pub log_bytes_max: Option<u64>,
+    /// Entries that stay in the log for nodes that lack them, so that they need no snapshot; half of `log_entries_max` by
+    /// default.
+    pub log_entries_kept: Option<u64>,
+    /// Bytes that stay in the log for nodes that lack them; half of `log_bytes_max` by default.
+    pub log_bytes_kept: Option<u64>,
+    /// Seconds after which a log of any size is compacted; 600 by default.
+    pub log_seconds_max: Option<u64>,
     /// Bytes of disk that puts leave free, for the log, the catalog and compaction; 512 MiB by default.
     pub disk_reserve_bytes: Option<u64>,
 }
@@ -115,13 +122,21 @@ impl Settings {
             config.limits.inline_bytes_max = found;
         }
         config.driver.replica.core = self.times(config.driver.tick)?;
-        let CompactionPolicy { entries_max, bytes_max, .. } = config.driver.replica.compaction;
-        config.driver.replica.compaction = CompactionPolicy {
-            entries_max: self.log_entries_max.unwrap_or(entries_max),
-            bytes_max: self.log_bytes_max.unwrap_or(bytes_max),
-            ..config.driver.replica.compaction
-        };
+        config.driver.replica.compaction = self.compaction(config.driver.replica.compaction, config.driver.tick);
         Ok(())
+    }
+
+    fn compaction(&self, defaults: CompactionPolicy, tick: Duration) -> CompactionPolicy {
+        let entries_max = self.log_entries_max.unwrap_or(defaults.entries_max);
+        let bytes_max = self.log_bytes_max.unwrap_or(defaults.bytes_max);
+        let ticks = |seconds: u64| u64::try_from(Duration::from_secs(seconds).as_nanos() / tick.as_nanos().max(1));
+        CompactionPolicy {
+            entries_max,
+            bytes_max,
+            entries_kept: self.log_entries_kept.unwrap_or(entries_max / 2),
+            bytes_kept: self.log_bytes_kept.unwrap_or(bytes_max / 2),
+            ticks_max: self.log_seconds_max.map_or(defaults.ticks_max, |seconds| ticks(seconds).unwrap_or(u64::MAX)),
+        }
     }
 
     fn times(&self, tick: Duration) -> Result<Config, SettingsError> {

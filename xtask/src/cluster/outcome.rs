@@ -18,6 +18,8 @@ pub(crate) struct Outcome {
     bytes: u64,
     /// Nodes that ended by themselves.
     pub(crate) fallen: Vec<String>,
+    /// Snapshots that nodes installed.
+    pub(crate) snapshots: usize,
     /// Panics in the nodes' logs.
     pub(crate) panics: Vec<String>,
 }
@@ -101,6 +103,7 @@ impl Outcome {
                 ),
             );
         }
+        line("snapshots", format!("{} installed", self.snapshots));
         let mut gaps = self.gaps_ms.clone();
         gaps.sort_unstable();
         if let (Some(median), Some(worst)) = (gaps.get(gaps.len() / 2), gaps.last()) {

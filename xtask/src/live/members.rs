@@ -40,6 +40,12 @@ impl Members {
         Ok(Self { programs: programs.clone(), folder: folder.to_owned(), lifetime, preload: None, nodes })
     }
 
+    /// Gives every node these settings, from its next start on.
+    pub(crate) fn settings(&self, text: &str) -> Result<()> {
+        let write = |place| fs::write(self.data(place).join("blockraft.toml"), text);
+        (0..self.count()).try_for_each(write).context("can't write settings")
+    }
+
     /// Loads `library` into each node that is started from now on.
     pub(crate) fn preload(&mut self, library: PathBuf) {
         self.preload = Some(library);

@@ -10,6 +10,11 @@ use crate::gate::{AppendGate, LogEvent};
 use crate::replica::{Body, Replica};
 
 impl<G: AppendGate> Replica<G> {
+    /// Says how large the log is that a restart found: bytes of bodies by the last entry of each piece, in order.
+    pub fn found(&mut self, sizes: &[(LogIndex, u64)]) {
+        self.compaction.found(sizes);
+    }
+
     /// Lets the core judge a snapshot, and forgets what it takes the place of.
     pub(super) fn install(&mut self, snapshot: Snapshot) {
         let (point, first_open) = (snapshot.point, self.raft.commit_index().next());

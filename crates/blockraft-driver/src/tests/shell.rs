@@ -283,6 +283,7 @@ pub(super) fn alone(group: GroupId, log: &LogThread) -> DriverParts<Echo, OpenGa
         group,
         membership,
         membership_index: LogIndex::ZERO,
+        log_sizes: Vec::new(),
         seed: 1,
         log: log.clone(),
         outbox: Arc::new(NoOutbox),

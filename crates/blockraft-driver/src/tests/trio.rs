@@ -112,6 +112,7 @@ impl Trio {
             group: GROUP,
             membership: self.membership.clone(),
             membership_index: LogIndex::ZERO,
+            log_sizes: Vec::new(),
             seed: self.boots,
             log,
             outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),

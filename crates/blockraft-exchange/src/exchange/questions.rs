@@ -6,7 +6,7 @@ use blockraft_types::{LogIndex, NodeId};
 
 use crate::exchange::Exchange;
 use crate::payload::Payload;
-use crate::status::{Debt, Status, StoreStatus};
+use crate::status::{Debt, ImportStatus, Status, StoreStatus};
 
 impl<P: Payload> Exchange<P> {
     /// Whether a put of `length` bytes would be taken now. A node that waits for room before it takes a client's bytes
@@ -25,11 +25,12 @@ impl<P: Payload> Exchange<P> {
         self.inlines.bytes() < self.config.inline_bytes_max
     }
 
-    /// The highest index up to which every *applied* inlined body is durable in the store; zero before `ReplayFinished`.
+    /// The highest index up to which every *applied* inlined body is durable in the store, and which no snapshot under way
+    /// keeps the log from being compacted through; zero before `ReplayFinished`.
     /// The log must not be compacted beyond the least of this, the applied index and what the catalog has flushed.
     #[must_use]
     pub fn compaction_floor(&self) -> LogIndex {
-        self.inlines.floor()
+        self.inlines.floor().min(self.exports.floor())
     }
 
     /// How far the log would have to be compacted for deleted blocks to be reclaimed, when that is urgent: the last
@@ -85,6 +86,11 @@ impl<P: Payload> Exchange<P> {
             gate_fetch_bytes: self.fetches.gate_credit().bytes,
             other_fetches: self.fetches.other_credit().count,
             other_fetch_bytes: self.fetches.other_credit().bytes,
+            snapshot_fetches: self.fetches.snapshot_credit().count,
+            snapshot_fetch_bytes: self.fetches.snapshot_credit().bytes,
+            imported_names: self.import.imported_names(),
+            import: if self.import.is_idle() { ImportStatus::Idle } else { ImportStatus::Running },
+            exports: self.exports.len(),
             wanted: self.fetches.len(),
             gate_waiting_for: self.gate.waiting_for(),
             proposals_waiting: self.proposals.waiting_count(),

@@ -28,6 +28,8 @@ fn payloads_come_before_entries_and_leave_after_them_whatever_happens() {
         all.refused_pushes += coverage.refused_pushes;
         all.held_appends += coverage.held_appends;
         all.puts_failed += coverage.puts_failed;
+        all.snapshots_installed += coverage.snapshots_installed;
+        all.snapshots_unneeded += coverage.snapshots_unneeded;
     }
     println!("{all:?}");
     let met = [
@@ -39,6 +41,7 @@ fn payloads_come_before_entries_and_leave_after_them_whatever_happens() {
         all.refused_pushes,
         all.held_appends,
         all.puts_failed,
+        all.snapshots_installed,
     ];
     assert!(met.iter().all(|count| *count > 10), "the world is too quiet to prove anything: {all:?}");
 }

@@ -10,6 +10,7 @@ mod invariants;
 mod log;
 mod node;
 mod shell;
+mod snapshots;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,8 @@ pub(super) struct Coverage {
     pub(super) refused_pushes: u64,
     pub(super) held_appends: u64,
     pub(super) puts_failed: u64,
+    pub(super) snapshots_installed: u64,
+    pub(super) snapshots_unneeded: u64,
 }
 
 #[derive(Debug)]

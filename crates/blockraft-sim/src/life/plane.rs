@@ -6,6 +6,7 @@ use blockraft_exchange::message::{BulkHeader, Message, Verdict};
 use blockraft_exchange::ticket::{CheckTicket, ServeTicket};
 use blockraft_exchange::{Effect as Wish, Input, Named};
 use blockraft_node::payload::BlockPayload;
+use blockraft_node::snapshot::Job;
 use blockraft_types::{NodeId, RemoteTicket};
 use bytes::Bytes;
 
@@ -53,8 +54,23 @@ impl Life {
                 self.said.push_back(Said::Repaired(name));
             }
             Wish::RepairFailed { name } => self.said.push_back(Said::RepairFailed(name)),
+            Wish::OpenExport { export } => self.open_export(stage, export),
+            Wish::SendChunk { to, export, remote, after, rows_max, payload_bytes_max } => {
+                self.send_chunk(stage, to, (export, remote), after, (rows_max, payload_bytes_max));
+            }
+            Wish::CloseExport { export } => drop(self.exports.remove(&export)),
+            Wish::ImportChunk { chunk } => self.import(stage, Job::Import(chunk)),
+            Wish::SealImport { manifest } => self.import(stage, Job::Seal(manifest)),
+            Wish::ClearImport => self.import(stage, Job::Clear),
+            Wish::SnapshotStuck { name, .. } => {
+                let now = stage.now;
+                stage.trace.say(now, format_args!("node {} finds nobody who has {name}", self.place + 1));
+            }
             // The gate keeps these for the replica.
-            Wish::GateMoved | Wish::ProposalReady { .. } | Wish::ProposalRefused { .. } => {}
+            Wish::GateMoved
+            | Wish::ProposalReady { .. }
+            | Wish::ProposalRefused { .. }
+            | Wish::SnapshotComplete { .. } => {}
         }
     }
 
@@ -182,7 +198,8 @@ impl Life {
     }
 
     pub(crate) fn arrived(&mut self, stage: &mut Stage, from: NodeId, header: BulkHeader, body: Bytes) {
-        match Block::verify(header.name(), body) {
+        let Some(name) = header.name() else { return self.rows_arrived(stage, from, header, &body) };
+        match Block::verify(name, body) {
             Ok(block) => {
                 if matches!(header, BulkHeader::Fetched { .. }) {
                     stage.meet(Mark::Fetched);

@@ -31,6 +31,15 @@ fn an_empty_file_changes_nothing() {
 }
 
 #[test]
+fn half_of_a_bounded_log_is_kept_for_others_unless_said_otherwise() {
+    let compaction = |text| applied(text).expect("sound").driver.replica.compaction;
+    let small = compaction("log_entries_max = 40\nlog_bytes_max = 1000");
+    assert_eq!((small.entries_max, small.entries_kept, small.bytes_max, small.bytes_kept), (40, 20, 1000, 500));
+    let own = compaction("log_entries_kept = 7\nlog_bytes_kept = 9\nlog_seconds_max = 2");
+    assert_eq!((own.entries_kept, own.bytes_kept, own.ticks_max), (7, 9, 200));
+}
+
+#[test]
 fn an_unknown_setting_is_named() {
     let error = read("hartbeat_ms = 50").expect_err("no such setting");
     assert!(matches!(error, SettingsError::Malformed { .. }));

@@ -70,6 +70,9 @@ impl World {
             self.lead(follower, self.term, leader)?;
         }
         let (Some(from), Some(to)) = (&self.nodes[leader].life, &self.nodes[follower].life) else { return Ok(()) };
+        if self.committed_prefix(&to.log) < from.log.base {
+            return self.offer_snapshot(leader, follower);
+        }
         let common = from.log.common(&to.log);
         let count = self.rng.random_range(1..=6);
         let entries: Vec<(usize, Entry)> = from.log.after(common).take(count).collect();
@@ -108,7 +111,7 @@ impl World {
         self.drop_offered(node)
     }
 
-    fn drop_offered(&mut self, node: usize) -> Result<(), String> {
+    pub(super) fn drop_offered(&mut self, node: usize) -> Result<(), String> {
         let Some(life) = &mut self.nodes[node].life else { return Ok(()) };
         let positions = core::mem::take(&mut life.offered);
         self.step(node, Input::AppendDropped { positions })
@@ -167,7 +170,7 @@ impl World {
             let log_index = LogIndex(index as u64);
             let (mut created, mut deleted) = (Vec::new(), Vec::new());
             for named in entry.all_names() {
-                life.catalog.rows.insert(named.name);
+                life.catalog.rows.insert(named.name, named.length);
                 created.push(named.name);
             }
             if let Command::Delete(name) = entry.command {
@@ -188,14 +191,15 @@ impl World {
         Ok(())
     }
 
-    /// Compacts as far as everybody holds the log durably, the catalog is flushed and inlined bodies are stored.
+    /// Compacts as far as the catalog is flushed and inlined bodies are stored; sometimes only what everybody holds durably.
     pub(super) fn compact_one(&mut self) -> Result<(), String> {
         let Some(node) = self.any_up() else { return Ok(()) };
         let Some(leader) = self.leader.filter(|leader| self.nodes[*leader].life.is_some()) else { return Ok(()) };
         let log = &self.life(leader).log.clone();
         let held_by_all = self.nodes.iter().map(|other| log.common(&other.log)).min().unwrap_or(0);
         let floor = self.life(node).exchange.compaction_floor().0;
-        let through = held_by_all.min(self.nodes[node].catalog.applied).min(floor as usize);
+        let kept = if self.rng.random_bool(0.5) { held_by_all } else { usize::MAX };
+        let through = kept.min(self.nodes[node].catalog.applied).min(floor as usize);
         if through > self.life(node).log.base && through <= self.nodes[node].log.end() {
             let boot = self.nodes[node].boot;
             self.pending.push(Event { node, boot, what: What::Compact(through) });

@@ -4,8 +4,8 @@ use blockraft_blocks::Multihash;
 
 use super::log::Log;
 use crate::message::Message;
-use crate::ticket::{CheckTicket, ServeTicket};
-use crate::{BulkHeader, Named, ProposalTicket};
+use crate::ticket::{CheckTicket, ExportTicket, ServeTicket};
+use crate::{BulkHeader, Chunk, Manifest, Named, ProposalTicket};
 
 #[derive(Clone, Debug)]
 pub(super) struct Event {
@@ -45,6 +45,26 @@ pub(super) enum What {
         from: usize,
         named: Named,
     },
+    OpenExport(ExportTicket),
+    SendChunk {
+        to: usize,
+        export: ExportTicket,
+        remote: blockraft_types::RemoteTicket,
+        after: Option<Multihash>,
+        rows_max: usize,
+    },
+    Chunk {
+        from: usize,
+        link: u64,
+        export: blockraft_types::RemoteTicket,
+        chunk: Chunk,
+    },
+    Import(Chunk),
+    Seal(Manifest),
+    Complete(Manifest),
+    ClearImport,
+    /// The log on the disk is reset to what the catalog has.
+    Reset(usize),
     Lead(u64, usize),
     Enter(ProposalTicket, Vec<Named>),
 }

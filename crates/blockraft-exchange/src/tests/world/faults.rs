@@ -102,6 +102,7 @@ impl World {
                         self.nodes[node].store.remove(&name);
                     }
                     What::Synced(log) => self.nodes[node].write_log(&log),
+                    What::Reset(index) => self.reset_log(node, index),
                     _ => {}
                 }
             }
@@ -121,6 +122,7 @@ impl World {
 
     pub(super) fn start(&mut self, node: usize) {
         let number = self.number();
+        self.reconcile(node);
         let membership = Membership::of_voters(self.nodes.iter().map(|node| (node.id, incarnation(node.id))));
         let mistake = self.mistake;
         let config = Config {
@@ -144,6 +146,16 @@ impl World {
             gate_fetch_bytes_max: 250,
             other_fetches_max: 2,
             other_fetch_bytes_max: 250,
+            snapshot_fetches_max: 2,
+            snapshot_fetch_bytes_max: 250,
+            snapshot_tick_bytes_max: 120,
+            snapshot_names_max: 3,
+            chunk_rows_max: 3,
+            chunk_payload_bytes_max: 300,
+            exports_max: 1,
+            export_ticks_max: 20,
+            pinned_entries_max: 25,
+            pinned_payload_bytes_max: 2000,
             fetch_ticks_max: 6,
             gate_names_max: 4,
             proposals_max: 6,
@@ -183,6 +195,7 @@ impl World {
             proposals: BTreeMap::new(),
             backlog: Some(backlog),
             ticks: 0,
+            exports: BTreeMap::new(),
         });
         for peer in 0..self.nodes.len() {
             self.connect(node, peer);

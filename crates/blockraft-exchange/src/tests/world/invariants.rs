@@ -8,7 +8,7 @@ use super::World;
 use super::log::{Command, Entry, Log};
 use super::node::{Catalog, Node};
 use crate::message::Message;
-use crate::status::SweepStatus;
+use crate::status::{ImportStatus, SweepStatus};
 
 impl World {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -33,13 +33,18 @@ impl World {
             ("gate fetch bytes", status.gate_fetch_bytes, bounds.gate_fetch_bytes_max),
             ("other fetches", status.other_fetches as u64, bounds.other_fetches_max as u64),
             ("other fetch bytes", status.other_fetch_bytes, bounds.other_fetch_bytes_max),
+            ("snapshot fetches", status.snapshot_fetches as u64, bounds.snapshot_fetches_max as u64),
+            ("snapshot fetch bytes", status.snapshot_fetch_bytes, bounds.snapshot_fetch_bytes_max),
+            ("exports", status.exports as u64, bounds.exports_max as u64),
             ("proposals", status.proposals_waiting as u64, bounds.proposals_max as u64),
             ("serves", status.serves as u64, bounds.serves_max as u64),
             ("inline bytes", status.inline_bytes, bounds.inline_bytes_max + one),
             (
                 "staged bytes",
                 status.staged_bytes,
-                bounds.staged_bytes_max + bounds.put_bytes_max + one * bounds.gate_names_max as u64,
+                bounds.staged_bytes_max
+                    + bounds.put_bytes_max
+                    + one * (bounds.gate_names_max + 2 * bounds.chunk_rows_max) as u64,
             ),
             ("reclaims", status.reclaims as u64, (bounds.reclaims_max + bounds.sweep_page) as u64),
         ];
@@ -80,6 +85,9 @@ impl World {
                 ("waiting proposals", status.proposals_waiting as u64),
                 ("serves", status.serves as u64),
                 ("inline bytes", status.inline_bytes),
+                ("exports", status.exports as u64),
+                ("imports", u64::from(status.import != ImportStatus::Idle)),
+                ("rows beside the state", self.life(node).catalog.beside.len() as u64),
                 ("staged blocks", status.staged_blocks as u64),
                 ("reclaims", status.reclaims as u64),
                 ("bytes in lanes", status.lanes.iter().map(|lane| lane.bytes).sum()),
@@ -95,7 +103,7 @@ impl World {
             let named: BTreeSet<Multihash> =
                 life.log.entries.iter().flat_map(Entry::all_names).map(|named| named.name).collect();
             for name in self.nodes[node].store.keys() {
-                if !life.catalog.rows.contains(name) && !named.contains(name) && !life.log.deletes(*name) {
+                if !life.catalog.rows.contains_key(name) && !named.contains(name) && !life.log.deletes(*name) {
                     return Err(format!("{id} keeps the orphan {name}"));
                 }
             }
@@ -119,7 +127,7 @@ impl Node {
         let inlined = |name: &Multihash| {
             log.entries.iter().any(|entry| matches!(&entry.command, Command::PutInline(named) if named.name == *name))
         };
-        match catalog.rows.iter().find(|name| !self.store.contains_key(name) && !inlined(name)) {
+        match catalog.rows.keys().find(|name| !self.store.contains_key(name) && !inlined(name)) {
             Some(name) => Err(format!("{}: {whose} has a row for {name}, which is gone", self.id)),
             None => Ok(()),
         }

@@ -1,11 +1,12 @@
 //! A node: what a power cut leaves of it, and what it takes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{Incarnation, LogIndex, NodeId, Position};
 
 use super::log::Log;
+use crate::ticket::ExportTicket;
 use crate::{Exchange, Named, ProposalTicket, PutId};
 
 #[derive(Debug)]
@@ -32,11 +33,18 @@ pub(super) struct Life {
     /// Inlined bodies to be told again after the start; none once that is done.
     pub(super) backlog: Option<VecDeque<(LogIndex, Named)>>,
     pub(super) ticks: u64,
+    /// Snapshots that are held still for others.
+    pub(super) exports: BTreeMap<ExportTicket, Rows>,
 }
+
+/// Names and lengths.
+pub(super) type Rows = BTreeMap<Multihash, u32>;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Catalog {
-    pub(super) rows: BTreeSet<Multihash>,
+    pub(super) rows: Rows,
+    /// A snapshot that is being put together, or the rows before the last one.
+    pub(super) beside: Rows,
     pub(super) applied: usize,
 }
 

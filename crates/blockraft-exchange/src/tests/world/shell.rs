@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::World;
 use super::event::{Event, What};
-use super::node::index_of;
+use super::node::{Catalog, index_of};
 use crate::input::{PushOutcome, ServeOutcome, StoreFailure};
 use crate::message::Message;
 use crate::{BulkHeader, Effect, Input, Named, PutId};
@@ -63,6 +63,23 @@ impl World {
                     self.life(node).proposals.remove(&ticket);
                     continue;
                 }
+                Effect::OpenExport { export } => What::OpenExport(export),
+                Effect::SendChunk { to, export, remote, after, rows_max, .. } => {
+                    What::SendChunk { to: index_of(to), export, remote, after, rows_max }
+                }
+                Effect::CloseExport { export } => {
+                    self.life(node).exports.remove(&export);
+                    continue;
+                }
+                Effect::ImportChunk { chunk } => What::Import(chunk),
+                Effect::SealImport { manifest } => What::Seal(manifest),
+                Effect::SnapshotComplete { manifest } => What::Complete(manifest),
+                Effect::ClearImport => What::ClearImport,
+                Effect::SnapshotStuck { name, position } => {
+                    return Err(format!(
+                        "nobody has {name} of the snapshot at {position}, although nothing is ever lost"
+                    ));
+                }
                 Effect::GateMoved
                 | Effect::InlineStored { .. }
                 | Effect::Repaired { .. }
@@ -85,7 +102,7 @@ impl World {
         Ok(())
     }
 
-    fn send(&mut self, from: usize, to: usize, what: impl FnOnce(usize, u64) -> What) {
+    pub(super) fn send(&mut self, from: usize, to: usize, what: impl FnOnce(usize, u64) -> What) {
         if let Some(link) = self.links.get(&(from.min(to), from.max(to))).copied() {
             let boot = self.nodes[to].boot;
             self.pending.push(Event { node: to, boot, what: what(from, link) });
@@ -125,8 +142,9 @@ impl World {
                 self.step(node, Input::StoreListed { entries, next })
             }
             What::Rows(ticket, names) => {
-                let rows = &self.life(node).catalog.rows;
-                let absent = names.into_iter().filter(|name| !rows.contains(name)).collect();
+                let Catalog { rows, beside, .. } = &self.life(node).catalog;
+                let is_named = |name: &Multihash| rows.contains_key(name) || beside.contains_key(name);
+                let absent = names.into_iter().filter(|name| !is_named(name)).collect();
                 self.step(node, Input::RowsChecked { ticket, absent })
             }
             What::Serve { to, serve, ticket, name } => {
@@ -157,6 +175,28 @@ impl World {
                 self.step(node, Input::Message { from, message })
             }
             What::Bulk { from, link, header, payload } => self.deliver(node, (from, link), header, payload),
+            What::OpenExport(export) => self.open_export(node, export),
+            What::SendChunk { to, export, remote, after, rows_max } => {
+                self.send_chunk(node, to, (export, remote), after, rows_max)
+            }
+            What::Chunk { from, link, export, chunk } => {
+                if !self.is_link(from, node, link) || self.unlucky(0.1) {
+                    return Ok(());
+                }
+                let from = self.nodes[from].id;
+                self.step(node, Input::ChunkArrived { from, export, chunk })
+            }
+            What::Import(chunk) => self.import(node, &chunk),
+            What::Seal(manifest) => self.seal(node, &manifest),
+            What::Complete(manifest) => self.complete(node, &manifest),
+            What::ClearImport => {
+                let had = !core::mem::take(&mut self.life(node).catalog.beside).is_empty();
+                if had { self.step(node, Input::ImportCleared) } else { Ok(()) }
+            }
+            What::Reset(index) => {
+                self.reset_log(node, index);
+                Ok(())
+            }
             What::Forward { from, named } => self.forwarded(node, named, Some(from)),
             What::Lead(term, leader) => self.lead(node, term, leader),
             What::Enter(ticket, names) => self.enter(node, ticket, names),

@@ -1,0 +1,240 @@
+//! Snapshots between the catalog and the data plane: one is held still and read for others, one is put together here.
+//!
+//! What decides is the data plane's; this only does it. A snapshot that is given away is read by a thread of its own,
+//! which holds the table's view; one that is got is written beside the state that entries are applied to.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::Builder;
+
+use blockraft_blocks::Multihash;
+use blockraft_catalog::table::Table;
+use blockraft_catalog::{CatalogReader, Export, ImportError, Importer, Manifest as CatalogManifest, Row, RowError};
+use blockraft_exchange::ticket::ExportTicket;
+use blockraft_exchange::{Chunk, Input, Manifest, ManifestRow, Named, Rest, Sealed};
+use blockraft_types::{LogIndex, Membership};
+use blockraft_wire::snapshot::SnapshotRow;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use crate::driver::Driver;
+use crate::payload::BlockPayload;
+
+/// Snapshots that are held still for others.
+#[derive(Debug)]
+pub(crate) struct Exports {
+    rows: CatalogReader<Arc<dyn Table>>,
+    genesis: Membership,
+    open: Mutex<BTreeMap<ExportTicket, Sender<Question>>>,
+}
+
+/// A question for rows.
+#[derive(Debug)]
+struct Question {
+    after: Option<Multihash>,
+    rows_max: usize,
+    payload_bytes_max: u64,
+    answer: oneshot::Sender<Chunk>,
+}
+
+impl Exports {
+    pub(crate) const fn new(rows: CatalogReader<Arc<dyn Table>>, genesis: Membership) -> Self {
+        Self { rows, genesis, open: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Opens an export on a thread of its own, which ends when the export is closed, or with `self`. It may live for long,
+    /// so it takes none of the runtime's.
+    pub(crate) fn begin(&self, export: ExportTicket, driver: Driver) {
+        let (questions, asked) = channel();
+        let held = Held { export, rows: self.rows.clone(), genesis: self.genesis.clone(), asked };
+        let teller = driver.clone();
+        match Builder::new().name("snapshot".into()).spawn(move || held.run(&driver)) {
+            Ok(_) => drop(self.open().insert(export, questions)),
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "snapshot_not_begun");
+                let _ = teller.gate(Input::ExportReady { export, manifest: None });
+            }
+        }
+    }
+
+    /// Reads rows. Nothing if the export is closed, or can't be read.
+    pub(crate) async fn read(
+        &self,
+        export: ExportTicket,
+        after: Option<Multihash>,
+        rows_max: usize,
+        payload_bytes_max: u64,
+    ) -> Option<Chunk> {
+        let (answer, chunk) = oneshot::channel();
+        self.open().get(&export)?.send(Question { after, rows_max, payload_bytes_max, answer }).ok()?;
+        chunk.await.ok()
+    }
+
+    pub(crate) fn close(&self, export: ExportTicket) {
+        self.open().remove(&export);
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<ExportTicket, Sender<Question>>> {
+        // A map is whole between any two statements that change it.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The state of one moment, which is read on a thread of its own.
+#[derive(Debug)]
+struct Held {
+    export: ExportTicket,
+    rows: CatalogReader<Arc<dyn Table>>,
+    genesis: Membership,
+    asked: Receiver<Question>,
+}
+
+impl Held {
+    /// Holds the state still and answers questions about it until nobody can ask any more. Blocks.
+    fn run(self, driver: &Driver) {
+        let Self { export, rows, genesis, asked } = self;
+        let held = rows.export();
+        let manifest = held.as_ref().map(|held| manifest_of(held.manifest(), &genesis)).ok();
+        // A driver that has stopped asks for nothing: the loop below ends at once.
+        let _ = driver.gate(Input::ExportReady { export, manifest });
+        let answered = held.and_then(|held| {
+            info!(position = %held.manifest().state.position, "gives_snapshot");
+            while let Ok(question) = asked.recv() {
+                question.answer_from(&held)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = answered {
+            error!(error = &error as &dyn std::error::Error, "snapshot_unreadable");
+        }
+    }
+}
+
+impl Question {
+    fn answer_from(self, held: &Export<'_>) -> Result<(), RowError> {
+        let Self { after, rows_max, payload_bytes_max, answer } = self;
+        let chunk = chunk_of(after, &held.rows(after, rows_max)?, rows_max, payload_bytes_max);
+        // Whoever asked may have gone away.
+        let _ = answer.send(chunk);
+        Ok(())
+    }
+}
+
+/// As many of the rows `found` behind `after` as fit. There were no more than `rows_max` to be found.
+#[must_use]
+pub fn chunk_of(
+    after: Option<Multihash>,
+    found: &[(Multihash, Row)],
+    rows_max: usize,
+    payload_bytes_max: u64,
+) -> Chunk {
+    let mut payload_bytes = 0_u64;
+    let fits = |(_, row): &(Multihash, Row)| {
+        let has_room = payload_bytes < payload_bytes_max;
+        payload_bytes += u64::from(row.length);
+        has_room
+    };
+    let rows: Vec<ManifestRow> = found.iter().copied().take_while(fits).map(manifest_row).collect();
+    // A page that isn't full is the last one.
+    let is_last = found.len() < rows_max && rows.len() == found.len();
+    Chunk { after, rows, rest: if is_last { Rest::Nothing } else { Rest::More } }
+}
+
+/// A wish of the data plane about the snapshot that is being put together.
+#[derive(Debug)]
+pub enum Job {
+    /// Write rows.
+    Import(Chunk),
+    /// Make all of it durable.
+    Seal(Manifest),
+    /// Empty what lies beside the state.
+    Clear,
+}
+
+/// Puts snapshots together, one after the other, until nobody wants any more.
+pub(crate) async fn import_all(
+    mut importer: Importer<Arc<dyn Table>>,
+    mut jobs: UnboundedReceiver<Job>,
+    driver: Driver,
+) {
+    while let Some(job) = jobs.recv().await {
+        let work = tokio::task::spawn_blocking(move || {
+            let done = perform(&mut importer, job);
+            (importer, done)
+        });
+        // The runtime is shutting down.
+        let Ok((lent, done)) = work.await else { return };
+        importer = lent;
+        match done {
+            // A driver that has stopped needs no snapshot.
+            Ok(told) => drop(told.map(|input| driver.gate(input))),
+            Err(error) => {
+                error!(error = &error as &dyn std::error::Error, "snapshot_not_written");
+                return driver.fail_gate(Arc::new(error));
+            }
+        }
+    }
+}
+
+/// Performs one wish and gives what the data plane is to hear of it. Blocks.
+///
+/// # Errors
+/// Any of them stops the member: what lies beside the state is unknown.
+pub fn perform(importer: &mut Importer<Arc<dyn Table>>, job: Job) -> Result<Option<Input<BlockPayload>>, ImportError> {
+    match job {
+        Job::Import(chunk) => import(importer, &chunk).map(|()| Some(Input::ChunkImported)),
+        Job::Seal(manifest) => seal(importer, manifest).map(Some),
+        Job::Clear => importer.clear().map(|had| had.then_some(Input::ImportCleared)),
+    }
+}
+
+fn import(importer: &mut Importer<Arc<dyn Table>>, chunk: &Chunk) -> Result<(), ImportError> {
+    if chunk.after.is_none() {
+        importer.restart();
+    }
+    let row = |row: &ManifestRow| (row.named.name, Row { length: row.named.length, created: row.created });
+    let rows: Vec<(Multihash, Row)> = chunk.rows.iter().map(row).collect();
+    importer.put(&rows, chunk.rest == Rest::Nothing)
+}
+
+fn seal(importer: &Importer<Arc<dyn Table>>, manifest: Manifest) -> Result<Input<BlockPayload>, ImportError> {
+    let Manifest { position, chain, blocks, bytes, membership, membership_index } = manifest;
+    let state = blockraft_catalog::CatalogState { position, chain, blocks, bytes };
+    let membership = (LogIndex::ZERO < membership_index).then_some((membership_index, membership));
+    let outcome = match importer.seal(&CatalogManifest { state, membership }) {
+        Ok(()) => Sealed::Whole,
+        Err(error @ ImportError::Totals { .. }) => {
+            warn!(error = &error as &dyn std::error::Error, "refused_snapshot");
+            Sealed::Broken
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Input::ImportSealed { outcome })
+}
+
+/// What the data plane calls it. `genesis` is in force until a configuration is committed.
+#[must_use]
+pub fn manifest_of(manifest: &CatalogManifest, genesis: &Membership) -> Manifest {
+    let blockraft_catalog::CatalogState { position, chain, blocks, bytes } = manifest.state;
+    let (membership_index, membership) =
+        manifest.membership.clone().unwrap_or_else(|| (LogIndex::ZERO, genesis.clone()));
+    Manifest { position, chain, blocks, bytes, membership, membership_index }
+}
+
+const fn manifest_row((name, row): (Multihash, Row)) -> ManifestRow {
+    ManifestRow { named: Named { name, length: row.length }, created: row.created }
+}
+
+/// A row as it travels.
+#[must_use]
+pub const fn sent_row(row: &ManifestRow) -> SnapshotRow {
+    SnapshotRow { multihash: row.named.name, length: row.named.length, created: row.created }
+}
+
+/// A row that came.
+#[must_use]
+pub const fn received_row(row: &SnapshotRow) -> ManifestRow {
+    ManifestRow { named: Named { name: row.multihash, length: row.length }, created: row.created }
+}
