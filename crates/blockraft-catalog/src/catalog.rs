@@ -6,6 +6,7 @@ use std::sync::Arc;
 use blockraft_blocks::Multihash;
 use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, LogIndex, Membership, Position};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::batch::{self, DecodeBatchError};
@@ -31,6 +32,7 @@ pub struct Catalog<T: Table> {
     state: CatalogState,
     /// The configuration that the last membership entry brought, with its place.
     membership: Option<(LogIndex, Membership)>,
+    installed: Option<Position>,
     /// Set for good by the first write that failed: what the table holds since is unknown.
     writes: Writes,
 }
@@ -175,9 +177,10 @@ impl<T: Table> Catalog<T> {
     pub fn open(table: T, group: GroupId, genesis: ChainDigest) -> Result<Self, OpenError> {
         let keys = Keys::of(group);
         let (state, slot) = read_state(table.view().as_ref(), keys, genesis)?;
-        let membership = read_membership(table.view().as_ref(), keys)?;
+        let membership = read_record(table.view().as_ref(), &keys.membership())?;
+        let installed = read_record(table.view().as_ref(), &keys.installed())?;
         let shared = Arc::new(Shared::new(table, state, slot));
-        Ok(Self { shared, keys: keys.in_slot(slot), genesis, state, membership, writes: Writes::Sound })
+        Ok(Self { shared, keys: keys.in_slot(slot), genesis, state, membership, installed, writes: Writes::Sound })
     }
 
     /// The configuration in force at [`state`](Self::state) and the entry that brought it; none while it is the one that
@@ -185,6 +188,13 @@ impl<T: Table> Catalog<T> {
     #[must_use]
     pub const fn membership(&self) -> Option<&(LogIndex, Membership)> {
         self.membership.as_ref()
+    }
+
+    /// Whether the state is a snapshot to which nothing was applied: then a log that doesn't reach it is no damage, but a
+    /// crash in the middle of the installation.
+    #[must_use]
+    pub fn is_installed(&self) -> bool {
+        self.installed == Some(self.state.position)
     }
 
     /// What puts a snapshot together beside the state. One at a time.
@@ -217,6 +227,7 @@ impl<T: Table> Catalog<T> {
                 None => Change::Remove { key: membership_key },
             },
             Change::Set { key: self.keys.state(), value: StateRecord { genesis: self.genesis, state, slot }.encode() },
+            Change::Set { key: self.keys.installed(), value: encode(&position) },
         ];
         if let Err(source) = self.shared.table().write(WriteBatch { changes }) {
             self.writes = Writes::Failed;
@@ -227,6 +238,7 @@ impl<T: Table> Catalog<T> {
             return Err(InstallError::Flush { source });
         }
         (self.state, self.keys, self.membership) = (state, self.keys.in_slot(slot), membership);
+        self.installed = Some(position);
         self.shared.install(state, slot);
         Ok(())
     }
@@ -280,6 +292,9 @@ impl<T: Table> Catalog<T> {
         let membership = entries.iter().rev().find_map(membership_of);
         if let Some(membership) = &membership {
             batch.changes.push(Change::Set { key: self.keys.membership(), value: encode(membership) });
+        }
+        if self.installed.take().is_some() {
+            batch.changes.push(Change::Remove { key: self.keys.installed() });
         }
         if let Err(source) = self.shared.table().write(batch) {
             self.writes = Writes::Failed;
@@ -387,8 +402,8 @@ fn membership_of(entry: &Entry) -> Option<(LogIndex, Membership)> {
     }
 }
 
-fn read_membership(view: &dyn View, keys: Keys) -> Result<Option<(LogIndex, Membership)>, OpenError> {
-    let record = view.get(&keys.membership()).map_err(|source| OpenError::Table { source })?;
+fn read_record<R: DeserializeOwned>(view: &dyn View, key: &[u8]) -> Result<Option<R>, OpenError> {
+    let record = view.get(key).map_err(|source| OpenError::Table { source })?;
     record.map(|record| decode(&record)).transpose().map_err(|source| OpenError::State { source })
 }
 

@@ -132,6 +132,11 @@ impl Keys {
         self.under(NEXT)
     }
 
+    /// Which snapshot the state is, while nothing was applied to it.
+    pub(crate) fn installed(self) -> Vec<u8> {
+        self.under(INSTALLED)
+    }
+
     pub(crate) fn row(self, multihash: &Multihash) -> Vec<u8> {
         let mut key = self.under(self.slot.kind());
         key.extend_from_slice(multihash.as_bytes());
@@ -226,6 +231,7 @@ const SLOT_VERSION: u8 = 2;
 const STATE: u8 = b's';
 const MEMBERSHIP: u8 = b'm';
 const NEXT: u8 = b'n';
+const INSTALLED: u8 = b'i';
 
 /// Group, kind, the longest multihash and one byte to step behind it.
 const KEY_BYTES_MAX: usize = 4 + 1 + 66 + 1;

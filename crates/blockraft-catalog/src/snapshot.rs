@@ -146,6 +146,10 @@ impl<T: Table> Importer<T> {
             _ => keys.rows_end(),
         };
         let mut changes = vec![Change::RemoveRange { first, end }];
+        if self.after.is_none() {
+            // What was sealed before is whole no longer.
+            changes.push(Change::Remove { key: self.group.next() });
+        }
         changes.extend(rows.iter().map(|(name, row)| Change::Set { key: keys.row(name), value: row.encode() }));
         self.write(changes)?;
         self.after = newest;
@@ -167,7 +171,10 @@ impl<T: Table> Importer<T> {
             return Err(ImportError::Totals { expected: blocks, found: self.blocks });
         }
         self.write(vec![Change::Set { key: self.group.next(), value: encode(manifest) }])?;
-        self.shared.table().flush().map_err(|source| ImportError::Flush { source })
+        self.shared.table().flush().map_err(|source| {
+            self.shared.fail_flushes();
+            ImportError::Flush { source }
+        })
     }
 
     /// Empties the slot that isn't in force: of an import that is given up, or of the state before an installation. Says
@@ -200,7 +207,11 @@ impl<T: Table> Importer<T> {
     }
 
     fn write(&self, changes: Vec<Change>) -> Result<(), ImportError> {
-        self.shared.table().write(WriteBatch { changes }).map_err(|source| ImportError::Write { source })
+        self.shared.table().write(WriteBatch { changes }).map_err(|source| {
+            // A later flush couldn't tell what it makes durable.
+            self.shared.fail_flushes();
+            ImportError::Write { source }
+        })
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Handover {
 struct Attempt {
     tick: u64,
     term: Term,
+    to: NodeId,
 }
 
 impl Handover {
@@ -36,11 +37,12 @@ impl Handover {
             let level = progress.waiting_for.is_none() && status.commit_index <= progress.match_index;
             (status.membership.is_voter(node) && up && level).then_some(node)
         };
-        let mut ring: Vec<NodeId> = status.progress.iter().filter_map(able).collect();
-        // In the order of ids, those behind this one first.
-        ring.sort_unstable_by_key(|node| (*node < status.id, *node));
-        let to = ring.first().copied()?;
-        self.last = Some(Attempt { tick, term: status.hard_state.term });
+        // Whoever was asked in this term didn't take the role: others come first.
+        let term = status.hard_state.term;
+        let behind = self.last.filter(|last| last.term == term).map_or(status.id, |last| last.to);
+        // In the order of ids, those behind that one first.
+        let to = status.progress.iter().filter_map(able).min_by_key(|node| (*node <= behind, *node))?;
+        self.last = Some(Attempt { tick, term, to });
         Some(to)
     }
 }

@@ -2,7 +2,7 @@
 
 use blockraft_core::{LogPoint, RestoreError, Restored};
 use blockraft_log::{Anchor, LoadError, LogReader, LogState, LogStore, ReadError, ResetError};
-use blockraft_types::{EntryHead, GroupId, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
 use thiserror::Error;
 
 /// What a member is made of when it starts.
@@ -110,7 +110,8 @@ pub enum ReconcileError {
 
 /// Finishes an installation that a crash cut short: a state machine that stands at `applied`, beyond the end of the log or
 /// where the log has another entry, took a snapshot, and the log is to be reset to it. Call it before
-/// [`LogThread::start`](crate::LogThread::start).
+/// [`LogThread::start`](crate::LogThread::start), and only if the state machine knows that it came to `applied` by an
+/// installation: a log that lost what was acknowledged looks the same.
 ///
 /// What the state machine holds was committed, so nothing is lost by it that anybody may rest on: entries that conflict
 /// with it were never committed.
@@ -165,10 +166,17 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
     let in_force = in_force.filter(|(at, _)| membership_index < at.index);
     let (membership, membership_index) =
         in_force.map_or((membership, membership_index), |(at, membership)| (membership.clone(), at.index));
+    // A snapshot is durable before the term that it came in. A vote of that term would have been durable before it was told,
+    // so none was given.
+    let hard_state = if log.hard_state.term < anchor.position.term {
+        HardState { term: anchor.position.term, voted_for: None }
+    } else {
+        log.hard_state
+    };
     Ok(Restored {
         id: node,
         group,
-        hard_state: log.hard_state,
+        hard_state,
         anchor: LogPoint { position: anchor.position, chain: anchor.chain },
         last: LogPoint { position: last.position, chain: last.chain },
         terms: log.terms,

@@ -137,9 +137,10 @@ impl Import {
         let covers = match &self.stage {
             Stage::Idle => false,
             Stage::Asking { from: asked, .. } => *asked == from,
-            Stage::Pulling(Pull { source, .. }) | Stage::Sealing(source) | Stage::Complete(source) => {
-                least <= source.manifest.position.index
-            }
+            Stage::Pulling(Pull { source, .. }) => least <= source.manifest.position.index,
+            // It is about to be installed, and nothing else may be written beside the state meanwhile. If it reaches too
+            // short, the next offer after that says so.
+            Stage::Sealing(_) | Stage::Complete(_) => true,
         };
         if !covers {
             self.ask(round);

@@ -91,7 +91,9 @@ impl Assembly {
         let rows = catalog.reader();
         let applied = catalog.state().position.index;
         let anchor = Anchor { position: catalog.state().position, chain: catalog.state().chain };
-        if reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset {
+        // Otherwise a log that ends before what was applied has lost its end, and must not vote.
+        if catalog.is_installed() && reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset
+        {
             info!(snapshot = %anchor.position, "finished_installation");
         }
         let state = load_or_begin(log, group, genesis_chain)?;

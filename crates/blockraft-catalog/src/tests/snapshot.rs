@@ -192,3 +192,50 @@ fn a_snapshot_carries_the_configuration() {
     table.cut_power(0);
     assert_eq!(open(&table).membership(), expected.as_ref());
 }
+
+/// It may be on its way into force while another one is begun.
+#[test]
+fn what_was_sealed_is_never_installed_once_another_import_has_begun() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    source.apply(&log.commands([put(1), put(2), put(3)])).unwrap();
+    let (manifest, chunks) = exported(&source);
+    let mut target = open(&MemoryTable::new());
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    importer.seal(&manifest).unwrap();
+    importer.restart();
+    importer.put(&chunks[0][..1], false).unwrap();
+    let mixed = target.install(manifest.state.position, manifest.state.chain);
+    assert!(matches!(mixed, Err(InstallError::Absent { .. })), "{mixed:?}");
+}
+
+#[test]
+fn a_state_is_known_to_be_a_snapshot_until_something_is_applied_to_it() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    source.apply(&log.commands([put(1), put(2)])).unwrap();
+    let (manifest, chunks) = exported(&source);
+    let table = MemoryTable::new();
+    let mut target = open(&table);
+    assert!(!target.is_installed());
+    installed(&mut target, &manifest, &chunks);
+    assert!(target.is_installed());
+    let mut target = open(&table);
+    assert!(target.is_installed(), "a restart remembers it");
+    target.apply(&log.commands([put(3)])).unwrap();
+    assert!(!target.is_installed() && !open(&table).is_installed());
+}
+
+/// A flush that succeeds afterwards would vouch for what this one lost.
+#[test]
+fn a_snapshot_that_could_not_be_made_durable_stops_flushes() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    source.apply(&log.commands([put(1), put(2)])).unwrap();
+    let (manifest, chunks) = exported(&source);
+    let table = MemoryTable::new();
+    let target = open(&table);
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    table.inject(Fault::Flush);
+    assert!(matches!(importer.seal(&manifest), Err(ImportError::Flush { .. })));
+    assert!(target.flusher().flush().is_err());
+}

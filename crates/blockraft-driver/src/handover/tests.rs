@@ -79,6 +79,15 @@ fn nobody_to_hand_over_to_is_no_attempt() {
     assert!(handover.is_due(8, Term(1)));
 }
 
+/// One that answers heartbeats may decline to lead, in silence: its own disk stands still, say.
+#[test]
+fn who_did_not_take_the_role_is_asked_again_only_after_the_others() {
+    let mut handover = Handover::default();
+    let status = leader(1, 1, membership(3), &others(1));
+    let asked = [0, 100, 200].map(|tick| handover.begin(tick, &status, SILENCE_MAX));
+    assert_eq!(asked, [2, 3, 2].map(|node| Some(NodeId(node))));
+}
+
 #[test]
 fn it_is_tried_again_after_a_second_in_the_same_term_and_after_a_long_rest_in_another() {
     let mut handover = Handover::default();

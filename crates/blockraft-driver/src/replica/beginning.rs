@@ -18,8 +18,10 @@ impl<G: AppendGate> Replica<G> {
     /// Lets the core judge a snapshot, and forgets what it takes the place of.
     pub(super) fn install(&mut self, snapshot: Snapshot) {
         let (point, first_open) = (snapshot.point, self.raft.commit_index().next());
+        let before = self.raft.anchor();
         self.raft.step(Input::InstallSnapshot(snapshot));
-        if self.raft.anchor() != point {
+        // A log that was compacted up to there already has no use for it.
+        if before == point || self.raft.anchor() != point {
             return;
         }
         let anchor = Anchor { position: point.position, chain: point.chain };

@@ -95,6 +95,34 @@ fn a_leader_whose_disk_stands_still_for_an_election_timeout_steps_down() {
     assert_ne!(cluster.elect(), leader, "another one takes over");
 }
 
+/// The log was compacted up to there by other ways while the snapshot was on its way.
+#[test]
+fn a_snapshot_at_the_compacted_end_of_the_log_changes_nothing() {
+    let mut node = alone();
+    for number in 0..40_u64 {
+        let body = Bytes::from(number.to_le_bytes().to_vec());
+        node.announce(body.clone());
+        node.step(Event::Propose { ticket: ProposalTicket(number), term: None, body });
+        node.settle();
+    }
+    node.tick(200);
+    node.settle();
+    let end = node.replica.status().core.anchor;
+    assert!(LogIndex::ZERO < end.index, "it was compacted");
+    // More than may be on their way to the disk: the last one waits in the core.
+    let bodies = [b"one", b"two", b"six"].map(|body| Bytes::from_static(body));
+    for (ticket, body) in (90..).zip(&bodies) {
+        node.announce(body.clone());
+        node.step(Event::Propose { ticket: ProposalTicket(ticket), term: None, body: body.clone() });
+    }
+    let state = node.applied.iter().take_while(|entry| entry.head.position.index <= end.index).cloned().collect();
+    node.complete(state);
+    node.settle();
+    assert_eq!((node.replica.gate().installed, node.replica.gate().unneeded), (0, 1));
+    assert_eq!(node.applied.last().map(|entry| entry.body.clone()).as_ref(), bodies.last());
+    assert_eq!(node.replica.gate().leases(), 0);
+}
+
 #[test]
 fn a_leader_whose_gate_is_obstructed_hands_over_and_rests_when_the_role_comes_back() {
     let mut cluster = Cluster::new(3, tight());
