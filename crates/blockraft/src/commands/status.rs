@@ -1,12 +1,12 @@
 //! `blockraft status`.
 
+mod asked;
 mod table;
 mod wait;
 
 use core::time::Duration;
 
 use blockraft_client::{Member, NodeStatus, StatusError};
-use blockraft_types::Role;
 use blockraft_wire::client::{Connection, GroupStatus};
 use clap::Args;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
 use crate::size;
 
+use self::asked::{Asked, ask, group, leads};
 use self::table::Table;
 use self::wait::until_ready;
 
@@ -58,19 +59,6 @@ pub(crate) async fn run(arguments: StatusArguments, output: &mut Output) -> Resu
         None => Exit::Done,
     })
 }
-
-async fn ask(connection: &ConnectionArguments) -> Result<Vec<Asked>, Failure> {
-    let client = connection.connect().await?;
-    let nodes = client.status_all().await;
-    client.close().await;
-    Ok(nodes)
-}
-
-fn leads(status: &Result<NodeStatus, StatusError>) -> bool {
-    status.as_ref().ok().and_then(group).is_some_and(|group| group.role == Role::Leader)
-}
-
-type Asked = (Member, Result<NodeStatus, StatusError>);
 
 fn print_table(nodes: &[Asked], commit_max: u64, output: &mut Output) -> Result<(), Failure> {
     if let Some(status) = nodes.iter().find_map(|(_, status)| status.as_ref().ok()) {
@@ -153,11 +141,6 @@ fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max:
         "bytes": group.block_bytes,
         "reaches": reaches(group),
     })
-}
-
-/// A node has one group so far.
-fn group(status: &NodeStatus) -> Option<&GroupStatus> {
-    status.groups.first()
 }
 
 /// How many entries that some node knows to be committed this one hasn't applied.

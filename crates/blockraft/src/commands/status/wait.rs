@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use blockraft_types::{NodeId, Term};
 
-use crate::commands::status::{Asked, ask, group};
+use crate::commands::status::asked::{Asked, ask, group};
 use crate::connection::ConnectionArguments;
 use crate::exit::Failure;
 
