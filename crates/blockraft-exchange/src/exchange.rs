@@ -188,7 +188,8 @@ impl<P: Payload> Exchange<P> {
                 }
                 self.ledger.compacted(through);
             }
-            Input::ReplayFinished => {
+            Input::ReplayFinished { applied } => {
+                self.applied = self.applied.max(applied);
                 self.reclamation.replay_finished();
                 self.inlines.replay_finished();
             }

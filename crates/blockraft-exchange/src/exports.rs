@@ -124,8 +124,8 @@ impl Exports {
         }
     }
 
-    /// Gives up what nobody asked for lately, and what keeps too much of the log. `kept` says how many payload bytes stand
-    /// in the log after an entry.
+    /// Gives up what nobody asked for lately, and what keeps too much of the log. `kept` says how many payload bytes of
+    /// what is applied stand in the log after an entry.
     pub(crate) fn tick<P>(
         &mut self,
         (now, applied, config): (u64, LogIndex, &Config),

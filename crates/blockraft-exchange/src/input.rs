@@ -174,7 +174,11 @@ pub enum Input<P> {
         names: Vec<Named>,
     },
     /// All of the log has been told. Nothing is reclaimed before.
-    ReplayFinished,
+    ReplayFinished {
+        /// The last entry that the state here holds already. Snapshots can be given from there on, whether or not anything
+        /// is applied in this life.
+        applied: LogIndex,
+    },
 
     /// The leader offers a snapshot, since the log here lacks what it can't send any more. Repeated while that is so.
     SnapshotOffered {

@@ -32,14 +32,14 @@
 //! ```
 //! use blockraft_blocks::{HashCode, Multihash};
 //! use blockraft_exchange::{Admission, Config, Effect, Exchange, Identity, Input, Named, ProposalTicket, PutId};
-//! use blockraft_types::{BootNonce, Incarnation, Membership, NodeId, Term};
+//! use blockraft_types::{BootNonce, Incarnation, LogIndex, Membership, NodeId, Term};
 //!
 //! let me = NodeId(1);
 //! let incarnation = Incarnation::from_bytes([7; 16]);
 //! let identity = Identity { node: me, incarnation, boot: BootNonce(1) };
 //! let mut exchange = Exchange::new(identity, Config::for_ticks_of(10))?;
 //! exchange.step(Input::Membership { membership: Membership::of_voters([(me, incarnation)]) });
-//! exchange.step(Input::ReplayFinished);
+//! exchange.step(Input::ReplayFinished { applied: LogIndex::ZERO });
 //! exchange.step(Input::Leader { term: Term(1), leader: Some(me) });
 //!
 //! let block = Named { name: Multihash::of(HashCode::Sha2_256, b"hello"), length: 5 };

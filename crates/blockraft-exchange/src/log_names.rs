@@ -83,10 +83,14 @@ impl LogNames {
 
     /// Payload bytes of the entries behind `matched`.
     pub(crate) fn bytes_after(&self, matched: LogIndex) -> u64 {
-        let total = self.entries.last_key_value().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
-        let before =
-            self.entries.range(..=matched).next_back().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
-        total.saturating_sub(before)
+        self.bytes_between(matched, LogIndex(u64::MAX))
+    }
+
+    /// Payload bytes of the entries behind `after` up to `through`.
+    pub(crate) fn bytes_between(&self, after: LogIndex, through: LogIndex) -> u64 {
+        let total =
+            |end| self.entries.range(..=end).next_back().map_or(self.bytes_before, |(_, entry)| entry.bytes_total);
+        total(through).saturating_sub(total(after))
     }
 
     pub(crate) const fn len(&self) -> usize {

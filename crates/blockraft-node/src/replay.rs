@@ -70,7 +70,7 @@ impl Replay<'_> {
             found.sizes.push((end, entries.iter().map(|entry| entry.body.len() as u64).sum()));
             next = end.next();
         }
-        self.exchange.step(Input::ReplayFinished);
+        self.exchange.step(Input::ReplayFinished { applied });
         Ok(found)
     }
 

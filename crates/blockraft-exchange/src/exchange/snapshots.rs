@@ -62,8 +62,9 @@ impl<P: Payload> Exchange<P> {
         if self.ledger.is_short() {
             self.exports.close_all(&mut self.out);
         }
-        let log = &self.log;
-        self.exports.tick((self.now, self.applied, &self.config), |index| log.bytes_after(index), &mut self.out);
+        // What isn't applied yet stays in the log whoever needs it, and may have to wait for the very member that is fed.
+        let kept = |pinned| self.log.bytes_between(pinned, self.applied);
+        self.exports.tick((self.now, self.applied, &self.config), kept, &mut self.out);
         self.importing(Import::tick);
     }
 

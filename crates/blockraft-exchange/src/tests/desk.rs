@@ -23,7 +23,7 @@ impl Desk {
 
     pub(super) fn with(leader: NodeId, config: Config) -> Self {
         let mut desk = Self::starting(config);
-        desk.step(Input::ReplayFinished);
+        desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
         desk.step(Input::Leader { term: Term(1), leader: Some(leader) });
         // The sweep finds an empty store.
         desk.step(Input::Tick);

@@ -62,7 +62,7 @@ fn nothing_is_reclaimed_before_replay_finished() {
     desk.ticks(1000);
     assert_eq!(desk.effects(), []);
     desk.step(Input::Replayed { position: at(1, 1), names: vec![block(1)] });
-    desk.step(Input::ReplayFinished);
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     desk.ticks(1000);
     assert!(question(&mut desk).is_none(), "the log turned out to name it");
 }
@@ -171,7 +171,7 @@ fn a_name_that_stands_in_two_entries_survives_the_truncation_of_one() {
 #[test]
 fn the_sweep_finds_orphans_of_an_earlier_life_and_leaves_the_visible_alone() {
     let mut desk = Desk::starting(Config { sweep_page: 2, sweep_ticks: 1, ..config() });
-    desk.step(Input::ReplayFinished);
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     desk.ticks(1);
     assert_eq!(desk.effects(), [Effect::ListStore { after: None, limit: 2 }]);
     let entries = vec![block(1), block(2)];
@@ -190,7 +190,7 @@ fn the_sweep_finds_orphans_of_an_earlier_life_and_leaves_the_visible_alone() {
 #[test]
 fn a_swept_name_isnt_held() {
     let mut desk = Desk::starting(config());
-    desk.step(Input::ReplayFinished);
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     desk.ticks(1);
     desk.effects();
     desk.step(Input::StoreListed { entries: vec![block(1)], next: None });
@@ -229,7 +229,7 @@ fn memory_doesnt_grow_with_the_store() {
 fn after_a_start_the_replayed_names_get_a_look_at_their_rows_when_compacted() {
     let mut desk = Desk::starting(config());
     desk.step(Input::Replayed { position: at(1, 1), names: vec![block(1)] });
-    desk.step(Input::ReplayFinished);
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     desk.compacted(1);
     desk.ticks(1);
     let (ticket, _) = question(&mut desk).expect("its row is unknown in this life");
@@ -301,7 +301,7 @@ fn an_inlined_body_that_the_store_has_already_is_told_as_stored() {
 fn before_replay_has_told_all_bodies_nothing_may_be_compacted() {
     let mut desk = Desk::starting(config());
     assert_eq!(desk.exchange.compaction_floor(), LogIndex::ZERO);
-    desk.step(Input::ReplayFinished);
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     assert_eq!(desk.exchange.compaction_floor(), LogIndex(u64::MAX));
 }
 

@@ -239,6 +239,32 @@ fn a_log_that_grows_by_itself_needs_no_snapshot() {
 }
 
 #[test]
+fn a_member_gives_what_an_earlier_life_applied() {
+    let mut desk = Desk::with(ME, config());
+    desk.step(Input::ReplayFinished { applied: LogIndex(7) });
+    let wanted = SnapshotWanted { ticket: ticket_of(B, 1), least: LogIndex(7) };
+    desk.step(Input::Message { from: B, message: Message::SnapshotWanted(wanted) });
+    assert!(matches!(desk.effects()[..], [Effect::OpenExport { .. }]), "though it applied nothing itself");
+}
+
+#[test]
+fn a_tail_that_waits_for_the_member_that_is_fed_ends_no_export() {
+    let mut desk = Desk::with(ME, Config { pinned_payload_bytes_max: 10, ..config() });
+    desk.applied(7, &[], &[]);
+    let wanted = SnapshotWanted { ticket: ticket_of(B, 1), least: LogIndex(5) };
+    desk.step(Input::Message { from: B, message: Message::SnapshotWanted(wanted) });
+    let tail = blocks(0..3);
+    for (index, block) in (8..).zip(&tail) {
+        desk.appended(index, &[*block]);
+    }
+    desk.ticks(2);
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(7), "it stands, with {tail:?} behind it");
+    desk.applied(8, &tail[..1], &[]);
+    desk.ticks(2);
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(u64::MAX), "what is applied could be compacted");
+}
+
+#[test]
 fn an_export_keeps_the_log_until_it_is_closed_or_nobody_asks_or_it_keeps_too_much() {
     let pinned = |desk: &Desk| desk.exchange.compaction_floor();
     let open = |pinned_entries_max| {

@@ -7,7 +7,7 @@ use super::*;
 fn gate(inline: &Arc<InlinePending>) -> NodeGate {
     let identity = Identity { node: NodeId(1), incarnation: Incarnation::from_bytes([1; 16]), boot: BootNonce(1) };
     let mut exchange = Exchange::new(identity, Config::for_ticks_of(10)).expect("the default bounds fit together");
-    exchange.step(Input::ReplayFinished);
+    exchange.step(Input::ReplayFinished { applied: LogIndex::ZERO });
     let (effects, _) = mpsc::unbounded_channel();
     let (status, _) = watch::channel(exchange.status());
     NodeGate::new(exchange, LogIndex(3), Arc::clone(inline), effects, status)

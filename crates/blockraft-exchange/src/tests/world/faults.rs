@@ -37,7 +37,8 @@ impl World {
     fn replay(&mut self, node: usize) -> Result<(), String> {
         while let Some(mut backlog) = self.life(node).backlog.take() {
             if backlog.is_empty() {
-                return self.step(node, Input::ReplayFinished);
+                let applied = LogIndex(self.life(node).catalog.applied as u64);
+                return self.step(node, Input::ReplayFinished { applied });
             }
             let has_room = self.life(node).exchange.has_room_for_inline();
             let body = if has_room { backlog.pop_front() } else { None };
