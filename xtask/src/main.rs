@@ -21,6 +21,7 @@ mod cache;
 mod graph;
 mod live;
 mod process;
+mod seeded;
 mod source;
 mod workspace;
 
@@ -71,6 +72,9 @@ commands! {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = seeded::in_front_of_rustc() {
+        return code;
+    }
     let door = Door::parse();
     match Workspace::find().and_then(|workspace| door.command.run(&workspace)) {
         Ok(()) => ExitCode::SUCCESS,

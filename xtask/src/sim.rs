@@ -10,6 +10,7 @@ use clap::Args;
 
 use crate::live::programs;
 use crate::process;
+use crate::seeded;
 use crate::setup;
 use crate::workspace::Workspace;
 
@@ -28,13 +29,7 @@ impl Sim {
         let plants = self.arguments.iter().any(|argument| argument == "--seeded-bugs" || argument == "--bug");
         let mut cargo = workspace.cargo();
         cargo.args(["build", "--locked", "--package", "blockraft-sim", "--bins"]);
-        let target = if plants {
-            let target = workspace.root().join("target/seeded");
-            cargo.env("RUSTFLAGS", "--cfg seeded_bugs").env("CARGO_TARGET_DIR", &target);
-            target
-        } else {
-            programs::target(workspace)?
-        };
+        let target = if plants { seeded::build_with(&mut cargo, workspace)? } else { programs::target(workspace)? };
         process::run(&mut cargo, BUILD_TIME_MAX)?;
         let mut simulator = std::process::Command::new(target.join("debug/blockraft-sim"));
         process::run(simulator.args(&self.arguments), RUN_TIME_MAX)

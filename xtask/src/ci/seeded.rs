@@ -5,14 +5,13 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::process;
+use crate::seeded;
 use crate::workspace::Workspace;
 
-/// Runs these tests in a build whose bugs can be switched on (`--cfg seeded_bugs`), in a target of its own.
+/// Runs these tests in a build whose bugs can be switched on.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo
-        .args(["test", "--locked", "--package", "blockraft-core", "--package", "blockraft-sim"])
-        .env("RUSTFLAGS", "--cfg seeded_bugs")
-        .env("CARGO_TARGET_DIR", workspace.root().join("target/seeded"));
+    cargo.args(["test", "--locked", "--package", "blockraft-core", "--package", "blockraft-sim"]);
+    seeded::build_with(&mut cargo, workspace)?;
     process::run(&mut cargo, Duration::from_secs(15 * 60))
 }
