@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::reader::CatalogReader;
 use crate::row::{CatalogState, DecodeRecordError, Keys, Row, Slot, StateRecord, decode, encode};
 use crate::shared::Shared;
-use crate::snapshot::{Importer, InstallError, Manifest};
+use crate::snapshot::{ImportError, Importer, InstallError, Manifest};
 use crate::table::{Change, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
 
 /// The replicated state machine of one group: which blocks exist.
@@ -93,6 +93,13 @@ pub enum OpenError {
     /// There are rows and no state: something removed it.
     #[error("the catalog has rows and no state")]
     StateMissing,
+    /// What a snapshot replaced can't be cleared away.
+    #[error("clearing away the state that a snapshot replaced")]
+    Replaced {
+        /// What went wrong.
+        #[source]
+        source: ImportError,
+    },
     /// The table couldn't be read.
     #[error("reading the catalog's state")]
     Table {
@@ -170,17 +177,22 @@ impl<T: Table> Catalog<T> {
     /// first entry.
     ///
     /// A table that was open before a crash may be behind what was applied then: apply again from
-    /// [`state`](Self::state) on.
+    /// [`state`](Self::state) on. The state that a snapshot replaced is cleared away here, if the crash came before that.
     ///
     /// # Errors
-    /// The table holds another log's catalog, a newer release's, or a damaged one; or it can't be read.
+    /// The table holds another log's catalog, a newer release's, or a damaged one; or it can't be read or written.
     pub fn open(table: T, group: GroupId, genesis: ChainDigest) -> Result<Self, OpenError> {
         let keys = Keys::of(group);
         let (state, slot) = read_state(table.view().as_ref(), keys, genesis)?;
         let membership = read_record(table.view().as_ref(), &keys.membership())?;
         let installed = read_record(table.view().as_ref(), &keys.installed())?;
         let shared = Arc::new(Shared::new(table, state, slot));
-        Ok(Self { shared, keys: keys.in_slot(slot), genesis, state, membership, installed, writes: Writes::Sound })
+        let catalog =
+            Self { shared, keys: keys.in_slot(slot), genesis, state, membership, installed, writes: Writes::Sound };
+        if catalog.is_installed() {
+            catalog.importer().clear().map_err(|source| OpenError::Replaced { source })?;
+        }
+        Ok(catalog)
     }
 
     /// The configuration in force at [`state`](Self::state) and the entry that brought it; none while it is the one that
@@ -211,6 +223,10 @@ impl<T: Table> Catalog<T> {
     pub fn install(&mut self, position: Position, chain: ChainDigest) -> Result<(), InstallError> {
         if self.writes == Writes::Failed || self.shared.flush_failed() {
             return Err(InstallError::Stopped);
+        }
+        let applied = self.state.position;
+        if position.index <= applied.index || position.term < applied.term {
+            return Err(InstallError::Backward { found: position, applied });
         }
         let absent = InstallError::Absent { index: position.index };
         let record =

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
-use blockraft_types::{LogIndex, Membership};
+use blockraft_types::{LogIndex, Membership, Position};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -224,6 +224,14 @@ pub enum InstallError {
     Absent {
         /// The last entry that it should cover.
         index: LogIndex,
+    },
+    /// The catalog has come as far by itself: with it, it would go back in time.
+    #[error("a snapshot of entry {found} does not come after {applied}, which was applied last")]
+    Backward {
+        /// The last entry that the snapshot covers.
+        found: Position,
+        /// The last one applied.
+        applied: Position,
     },
     /// The table couldn't be read.
     #[error("reading a snapshot")]

@@ -38,12 +38,15 @@ fn a_table_of_version_1_is_read_and_written_as_ever() {
 #[test]
 fn a_table_that_took_a_snapshot_is_read_and_written_as_ever() {
     let table = MemoryTable::new();
-    let (mut catalog, mut log) = (open(&table), Log::new());
-    catalog.apply(&log.commands([put(1), put(3)])).unwrap();
-    let (position, chain) = (catalog.state().position, catalog.state().chain);
+    let (mut catalog, mut source, mut log) = (open(&table), open(&MemoryTable::new()), Log::new());
+    let first = log.commands([put(1), put(3)]);
+    catalog.apply(&first).unwrap();
+    source.apply_many(&[first, log.blank()]).unwrap();
+    let state = source.state();
+    let (position, chain) = (state.position, state.chain);
     let voter = (NodeId(4), Incarnation::from_bytes([4; 16]));
     let membership = Some((LogIndex(1), Membership::of_voters([voter])));
-    let manifest = Manifest { state: catalog.state(), membership };
+    let manifest = Manifest { state, membership };
     let mut importer = catalog.importer();
     let rows = catalog.reader().list(None, 9).unwrap().value.rows;
     importer.put(&rows, true).unwrap();

@@ -51,10 +51,10 @@ proptest! {
     ) {
         let entries = history(&choices);
         let at = at.min(entries.len());
-        let behind = behind.min(at);
+        prop_assume!(0 < at);
+        let behind = behind.min(at - 1);
         let mut source = open(&MemoryTable::new());
         apply_all(&mut source, &entries[..at]);
-        prop_assume!(0 < at);
         let (manifest, chunks) = exported(&source);
         let table = MemoryTable::new();
         let mut target = open(&table);
@@ -67,10 +67,14 @@ proptest! {
         prop_assert_eq!(image(&target), image(&source));
         prop_assert_eq!(apply_all(&mut target, &entries[at..]), apply_all(&mut source, &entries[at..]));
         prop_assert_eq!(image(&target), image(&source));
-        // And it can be taken from there once more.
-        let (manifest, chunks) = exported(&target);
-        installed(&mut target, &manifest, &chunks);
-        prop_assert_eq!(image(&target), image(&source));
+        // And it can be taken from there, by one that took a snapshot before.
+        let mut third = open(&MemoryTable::new());
+        installed(&mut third, &manifest, &chunks);
+        if at < entries.len() {
+            let (manifest, chunks) = exported(&target);
+            installed(&mut third, &manifest, &chunks);
+        }
+        prop_assert_eq!(image(&third), image(&source));
     }
 }
 
@@ -169,7 +173,47 @@ fn a_snapshot_that_is_not_whole_or_of_another_moment_is_never_installed() {
     importer.seal(&manifest).unwrap();
     assert!(matches!(target.install(position, Log::new().chain), Err(InstallError::Absent { .. })), "another chain");
     target.install(position, chain).unwrap();
-    assert!(matches!(target.install(position, chain), Err(InstallError::Absent { .. })), "it was taken already");
+}
+
+#[test]
+fn a_snapshot_never_takes_a_catalog_back_in_time() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let first = log.commands([put(1), put(2)]);
+    source.apply(&first).unwrap();
+    let (manifest, chunks) = exported(&source);
+    let next = log.commands([delete(1)]);
+    for ahead in [vec![first.clone()], vec![first, next]] {
+        let mut target = open(&MemoryTable::new());
+        let mut importer = target.importer();
+        import(&mut importer, &chunks);
+        importer.seal(&manifest).unwrap();
+        apply_all(&mut target, &ahead);
+        let before = image(&target);
+        let installed = target.install(manifest.state.position, manifest.state.chain);
+        assert!(matches!(installed, Err(InstallError::Backward { .. })), "{installed:?}");
+        assert_eq!(image(&target), before);
+    }
+}
+
+#[test]
+fn what_a_snapshot_replaced_is_cleared_at_the_next_start_if_the_crash_came_before_that() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let first = log.commands([put(1), put(2)]);
+    source.apply(&first).unwrap();
+    source.apply(&log.commands([delete(1), put(3)])).unwrap();
+    let (manifest, chunks) = exported(&source);
+    let table = MemoryTable::new();
+    let mut target = open(&table);
+    target.apply(&first).unwrap();
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    importer.seal(&manifest).unwrap();
+    target.install(manifest.state.position, manifest.state.chain).unwrap();
+    assert_eq!(target.reader().names_many(&[name(1)]).unwrap(), [true], "it may still be in use");
+    table.cut_power(0);
+    let target = open(&table);
+    assert_eq!(target.reader().names_many(&[name(1), name(3)]).unwrap(), [false, true]);
+    assert_eq!(image(&target), image(&source));
 }
 
 #[test]
