@@ -60,7 +60,7 @@ pub enum Input {
     Compacted(LogPoint),
     /// A snapshot that this member was [offered](crate::Ready::snapshot_wanted) is complete and durable here. If the log
     /// lacks its last entry, the log begins anew after it: the next [`Persist`](crate::Persist) says so. If not, the
-    /// snapshot is of no use and [`Ready::snapshot_unneeded`](crate::Ready) says so.
+    /// snapshot is of no use and [`Ready::snapshot_unneeded`](crate::Ready) says so. Its term is entered, if it is a later one.
     InstallSnapshot(Snapshot),
     /// An [`AppendRange`](crate::AppendRange) was handed to the transport.
     AppendSent(AppendSent),

@@ -343,9 +343,9 @@ impl Member {
     pub(crate) fn install(&mut self, snapshot: Snapshot) -> Installation {
         let Snapshot { mut point, membership, membership_index } = snapshot;
         let index = point.position.index;
-        // Whoever offered it leads a term that this member has entered.
+        assert!(point.position.term <= self.term(), "its term was entered");
         let may_be_stale = self.config.errs(Mistake::StaleSnapshotInstalled);
-        if self.term() < point.position.term || (!may_be_stale && self.covers(self.id, point)) {
+        if !may_be_stale && self.covers(self.id, point) {
             return Installation::Unneeded;
         }
         if self.config.errs(Mistake::SnapshotWithoutTerm) {

@@ -267,9 +267,13 @@ impl Raft {
         Some(present)
     }
 
-    /// A leader needs no snapshot: it holds whatever is committed.
+    /// A leader needs no snapshot: it holds whatever is committed. What is committed proves its term, though, to a member
+    /// that has heard nothing of it yet.
     fn install(&mut self, snapshot: Snapshot) {
         let position = snapshot.point.position;
+        if self.member.term() < position.term {
+            self.enter_term(position.term, None);
+        }
         let leads = matches!(self.role, RoleState::Leader(_));
         if leads || self.member.install(snapshot) == Installation::Unneeded {
             self.member.outbox.snapshot_unneeded = Some(position);

@@ -506,6 +506,29 @@ fn a_snapshot_whose_last_entry_is_in_the_log_only_commits_it() {
 }
 
 #[test]
+fn a_snapshot_of_a_later_term_is_not_refused_but_proves_that_term() {
+    // It may come before any message of that term: a member that threw it away would fetch it again and again.
+    let (informed, snapshot) = offered(&[1, 1]);
+    for leads in [false, true] {
+        let mut member = Solo::new(1, &[1, 1]);
+        if leads {
+            member.lead();
+        }
+        assert!(member.raft.term() < informed.raft.term());
+        member.step(Input::InstallSnapshot(snapshot.clone()));
+        let status = member.raft.status();
+        assert_eq!((status.role, member.raft.term(), status.leader), (Role::Follower, Term(3), None));
+        assert_eq!((status.anchor, status.commit_index), (snapshot.point.position, LogIndex(9)));
+        member.take_said();
+        let LogPoint { position: least, chain: least_chain } = snapshot.point;
+        let offer = InstallSnapshot { term: Term(3), stream: StreamEpoch(4), least, least_chain };
+        member.hear(PEER, Message::InstallSnapshot(offer));
+        let reply = InstallSnapshotReply { term: Term(3), stream: StreamEpoch(4), last: least };
+        assert_eq!(member.take_said(), [(PEER, Message::InstallSnapshotReply(reply))]);
+    }
+}
+
+#[test]
 fn whatever_is_offered_twice_is_answered_twice() {
     // etcd #3292: an acknowledgement that is lost must not stop a follower for good.
     let (mut member, snapshot) = offered(&[]);
