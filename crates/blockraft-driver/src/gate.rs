@@ -21,7 +21,7 @@ use thiserror::Error;
 ///
 /// 1. *Admitted*: from [`admit`](Self::admit) until the entry is `Appended` or `Dropped`; for a proposal until it is
 ///    `ProposalAccepted`, which comes after its entry was `Appended`, or `ProposalRefused`.
-/// 2. *Appended*: from `Appended` until the entry is `Persisted` or `Truncated`.
+/// 2. *Appended*: from `Appended` until the entry is `Persisted` or `Truncated`, or a snapshot that covers it installed.
 pub trait AppendGate: Send + 'static {
     /// What tells the gate that something has changed, sent with
     /// [`DriverHandle::gate`](crate::DriverHandle::gate).
@@ -155,8 +155,8 @@ pub enum LogEvent<'a> {
     SnapshotWanted(SnapshotOffer),
     /// A snapshot that the gate gave is of no use: the log covers it by now.
     SnapshotUnneeded(Position),
-    /// A snapshot that the gate gave is the state machine's state now, durably: whatever it replaced names nothing any
-    /// more, and no entry does that was in the log before `Truncated` told so.
+    /// A snapshot that the gate gave is the state machine's state now, durably: neither the state that it replaced nor any
+    /// entry up to its position names anything any more. Entries after it were `Truncated` when the log began anew.
     SnapshotInstalled(Position),
     /// An admitted proposal is in the log, where `Appended` has just told its entry: from now on its lease is that of the
     /// entry.

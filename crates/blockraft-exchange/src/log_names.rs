@@ -74,13 +74,6 @@ impl LogNames {
         names
     }
 
-    /// Gives back the names of truncated entries: a power cut can't bring them back, since the log begins anew.
-    pub(crate) fn forget_truncated(&mut self) -> Vec<Named> {
-        let names: Vec<Named> = self.condemned.drain(..).flat_map(|truncation| truncation.names).collect();
-        self.names = self.names.saturating_sub(names.len());
-        names
-    }
-
     /// Payload bytes of the entries behind `matched`.
     pub(crate) fn bytes_after(&self, matched: LogIndex) -> u64 {
         self.bytes_between(matched, LogIndex(u64::MAX))

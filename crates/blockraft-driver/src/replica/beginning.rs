@@ -17,7 +17,7 @@ impl<G: AppendGate> Replica<G> {
 
     /// Lets the core judge a snapshot, and forgets what it takes the place of.
     pub(super) fn install(&mut self, snapshot: Snapshot) {
-        let (point, first_open) = (snapshot.point, self.raft.commit_index().next());
+        let point = snapshot.point;
         let before = self.raft.anchor();
         self.raft.step(Input::InstallSnapshot(snapshot));
         // A log that was compacted up to there already has no use for it.
@@ -33,7 +33,8 @@ impl<G: AppendGate> Replica<G> {
         for Body { ticket, .. } in core::mem::take(&mut self.accepted).into_values() {
             self.gate.observe(LogEvent::ProposalRefused { ticket });
         }
-        self.gate.observe(LogEvent::Truncated { from: first_open });
+        // What the snapshot covers is in the disk's log until the state machine has the snapshot.
+        self.gate.observe(LogEvent::Truncated { from: point.position.index.next() });
         self.handed = point.position.index;
         self.durable = self.raft.durable_index();
         self.ranges.clear();

@@ -154,7 +154,10 @@ impl AppendGate for PayloadGate {
                 assert!(known, "{ticket:?} was admitted or waited");
             }
             LogEvent::SnapshotWanted(offer) => *self.offer.lock().unwrap() = Some(offer),
-            LogEvent::SnapshotInstalled(_) => self.installed += 1,
+            LogEvent::SnapshotInstalled(position) => {
+                self.appended.retain(|index, _| position.index < *index);
+                self.installed += 1;
+            }
             LogEvent::SnapshotUnneeded(_) => self.unneeded += 1,
             _ => {}
         }

@@ -1,13 +1,14 @@
 //! Duties of a replica, one at a time.
 
 use blockraft_core::ProposalTicket;
+use blockraft_log::Anchor;
 use blockraft_types::message::{AppendEntries, StreamEpoch};
-use blockraft_types::{BodyDigest, EntryHead, EntryKind, LogIndex, Message, NodeId, Position, Term};
+use blockraft_types::{BodyDigest, Entry, EntryHead, EntryKind, LogIndex, Message, NodeId, Position, Term};
 use bytes::Bytes;
 
 use crate::event::Event;
 use crate::proposal::NotProposed;
-use crate::tests::cluster::{Cluster, NOTHING_CAN_BE_KEPT, Node, SPACE_IS_SHORT, anchor_of, membership, tight};
+use crate::tests::cluster::{Cluster, NOTHING_CAN_BE_KEPT, Node, SPACE_IS_SHORT, anchor_of, birth, membership, tight};
 
 fn alone() -> Node {
     let mut node = Node::new(1, &membership(1), tight());
@@ -121,6 +122,42 @@ fn a_snapshot_at_the_compacted_end_of_the_log_changes_nothing() {
     assert_eq!((node.replica.gate().installed, node.replica.gate().unneeded), (0, 1));
     assert_eq!(node.applied.last().map(|entry| entry.body.clone()).as_ref(), bodies.last());
     assert_eq!(node.replica.gate().leases(), 0);
+}
+
+/// The disk's log holds them until then, and a crash brings them back.
+#[test]
+fn entries_that_a_snapshot_covers_keep_their_leases_until_it_is_installed() {
+    let members = membership(3);
+    let mut node = Node::new(1, &members, tight());
+    let log_of = |term, bodies: &[&'static [u8]]| {
+        let mut last = birth(&members);
+        let entry = |body: &&'static [u8]| {
+            let position = Position { term: Term(term), index: last.position.index.next() };
+            let digest = BodyDigest::of(body);
+            let head = EntryHead::chained(last.chain, position, EntryKind::Command, body.len() as u32, digest);
+            last = Anchor { position, chain: head.chain };
+            Entry { head, body: Bytes::from_static(body) }
+        };
+        bodies.iter().map(entry).collect::<Vec<Entry>>()
+    };
+    let old = log_of(1, &[b"one", b"two", b"six", b"ten"]);
+    old.iter().for_each(|entry| node.announce(entry.body.clone()));
+    let append = AppendEntries {
+        term: Term(1),
+        stream: StreamEpoch(1),
+        prev: Position::ZERO,
+        prev_chain: birth(&members).chain,
+        heads: old.iter().map(|entry| entry.head.clone()).collect(),
+        leader_commit: LogIndex::ZERO,
+    };
+    node.receive(NodeId(2), Message::AppendEntries(append), old.iter().map(|entry| entry.body.clone()).collect());
+    assert_eq!(node.replica.gate().leases(), 4);
+    let new = log_of(2, &[b"seven", b"eight", b"nine"]);
+    node.complete(new.clone());
+    assert_eq!((node.replica.gate().installed, node.replica.gate().leases()), (0, 3));
+    node.settle();
+    assert_eq!((node.replica.gate().installed, node.replica.gate().leases()), (1, 0));
+    assert_eq!((node.applied.clone(), node.log_last()), (new.clone(), new[2].head.position));
 }
 
 #[test]

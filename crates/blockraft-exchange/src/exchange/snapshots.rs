@@ -68,14 +68,12 @@ impl<P: Payload> Exchange<P> {
         self.importing(Import::tick);
     }
 
-    /// Every row may be another one, and nothing of the log before names anything.
+    /// Every row may be another one, and nothing up to there in the log names anything. What the disk's log had after that is
+    /// of an earlier term than what follows the snapshot, so it counts as any other truncated end.
     fn installed(&mut self, position: Position) {
         self.applied = self.applied.max(position.index);
         for named in self.log.compact(position.index) {
             self.ledger.log_lost(named.name, LogEnd::Compacted);
-        }
-        for named in self.log.forget_truncated() {
-            self.ledger.log_lost(named.name, LogEnd::Truncated);
         }
         self.ledger.compacted(position.index);
         self.ledger.forget_rows();

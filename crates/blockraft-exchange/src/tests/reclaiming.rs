@@ -100,6 +100,20 @@ fn a_block_that_was_put_again_after_its_delete_stays() {
     assert_eq!(desk.exchange.status().names, 0, "it is durable and visible: the store knows it");
 }
 
+/// What follows a snapshot may be on its way to the disk, and cut again, before the snapshot is installed.
+#[test]
+fn what_was_cut_before_a_snapshot_was_installed_stays_until_a_later_term_is_durable() {
+    let mut desk = Desk::led_by(B);
+    desk.staged(block(1));
+    desk.appended(10, &[block(1)]);
+    desk.step(Input::Truncated { from: LogIndex(10) });
+    desk.step(Input::SnapshotInstalled { position: at(1, 9) });
+    assert_eq!(deletes(&desk.rows_are_absent(1000)), []);
+    desk.step(Input::Appended { position: at(2, 10), names: Vec::new() });
+    desk.step(Input::Persisted { position: at(2, 10) });
+    assert_eq!(deletes(&desk.rows_are_absent(1000)), [block(1).name]);
+}
+
 #[test]
 fn a_lease_taken_after_the_question_stops_the_reclaim() {
     let mut desk = Desk::led_by(B);

@@ -108,14 +108,14 @@ impl World {
     pub(super) fn complete(&mut self, node: usize, manifest: &Manifest) -> Result<(), String> {
         let (position, index) = (manifest.position, manifest.position.index.0 as usize);
         let life = self.life(node);
-        let (leads, log, first_open) = (life.believes_leader, life.log.clone(), life.catalog.applied + 1);
+        let (leads, log) = (life.believes_leader, life.log.clone());
         if leads || index <= self.committed_prefix(&log) {
             self.coverage.snapshots_unneeded += 1;
             return self.step(node, Input::SnapshotUnneeded { position });
         }
         self.coverage.snapshots_installed += 1;
         self.drop_offered(node)?;
-        self.step(node, Input::Truncated { from: LogIndex(first_open as u64) })?;
+        self.step(node, Input::Truncated { from: position.index.next() })?;
         let expected = self.model(index);
         let life = self.life(node);
         let catalog = &mut life.catalog;
