@@ -63,7 +63,8 @@ pub struct Config {
     pub chunk_payload_bytes_max: u64,
     /// Snapshots that are given to others at once; further members ask again later.
     pub exports_max: usize,
-    /// How long a snapshot is kept that nobody asks about.
+    /// How long a snapshot, and the log after it, is kept for a receiver that doesn't get on: it asks for nothing, and says
+    /// of no payload that it came. One that is dead or stuck holds compaction back for no longer.
     pub export_ticks_max: u64,
     /// Entries of the log that are kept for the sake of a snapshot under way; beyond it the receiver needs a newer one.
     pub pinned_entries_max: u64,
@@ -84,6 +85,8 @@ pub struct Config {
     pub repair_ticks_max: u64,
     /// Payloads read for peers at once; further fetches are answered as busy.
     pub serves_max: usize,
+    /// Bytes of those payloads, likewise; at least one is always allowed.
+    pub serve_bytes_max: u64,
     /// Bytes of inlined bodies on their way to the store; at the bound the node stops applying for a while.
     pub inline_bytes_max: u64,
     /// Names per page of the sweep through the store after start-up.
@@ -150,6 +153,7 @@ impl Config {
             repairs_max: 256,
             repair_ticks_max: ticks(10_000),
             serves_max: 32,
+            serve_bytes_max: 64 * MIB,
             inline_bytes_max: 16 * MIB,
             sweep_page: 256,
             sweep_ticks: ticks(50),

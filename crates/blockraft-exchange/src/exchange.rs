@@ -4,7 +4,7 @@ mod questions;
 mod snapshots;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{LogIndex, NodeId, RemoteTicket};
+use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket};
 
 use crate::arrivals::Arrivals;
 use crate::config::{Config, ConfigError};
@@ -145,12 +145,9 @@ impl<P: Payload> Exchange<P> {
             | Input::ImportCleared
             | Input::SnapshotInstalled { .. }
             | Input::SnapshotUnneeded { .. } => self.step_snapshot(input),
-            Input::Appended { position, names } | Input::Replayed { position, names } => {
-                for named in &names {
-                    self.ledger.log_gained(*named);
-                }
-                self.log.append(position, names);
-                self.gate.appended(position, &mut self.ledger);
+            Input::Replayed { position, names } => self.log_gained(position, names),
+            Input::Appended { position, names } => {
+                self.log_gained(position, names);
                 self.importing(|import, round| import.log_grows(round));
             }
             Input::Persisted { position } => {
@@ -158,6 +155,7 @@ impl<P: Payload> Exchange<P> {
                     self.ledger.log_lost(named.name, LogEnd::Truncated);
                 }
                 self.gate.persisted(position, &mut self.ledger);
+                self.import.log_is_durable(position.index);
             }
             Input::Truncated { from } => self.log.truncate(from),
             Input::AppendDropped { positions } => {
@@ -278,6 +276,14 @@ impl<P: Payload> Exchange<P> {
         self.ledger.mistakes.choose(mistake);
     }
 
+    fn log_gained(&mut self, position: Position, names: Vec<Named>) {
+        for named in &names {
+            self.ledger.log_gained(*named);
+        }
+        self.log.append(position, names);
+        self.gate.appended(position, &mut self.ledger);
+    }
+
     fn tick(&mut self) {
         self.now += 1;
         self.may_fetch = true;
@@ -352,7 +358,8 @@ impl<P: Payload> Exchange<P> {
             | Message::ExportOpened(_)
             | Message::ChunkWanted(_)
             | Message::ExportGone(_)
-            | Message::ExportClosed(_) => self.receive_snapshot(from, message),
+            | Message::ExportClosed(_)
+            | Message::ExportNeeded(_) => self.receive_snapshot(from, message),
         }
     }
 
@@ -371,7 +378,7 @@ impl<P: Payload> Exchange<P> {
                     if self.ledger.mistakes.makes(Mistake::ReceiptBeforeDurability) {
                         self.send_receipt(from, ticket, named, Verdict::Durable);
                     }
-                    self.fetches.arrived(named.name);
+                    self.fetches.arrived(from, named.name, self.now);
                     self.ledger.store(payload, Waiter::Receipt { to: from, ticket }, space, &mut self.out);
                 } else {
                     self.send_receipt(from, ticket, named, Verdict::Refused(RefusalReason::Full));
@@ -379,7 +386,7 @@ impl<P: Payload> Exchange<P> {
             }
             // An answer that nobody waits for any more is dropped: it is somebody else's block, and unasked for.
             BulkHeader::Fetched { .. } if expected.is_some() => {
-                self.fetches.arrived(named.name);
+                self.fetches.arrived(from, named.name, self.now);
                 self.ledger.store(payload, Waiter::Fetch, space, &mut self.out);
             }
             // Rows of a snapshot are no payload: they come as `ChunkArrived`.

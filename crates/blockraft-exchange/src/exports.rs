@@ -1,18 +1,20 @@
 //! Snapshots that are being given to members that are far behind: each one moment of this node's state, read at leisure.
 //!
 //! While one is open the log isn't compacted past it. That keeps the entries which its receiver needs next, and with them
-//! the bytes of blocks that were deleted since. Beyond a bound, or when space is short, it is given up: the receiver asks
-//! for a newer one and keeps the payloads that it has.
+//! the bytes of blocks that were deleted since. Once it is installed the log is kept after what the receiver has of it,
+//! until that is level: otherwise a log that is compacted faster than it is read would need one snapshot after the other.
+//!
+//! A receiver that says nothing for a time, since it is dead or stuck, is given up. So is one that keeps too much, and all
+//! are when space is short: they ask for a newer snapshot and keep the payloads that they have.
 
 use std::collections::BTreeMap;
 
-use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, NodeId, RemoteTicket};
 
 use crate::config::Config;
 use crate::effect::Effect;
 use crate::manifest::Manifest;
-use crate::message::{ChunkWanted, ExportOpened, Message, SnapshotWanted};
+use crate::message::{ChunkWanted, ExportNeeded, ExportOpened, Message, SnapshotWanted};
 use crate::ticket::ExportTicket;
 use crate::tickets::Tickets;
 
@@ -30,9 +32,18 @@ struct Export {
     pinned: LogIndex,
     /// Once it is open.
     manifest: Option<Manifest>,
-    /// A chunk is on its way from the table to the lane.
-    reading: Option<Option<Multihash>>,
+    reading: Reading,
     used_at: u64,
+}
+
+/// What is done with the state that is held still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Idle,
+    /// A chunk is on its way from the table to the lane.
+    Chunk,
+    /// The receiver has all of it: it is let go.
+    Over,
 }
 
 impl Exports {
@@ -60,7 +71,8 @@ impl Exports {
         let ticket = ExportTicket(tickets.draw());
         // Before the state is looked at, so that nothing is compacted that comes after what will be seen.
         let (asked, pinned) = (wanted.ticket, applied);
-        self.open.insert(ticket, Export { to: from, asked, pinned, manifest: None, reading: None, used_at: now });
+        self.open
+            .insert(ticket, Export { to: from, asked, pinned, manifest: None, reading: Reading::Idle, used_at: now });
         out.push(Effect::OpenExport { export: ticket });
     }
 
@@ -95,14 +107,15 @@ impl Exports {
     ) {
         let ticket = tickets.own(wanted.export).map(ExportTicket);
         let export = ticket.and_then(|ticket| Some((ticket, self.open.get_mut(&ticket)?)));
-        let Some((ticket, export)) = export.filter(|(_, export)| export.to == from && export.manifest.is_some()) else {
+        let is_readable = |export: &Export| export.manifest.is_some() && export.reading != Reading::Over;
+        let Some((ticket, export)) = export.filter(|(_, export)| export.to == from && is_readable(export)) else {
             out.push(Effect::Send { to: from, message: Message::ExportGone(wanted.export) });
             return;
         };
         export.used_at = now;
         // One at a time, so that a repeated question costs nothing.
-        if export.reading.is_none() {
-            export.reading = Some(wanted.after);
+        if export.reading == Reading::Idle {
+            export.reading = Reading::Chunk;
             let (rows_max, payload_bytes_max) = (config.chunk_rows_max, config.chunk_payload_bytes_max);
             let (to, remote, after) = (from, wanted.export, wanted.after);
             out.push(Effect::SendChunk { to, export: ticket, remote, after, rows_max, payload_bytes_max });
@@ -112,8 +125,39 @@ impl Exports {
     /// The lane has taken a chunk, or lost it.
     pub(crate) fn chunk_sent(&mut self, ticket: ExportTicket, now: u64) {
         if let Some(export) = self.open.get_mut(&ticket) {
-            export.reading = None;
+            if export.reading == Reading::Chunk {
+                export.reading = Reading::Idle;
+            }
             export.used_at = now;
+        }
+    }
+
+    /// The receiver gets on, and asks that the log be kept for it. When it is level it needs that no more.
+    pub(crate) fn needed<P>(
+        &mut self,
+        from: NodeId,
+        needed: ExportNeeded,
+        (now, applied): (u64, LogIndex),
+        (tickets, out): (&Tickets, &mut Vec<Effect<P>>),
+    ) {
+        let ticket = tickets.own(needed.export).map(ExportTicket);
+        let export = ticket.and_then(|ticket| Some((ticket, self.open.get_mut(&ticket)?)));
+        let open = export.filter(|(_, export)| export.to == from);
+        let gone = Effect::Send { to: from, message: Message::ExportGone(needed.export) };
+        let Some((ticket, export)) = open else { return out.push(gone) };
+        let Some(covered) = export.manifest.as_ref().map(|manifest| manifest.position.index) else { return };
+        export.used_at = now;
+        if needed.after <= covered {
+            return;
+        }
+        export.pinned = export.pinned.max(needed.after);
+        let is_level = applied.since(export.pinned) <= LEVEL_ENTRIES_MAX;
+        if core::mem::replace(&mut export.reading, Reading::Over) != Reading::Over {
+            out.push(Effect::CloseExport { export: ticket });
+        }
+        if is_level {
+            self.open.remove(&ticket);
+            out.push(gone);
         }
     }
 
@@ -158,7 +202,7 @@ impl Exports {
     }
 
     fn close<P>(&mut self, ticket: ExportTicket, out: &mut Vec<Effect<P>>) {
-        if self.open.remove(&ticket).is_some() {
+        if self.open.remove(&ticket).is_some_and(|export| export.reading != Reading::Over) {
             out.push(Effect::CloseExport { export: ticket });
         }
     }
@@ -167,3 +211,6 @@ impl Exports {
 fn told<P>(to: NodeId, asked: RemoteTicket, export: RemoteTicket, manifest: Manifest) -> Effect<P> {
     Effect::Send { to, message: Message::ExportOpened(ExportOpened { ticket: asked, export, manifest }) }
 }
+
+/// A receiver that lacks no more entries than this gets them in the next moment.
+const LEVEL_ENTRIES_MAX: u64 = 16;

@@ -4,7 +4,8 @@
 //! snapshot comes last, on a third one and at a bounded rate, and asks all peers in turn.
 //! Peers are asked one at a time: who is likely to have it, then the leader, then anyone; a time-out or a refusal moves
 //! on to the next, and when all were asked the round starts anew after a pause. So a fetch succeeds once any connected
-//! peer has the block and answers.
+//! peer has the block and answers. A peer that is sending a snapshot's payloads, however slowly, isn't overdue with the
+//! next one: what is asked for twice comes twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,8 @@ pub(crate) struct Fetches {
     snapshot: Credit,
     /// Bytes that may be asked for for a snapshot; overdrawn by at most one block.
     snapshot_tokens: i64,
+    /// When a payload came last from whom.
+    heard: BTreeMap<NodeId, u64>,
     /// What a snapshot names and no reachable peer has, the leader among them.
     nobody: Vec<Multihash>,
     arrivals: u64,
@@ -163,7 +166,8 @@ impl Fetches {
     }
 
     /// A wanted payload came, by a fetch or by a push; it is being written now.
-    pub(crate) fn arrived(&mut self, name: Multihash) {
+    pub(crate) fn arrived(&mut self, from: NodeId, name: Multihash, now: u64) {
+        self.heard.insert(from, now);
         let Some(want) = self.wants.get_mut(&name) else { return };
         match want.stage {
             Stage::Asked { counter, pool, .. } => {
@@ -209,7 +213,8 @@ impl Fetches {
 
     /// What was asked of `peer` won't come.
     pub(crate) fn disconnected(&mut self, peer: NodeId) {
-        self.give_up_if(|to, _| to == peer);
+        self.heard.remove(&peer);
+        self.give_up_if(|to, _, _| to == peer);
     }
 
     /// A new peer may have what nobody had.
@@ -223,7 +228,13 @@ impl Fetches {
     pub(crate) fn tick(&mut self, now: u64, config: &Config) {
         let rate = i64::try_from(config.snapshot_tick_bytes_max).unwrap_or(i64::MAX);
         self.snapshot_tokens = self.snapshot_tokens.saturating_add(rate).min(rate.saturating_mul(SNAPSHOT_BURST_TICKS));
-        self.give_up_if(|_, since| since.saturating_add(config.fetch_ticks_max) <= now);
+        let (patience, heard) = (config.fetch_ticks_max, core::mem::take(&mut self.heard));
+        self.give_up_if(|to, since, pool| {
+            let moved_at = heard.get(&to).filter(|_| pool == Pool::Snapshot).copied().unwrap_or(since);
+            let latest = since.saturating_add(patience.saturating_mul(QUEUED_PATIENCE));
+            since.max(moved_at.min(latest)).saturating_add(patience) <= now
+        });
+        self.heard = heard;
     }
 
     /// Starts what may start.
@@ -304,12 +315,12 @@ impl Fetches {
         self.other
     }
 
-    fn give_up_if(&mut self, overdue: impl Fn(NodeId, u64) -> bool) {
+    fn give_up_if(&mut self, overdue: impl Fn(NodeId, u64, Pool) -> bool) {
         let names: Vec<Multihash> = self
             .in_flight
             .values()
             .filter(|name| match self.wants.get(name).map(|want| want.stage) {
-                Some(Stage::Asked { to, since, .. }) => overdue(to, since),
+                Some(Stage::Asked { to, since, pool, .. }) => overdue(to, since, pool),
                 _ => false,
             })
             .copied()
@@ -426,3 +437,6 @@ impl Credit {
 
 /// How many ticks' worth of a snapshot's bytes may come at once after a pause.
 const SNAPSHOT_BURST_TICKS: i64 = 10;
+
+/// How many times its patience a payload of a snapshot may wait behind others of the same peer.
+const QUEUED_PATIENCE: u64 = 8;

@@ -5,7 +5,8 @@
 //! whether an earlier life fetched it, another snapshot named it, or the log did.
 //!
 //! The peer that gives the names may die, or give its snapshot up. Then a newer one is asked for, of whoever leads; chunks
-//! of different snapshots are never mixed, payloads are kept by name.
+//! of different snapshots are never mixed, payloads are kept by name. As long as payloads come, and then until the log is
+//! level, the peer is told now and then that it has to keep its own log for that.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -18,7 +19,7 @@ use crate::fetch::{Fetches, Purpose};
 use crate::ledger::record::Holder;
 use crate::ledger::{Ledger, Presence};
 use crate::manifest::{Chunk, Manifest, Rest, Sealed};
-use crate::message::{ChunkWanted, ExportOpened, Message, SnapshotWanted};
+use crate::message::{ChunkWanted, ExportNeeded, ExportOpened, Message, SnapshotWanted};
 use crate::mistake::Mistake;
 use crate::payload::Payload;
 use crate::tickets::Tickets;
@@ -31,8 +32,8 @@ pub(crate) struct Import {
     /// What nobody could be found to have, and the snapshot that named it.
     lost: Option<(Multihash, Position)>,
     leftovers: Leftovers,
-    /// A snapshot that was installed, and whose giver keeps its log after it until entries from there arrive here.
-    lingering: Option<(NodeId, RemoteTicket)>,
+    /// A snapshot that was installed, and whose giver keeps its log after it until the log here is level.
+    followed: Option<Followed>,
     imported: u64,
 }
 
@@ -60,6 +61,16 @@ enum Stage {
     Complete(Source),
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    from: NodeId,
+    export: RemoteTicket,
+    /// The last entry that is durable in the log here, and the one that the giver was told of.
+    durable: LogIndex,
+    told: LogIndex,
+    told_at: u64,
+}
+
 /// Where a snapshot comes from.
 #[derive(Clone, Debug)]
 struct Source {
@@ -77,6 +88,8 @@ struct Pull {
     after: Option<Multihash>,
     names: Names,
     questions: u32,
+    /// When the giver heard last that the snapshot is needed.
+    told_at: u64,
 }
 
 /// Whether chunks are still to come.
@@ -126,7 +139,7 @@ impl Import {
             stage: Stage::Idle,
             lost: None,
             leftovers: Leftovers::Possible,
-            lingering: None,
+            followed: None,
             imported: 0,
         }
     }
@@ -149,9 +162,6 @@ impl Import {
 
     /// The log grows by itself: no snapshot is needed.
     pub(crate) fn log_grows<P: Payload>(&mut self, round: &mut Round<'_, P>) {
-        if let Some((to, export)) = self.lingering.take() {
-            round.out.push(Effect::Send { to, message: Message::ExportClosed(export) });
-        }
         self.offer = None;
         let is_under_way = matches!(self.stage, Stage::Asking { .. } | Stage::Pulling(_));
         if is_under_way {
@@ -159,6 +169,13 @@ impl Import {
         }
         if is_under_way || self.is_idle() && self.leftovers == Leftovers::Possible {
             self.clear(round);
+        }
+    }
+
+    /// The log is durable up to `through`: the giver of the last snapshot has to keep no more than what comes behind that.
+    pub(crate) fn log_is_durable(&mut self, through: LogIndex) {
+        if let Some(followed) = &mut self.followed {
+            followed.durable = followed.durable.max(through);
         }
     }
 
@@ -173,13 +190,14 @@ impl Import {
             return self.ask(round);
         }
         let source = Source { from, export: opened.export, manifest: opened.manifest };
-        self.stage =
-            Stage::Pulling(Pull { source, chunks: VecDeque::new(), after: None, names: Names::Next, questions: 0 });
+        let (chunks, names, told_at) = (VecDeque::new(), Names::Next, round.now);
+        self.stage = Stage::Pulling(Pull { source, chunks, after: None, names, questions: 0, told_at });
         self.advance(round);
     }
 
     /// The peer has no such snapshot any more.
     pub(crate) fn gone<P: Payload>(&mut self, export: RemoteTicket, round: &mut Round<'_, P>) {
+        self.followed.take_if(|followed| followed.export == export);
         if matches!(&self.stage, Stage::Pulling(pull) if pull.source.export == export && pull.names != Names::All) {
             self.ask(round);
         }
@@ -213,6 +231,12 @@ impl Import {
             }
         }
         if found {
+            let waited = round.now.saturating_sub(pull.told_at);
+            if round.config.export_ticks_max / 4 <= waited {
+                pull.told_at = round.now;
+                let needed = ExportNeeded { export: pull.source.export, after: pull.source.manifest.position.index };
+                round.out.push(Effect::Send { to: pull.source.from, message: Message::ExportNeeded(needed) });
+            }
             self.advance(round);
         }
     }
@@ -222,6 +246,8 @@ impl Import {
         let Stage::Pulling(pull) = &mut self.stage else { return };
         let Some(filling) = pull.chunks.pop_front_if(|filling| filling.handed == Handed::Over) else { return };
         self.imported += filling.chunk.rows.len() as u64;
+        // Otherwise the ledger would keep a record of each until its grace is over.
+        filling.chunk.rows.iter().for_each(|row| round.ledger.created(row.named.name));
         release(&filling, round.ledger);
         if filling.chunk.rest == Rest::Nothing {
             let source = pull.source.clone();
@@ -249,7 +275,8 @@ impl Import {
         if let Stage::Complete(source) = &self.stage
             && source.manifest.position == position
         {
-            self.lingering = Some((source.from, source.export));
+            let (from, export, last) = (source.from, source.export, position.index);
+            self.followed = Some(Followed { from, export, durable: last, told: last, told_at: round.now });
             self.stage = Stage::Idle;
             (self.offer, self.lost) = (None, None);
             self.clear(round);
@@ -285,6 +312,14 @@ impl Import {
     }
 
     pub(crate) fn tick<P: Payload>(&mut self, round: &mut Round<'_, P>) {
+        if let Some(followed) = &mut self.followed
+            && followed.told < followed.durable
+            && followed.told_at.saturating_add(round.config.retry_ticks) <= round.now
+        {
+            (followed.told, followed.told_at) = (followed.durable, round.now);
+            let needed = ExportNeeded { export: followed.export, after: followed.durable };
+            round.out.push(Effect::Send { to: followed.from, message: Message::ExportNeeded(needed) });
+        }
         let patience = round.config.fetch_ticks_max;
         match &mut self.stage {
             Stage::Asking { asked_at, .. } if asked_at.saturating_add(patience) <= round.now => self.ask(round),
@@ -347,6 +382,7 @@ impl Import {
         let Stage::Pulling(pull) = &mut self.stage else { return };
         if pull.names == Names::Next && pull.chunks.len() < CHUNKS_AHEAD {
             pull.names = Names::Asked { at: round.now };
+            pull.told_at = round.now;
             pull.questions += 1;
             let wanted = ChunkWanted { export: pull.source.export, after: pull.after };
             round.out.push(Effect::Send { to: pull.source.from, message: Message::ChunkWanted(wanted) });

@@ -31,6 +31,18 @@ pub enum Message {
     ExportGone(RemoteTicket),
     /// The receiver needs this snapshot no more.
     ExportClosed(RemoteTicket),
+    /// The receiver is getting on with this snapshot, or with the log behind it.
+    ExportNeeded(ExportNeeded),
+}
+
+/// Asks for the log to be kept, so that the receiver can go on with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportNeeded {
+    /// The snapshot.
+    pub export: RemoteTicket,
+    /// What comes after this entry is needed: the last one that the snapshot covers or, once it is installed, the last one
+    /// that is durable in the receiver's log.
+    pub after: LogIndex,
 }
 
 /// Asks for a snapshot.

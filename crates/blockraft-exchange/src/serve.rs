@@ -17,6 +17,8 @@ use crate::tickets::Tickets;
 #[derive(Debug, Default)]
 pub(crate) struct Serves {
     open: BTreeMap<ServeTicket, (NodeId, Fetch)>,
+    /// What they were asked for, by length.
+    bytes: u64,
 }
 
 impl Serves {
@@ -29,7 +31,7 @@ impl Serves {
         (ledger, tickets, out): (&mut Ledger<P>, &mut Tickets, &mut Vec<Effect<P>>),
     ) {
         let refusal = match ledger.presence(fetch.name) {
-            _ if self.open.len() >= config.serves_max => Some(MissingReason::Busy),
+            _ if !self.has_room(fetch.length, config) => Some(MissingReason::Busy),
             Presence::Busy => Some(MissingReason::Busy),
             Presence::Absent => Some(MissingReason::Absent),
             Presence::Durable | Presence::Unknown => None,
@@ -40,6 +42,7 @@ impl Serves {
         }
         let serve = ServeTicket(tickets.draw());
         ledger.lease(fetch.name, Holder::Reader);
+        self.bytes += u64::from(fetch.length);
         self.open.insert(serve, (from, fetch));
         out.push(Effect::Serve { to: from, serve, ticket: fetch.ticket, name: fetch.name });
     }
@@ -53,6 +56,7 @@ impl Serves {
         out: &mut Vec<Effect<P>>,
     ) {
         let Some((to, fetch)) = self.open.remove(&serve) else { return };
+        self.bytes -= u64::from(fetch.length);
         ledger.release(fetch.name, Holder::Reader);
         match outcome {
             ServeOutcome::Sent => {}
@@ -63,6 +67,11 @@ impl Serves {
 
     pub(crate) fn len(&self) -> usize {
         self.open.len()
+    }
+
+    fn has_room(&self, length: u32, config: &Config) -> bool {
+        let fits = self.bytes + u64::from(length) <= config.serve_bytes_max;
+        self.open.is_empty() || (self.open.len() < config.serves_max && fits)
     }
 }
 

@@ -196,6 +196,7 @@ impl Frame {
             Self::Exchange(ExchangeMessage::ChunkWanted(_)) => 17,
             Self::Exchange(ExchangeMessage::ExportGone(_)) => 18,
             Self::Exchange(ExchangeMessage::ExportClosed(_)) => 19,
+            Self::Exchange(ExchangeMessage::ExportNeeded(_)) => 20,
             Self::Node(NodeMessage::Forward(_)) => 21,
             Self::Node(NodeMessage::ForwardReply(_)) => 22,
             Self::Node(NodeMessage::ReadIndex(_)) => 23,

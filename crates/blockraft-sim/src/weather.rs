@@ -292,6 +292,7 @@ fn bounds(chance: &mut Chance) -> blockraft_exchange::Config {
         repairs_max: chance.between(1, 6) as usize,
         repair_ticks_max: chance.between(10, 40),
         serves_max: chance.between(1, 5) as usize,
+        serve_bytes_max: 600,
         inline_bytes_max: chance.between(30, 400),
         sweep_page: chance.between(1, 6) as usize,
         sweep_ticks: chance.between(1, 4),

@@ -54,6 +54,10 @@ impl<P: Payload> Exchange<P> {
                     self.exports.closed(from, ExportTicket(counter), &mut self.out);
                 }
             }
+            Message::ExportNeeded(needed) => {
+                let rooms = (&self.tickets, &mut self.out);
+                self.exports.needed(from, needed, (self.now, self.applied), rooms);
+            }
             _ => {}
         }
     }
@@ -77,6 +81,8 @@ impl<P: Payload> Exchange<P> {
         }
         self.ledger.compacted(position.index);
         self.ledger.forget_rows();
+        // An import that was given up for this one may have brought blocks that this one doesn't name.
+        self.reclamation.sweep_again(self.now);
     }
 
     pub(super) fn importing(&mut self, act: impl FnOnce(&mut Import, &mut Round<'_, P>)) {

@@ -208,6 +208,19 @@ fn a_payload_is_leased_while_it_is_read_for_a_peer() {
 }
 
 #[test]
+fn payloads_that_are_read_for_peers_are_bounded_in_bytes_too() {
+    let mut desk = Desk::with(B, Config { serve_bytes_max: 250, ..config() });
+    let mut serves = Vec::new();
+    for number in 0..4 {
+        desk.staged(block(number));
+        let fetch = Fetch { ticket: ticket_of(C, number), name: block(number).name, length: 100 };
+        desk.step(Input::Message { from: C, message: Message::Fetch(fetch) });
+        serves.extend(desk.effects().into_iter().filter(|effect| matches!(effect, Effect::Serve { .. })));
+    }
+    assert_eq!(serves.len(), 2);
+}
+
+#[test]
 fn only_durable_payloads_are_served() {
     let mut desk = Desk::led_by(B);
     desk.pushed(B, block(1), 1);

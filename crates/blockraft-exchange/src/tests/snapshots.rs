@@ -3,8 +3,8 @@
 use blockraft_blocks::Multihash;
 use blockraft_types::{ChainDigest, LogIndex, Membership, NodeId, RemoteTicket};
 
-use super::desk::{B, C, Desk, ME, at, block, config, fetches, ticket_of};
-use crate::message::{ChunkWanted, ExportOpened, Message, Missing, MissingReason, SnapshotWanted};
+use super::desk::{B, C, Desk, ME, at, block, config, fetches, stores, ticket_of};
+use crate::message::{ChunkWanted, ExportNeeded, ExportOpened, Message, Missing, MissingReason, SnapshotWanted};
 use crate::ticket::ExportTicket;
 use crate::{BulkHeader, Chunk, Config, Effect, Input, Manifest, ManifestRow, Named, Rest, Sealed};
 
@@ -103,9 +103,98 @@ fn a_snapshot_is_complete_only_with_its_payloads_and_those_that_are_here_are_not
     assert_eq!(desk.effects(), [Effect::SnapshotComplete { manifest: manifest(9, &blocks) }]);
     desk.step(Input::SnapshotInstalled { position: at(1, 9) });
     assert_eq!(desk.effects(), [Effect::ClearImport]);
-    // Only now B may let go of what comes after the snapshot.
-    desk.appended(10, &[]);
-    assert_eq!(said(&desk.effects()), [(B, Message::ExportClosed(ticket_of(B, 1)))]);
+    // B keeps its log behind the snapshot, and hears how much of it is here, until it says that this is enough.
+    let mut needed_after = |last| {
+        desk.appended(last, &[]);
+        desk.step(Input::Persisted { position: at(1, last) });
+        desk.ticks(config().retry_ticks);
+        said(&desk.effects())
+    };
+    let needed = |after| Message::ExportNeeded(ExportNeeded { export: ticket_of(B, 1), after: LogIndex(after) });
+    assert_eq!(needed_after(10), [(B, needed(10))]);
+    assert_eq!(needed_after(15), [(B, needed(15))]);
+    desk.step(Input::Message { from: B, message: Message::ExportGone(ticket_of(B, 1)) });
+    desk.appended(16, &[]);
+    desk.step(Input::Persisted { position: at(1, 16) });
+    desk.ticks(config().retry_ticks);
+    assert_eq!(said(&desk.effects()), []);
+}
+
+#[test]
+fn as_long_as_payloads_come_the_giver_is_told_to_keep_its_log_and_no_longer() {
+    let blocks = blocks(0..3);
+    let mut desk = pulling(&blocks, Config { export_ticks_max: 40, ..config() });
+    desk.chunk(B, 1, chunk(None, &blocks, Rest::Nothing));
+    let asked = fetches(&desk.store_knows_nothing());
+    let needed = Message::ExportNeeded(ExportNeeded { export: ticket_of(B, 1), after: LogIndex(9) });
+    for (number, (from, ticket, name)) in (1..).zip(asked.into_iter().take(2)) {
+        desk.ticks(15);
+        let said_before = said(&desk.effects());
+        assert_eq!(said_before, [], "nothing came since {number}");
+        desk.fetched(from, ticket, Named { name, length: 100 });
+        assert_eq!(said(&desk.effects()), [(B, needed.clone())]);
+    }
+    desk.ticks(200);
+    assert!(!said(&desk.effects()).contains(&(B, needed)), "a transfer that stands still holds nothing back");
+}
+
+#[test]
+fn the_memory_of_an_import_and_the_room_that_is_left_do_not_hang_on_how_much_came() {
+    let blocks = blocks(0..100);
+    let mut desk = pulling(&blocks, Config { staged_blocks_max: 20, ..config() });
+    let mut after = None;
+    for (number, piece) in (1..).zip(blocks.chunks(10)) {
+        let rest = if number == 10 { Rest::Nothing } else { Rest::More };
+        desk.chunk(B, 1, chunk(after, piece, rest));
+        after = piece.last().map(|block| block.name);
+        loop {
+            let asked = fetches(&desk.store_knows_nothing());
+            if asked.is_empty() {
+                break;
+            }
+            for (from, ticket, name) in asked {
+                desk.fetched(from, ticket, Named { name, length: 100 });
+            }
+            desk.ticks(1);
+        }
+        desk.step(Input::ChunkImported);
+        let status = desk.exchange.status();
+        assert_eq!((status.names, status.staged_blocks), (0, 0), "after chunk {number}");
+    }
+    // Others may go on pushing what is put meanwhile.
+    desk.pushed(C, block(1_000), 1);
+    assert_eq!(stores(&desk.effects()), [block(1_000)]);
+}
+
+/// The rows of an import that a crash broke off keep its payloads, whatever else stands in the log.
+#[test]
+fn a_replay_of_the_log_clears_no_import_away() {
+    let mut desk = Desk::starting(config());
+    desk.step(Input::Replayed { position: at(1, 1), names: Vec::new() });
+    desk.step(Input::ReplayFinished { applied: LogIndex::ZERO });
+    assert!(!desk.effects().contains(&Effect::ClearImport));
+    desk.appended(2, &[]);
+    assert!(desk.effects().contains(&Effect::ClearImport), "now the log grows by itself");
+}
+
+/// The other peer would send the same bytes once more.
+#[test]
+fn a_peer_that_sends_slowly_is_not_overdue_with_what_waits_behind() {
+    let blocks = blocks(0..10);
+    let mut desk = pulling(&blocks, config());
+    desk.step(Input::PeerDisconnected { peer: C });
+    desk.chunk(B, 1, chunk(None, &blocks, Rest::Nothing));
+    let mut asked = fetches(&desk.store_knows_nothing());
+    assert_eq!(asked.len(), 10);
+    desk.step(Input::PeerConnected { peer: C });
+    while asked.len() > 5 {
+        desk.ticks(config().fetch_ticks_max - 1);
+        let (from, ticket, name) = asked.remove(0);
+        desk.fetched(from, ticket, Named { name, length: 100 });
+        assert_eq!(fetches(&desk.effects()), []);
+    }
+    desk.ticks(config().fetch_ticks_max);
+    assert_eq!(fetches(&desk.effects()).len(), 5, "now it is silent");
 }
 
 #[test]
@@ -238,6 +327,23 @@ fn a_log_that_grows_by_itself_needs_no_snapshot() {
     assert!(effects.contains(&Effect::ClearImport));
 }
 
+/// Gives a snapshot of entry 8 to B.
+fn giving(bounds: Config) -> (Desk, ExportTicket, RemoteTicket) {
+    let mut desk = Desk::with(ME, bounds);
+    desk.applied(7, &[], &[]);
+    let wanted = SnapshotWanted { ticket: ticket_of(B, 1), least: LogIndex(5) };
+    desk.step(Input::Message { from: B, message: Message::SnapshotWanted(wanted) });
+    let [Effect::OpenExport { export }] = desk.effects()[..] else { panic!("an export is opened") };
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(7), "from the moment on in which it is wanted");
+    desk.step(Input::ExportReady { export, manifest: Some(manifest(8, &[])) });
+    let [Effect::Send { to: B, message: Message::ExportOpened(opened) }] = &desk.effects()[..] else {
+        panic!("the asker is told")
+    };
+    let remote = opened.export;
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(8));
+    (desk, export, remote)
+}
+
 #[test]
 fn a_member_gives_what_an_earlier_life_applied() {
     let mut desk = Desk::with(ME, config());
@@ -267,21 +373,7 @@ fn a_tail_that_waits_for_the_member_that_is_fed_ends_no_export() {
 #[test]
 fn an_export_keeps_the_log_until_it_is_closed_or_nobody_asks_or_it_keeps_too_much() {
     let pinned = |desk: &Desk| desk.exchange.compaction_floor();
-    let open = |pinned_entries_max| {
-        let mut desk = Desk::with(ME, Config { pinned_entries_max, ..config() });
-        desk.applied(7, &[], &[]);
-        let wanted = SnapshotWanted { ticket: ticket_of(B, 1), least: LogIndex(5) };
-        desk.step(Input::Message { from: B, message: Message::SnapshotWanted(wanted) });
-        let [Effect::OpenExport { export }] = desk.effects()[..] else { panic!("an export is opened") };
-        assert_eq!(pinned(&desk), LogIndex(7), "from the moment on in which it is wanted");
-        desk.step(Input::ExportReady { export, manifest: Some(manifest(8, &[])) });
-        let [Effect::Send { to: B, message: Message::ExportOpened(opened) }] = &desk.effects()[..] else {
-            panic!("the asker is told")
-        };
-        let remote = opened.export;
-        assert_eq!(pinned(&desk), LogIndex(8));
-        (desk, export, remote)
-    };
+    let open = |pinned_entries_max| giving(Config { pinned_entries_max, ..config() });
     let gone = |mut desk: Desk, export: ExportTicket, remote: RemoteTicket| {
         assert!(desk.effects().contains(&Effect::CloseExport { export }));
         assert_eq!(pinned(&desk), LogIndex(u64::MAX));
@@ -301,4 +393,29 @@ fn an_export_keeps_the_log_until_it_is_closed_or_nobody_asks_or_it_keeps_too_muc
     desk.applied(19, &[], &[]);
     desk.ticks(1);
     gone(desk, export, remote);
+}
+
+#[test]
+fn the_log_is_kept_for_a_receiver_that_gets_on_until_its_own_is_level() {
+    let (mut desk, export, remote) = giving(config());
+    let needs = |desk: &mut Desk, from, after| {
+        let needed = ExportNeeded { export: remote, after: LogIndex(after) };
+        desk.step(Input::Message { from, message: Message::ExportNeeded(needed) });
+        let floor = desk.exchange.compaction_floor();
+        (desk.effects(), floor)
+    };
+    let gone = |to| Effect::Send { to, message: Message::ExportGone(remote) };
+    for _ in 0..3 {
+        desk.ticks(config().export_ticks_max - 1);
+        assert_eq!(needs(&mut desk, B, 8), (vec![], LogIndex(8)), "payloads come");
+    }
+    assert_eq!(needs(&mut desk, C, 8), (vec![gone(C)], LogIndex(8)), "it isn't C's");
+    desk.applied(500, &[], &[]);
+    assert_eq!(needs(&mut desk, B, 108), (vec![Effect::CloseExport { export }], LogIndex(108)), "it is installed");
+    assert_eq!(needs(&mut desk, B, 400), (vec![], LogIndex(400)));
+    desk.applied(600, &[], &[]);
+    assert_eq!(needs(&mut desk, B, 590), (vec![gone(B)], LogIndex(u64::MAX)));
+    let (mut desk, ..) = giving(config());
+    desk.ticks(config().export_ticks_max);
+    assert_eq!(desk.exchange.compaction_floor(), LogIndex(u64::MAX), "who says nothing is dead or stuck");
 }

@@ -164,6 +164,7 @@ impl World {
             repairs_max: 4,
             repair_ticks_max: 30,
             serves_max: 3,
+            serve_bytes_max: 300,
             inline_bytes_max: 300,
             sweep_page: 3,
             sweep_ticks: 2,
