@@ -1,4 +1,5 @@
-//! A process that applies is killed at random moments; what is left is a replay up to some entry, and no flush is lost.
+//! A process that applies, and takes snapshots in between, is killed at random moments; what is left is a replay up to some
+//! entry, and neither a flush nor an installation is lost.
 //!
 //! The child is this test binary, started again. `BLOCKRAFT_CRASH_ROUNDS` raises the number of kills.
 
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
 use blockraft_blocks::{HashCode, Multihash};
-use blockraft_catalog::{BatchLimits, Catalog, CatalogState, Command, MemoryTable, Row, Table, batch};
+use blockraft_catalog::table::{Change, FlushError, Table, View, WriteBatch, WriteError};
+use blockraft_catalog::{BatchLimits, Catalog, CatalogState, Command, Importer, MemoryTable, Row, batch};
 use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
 
 use crate::{RocksTable, RocksTableOptions};
@@ -20,15 +22,54 @@ const GENESIS: ChainDigest = ChainDigest::from_bytes([7; 16]);
 const GROUP: GroupId = GroupId(0);
 const ENTRIES: u64 = 100_000;
 const FOLDER: &str = "BLOCKRAFT_CATALOG_CRASH_FOLDER";
-const HONESTY: &str = "BLOCKRAFT_CATALOG_CRASH_HONESTY";
+const CONDUCT: &str = "BLOCKRAFT_CATALOG_CRASH_CONDUCT";
 const ROUNDS: &str = "BLOCKRAFT_CRASH_ROUNDS";
 
-/// When the child says that it flushed.
+/// What the child's table does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Honesty {
-    AfterTheFlush,
-    /// The negative control: without one.
-    WithoutAFlush,
+enum Conduct {
+    Honest,
+    /// A negative control: it is never flushed, and says so of nothing.
+    FlushesNothing,
+    /// Another one: a snapshot is put together in the place of the state instead of beside it.
+    MixesSlots,
+}
+
+/// The table on disk, as its conduct is.
+#[derive(Debug)]
+struct Disk {
+    table: RocksTable,
+    conduct: Conduct,
+}
+
+impl Table for Disk {
+    fn view(&self) -> Box<dyn View + '_> {
+        self.table.view()
+    }
+
+    fn write(&self, mut batch: WriteBatch) -> Result<(), WriteError> {
+        if self.conduct == Conduct::MixesSlots {
+            for change in &mut batch.changes {
+                match change {
+                    Change::Set { key, .. } | Change::Remove { key } => into_first_slot(key),
+                    // Its end is the first key behind the slot.
+                    Change::RemoveRange { .. } => {}
+                }
+            }
+        }
+        self.table.write(batch)
+    }
+
+    fn flush(&self) -> Result<(), FlushError> {
+        if self.conduct == Conduct::FlushesNothing { Ok(()) } else { self.table.flush() }
+    }
+}
+
+/// A key is the group in four bytes, then the kind of what it names.
+fn into_first_slot(key: &mut [u8]) {
+    if let Some(kind) = key.get_mut(4).filter(|kind| **kind == b'R') {
+        *kind = b'r';
+    }
 }
 
 /// The log, the same in every process: entry after entry.
@@ -70,15 +111,17 @@ impl Log {
 fn a_killed_catalog_is_a_replay_of_the_log_up_to_the_position_that_it_names() {
     let rounds = std::env::var(ROUNDS).ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(20);
     let place = formatted();
-    let table = MemoryTable::new();
-    let (mut log, mut replay) = (Log::new(), Catalog::open(table, GROUP, GENESIS).unwrap());
-    let mut between_flushes = 0;
+    let (mut log, mut replay) = (Log::new(), Catalog::open(MemoryTable::new(), GROUP, GENESIS).unwrap());
+    let (mut between_flushes, mut installations, mut installed_last) = (0, 0, 0);
     for round in 0..rounds {
-        let flushed = live_and_die(&folder(&place), Honesty::AfterTheFlush, round);
-        let killed = reopen(&folder(&place));
+        let heard = live_and_die(&folder(&place), Conduct::Honest, round);
+        let killed = reopen(&folder(&place), Conduct::Honest);
         let position = killed.state().position;
-        assert!(flushed <= position.index, "round {round}: entry {flushed} was flushed, and {position} is left");
-        between_flushes += u64::from(flushed < position.index);
+        let durable = heard.durable;
+        assert!(durable <= position.index, "round {round}: entry {durable} was durable, and {position} is left");
+        between_flushes += u64::from(durable < position.index);
+        installations += heard.installations;
+        installed_last += u64::from(killed.is_installed());
         assert!(replay.state().position <= position, "round {round}: what was on disk once is gone");
         let before = image(&killed);
         if replay.state().position < position {
@@ -88,17 +131,35 @@ fn a_killed_catalog_is_a_replay_of_the_log_up_to_the_position_that_it_names() {
         assert_eq!(before, image(&replay), "round {round}");
     }
     assert!(0 < replay.state().position.index.0, "no child came to apply anything");
-    println!("{rounds} kills up to entry {}; {between_flushes} of them between two flushes", replay.state().position);
+    assert!(rounds < 20 || 0 < installations, "no child came to install a snapshot");
+    println!(
+        "{rounds} kills up to entry {}; {between_flushes} of them between two flushes; {installations} snapshots \
+         installed, {installed_last} times just before the kill",
+        replay.state().position
+    );
 }
 
 #[test]
-fn a_catalog_that_says_flushed_without_a_flush_is_found() {
+fn a_table_that_flushes_nothing_is_found() {
     let place = formatted();
     let lost = (0..50).any(|round| {
-        let flushed = live_and_die(&folder(&place), Honesty::WithoutAFlush, round);
-        reopen(&folder(&place)).state().position.index < flushed
+        let heard = live_and_die(&folder(&place), Conduct::FlushesNothing, round);
+        reopen(&folder(&place), Conduct::Honest).state().position.index < heard.durable
     });
     assert!(lost, "50 kills lost nothing that was never flushed: the kill finds nothing");
+}
+
+#[test]
+fn a_snapshot_that_is_put_together_in_the_place_of_the_state_is_found() {
+    let place = formatted();
+    let mixed = (0..50).any(|round| {
+        live_and_die(&folder(&place), Conduct::MixesSlots, round);
+        let killed = reopen(&folder(&place), Conduct::Honest);
+        let mut replay = Catalog::open(MemoryTable::new(), GROUP, GENESIS).unwrap();
+        replay.apply_many(&Log::new().up_to(killed.state().position.index)).unwrap();
+        image(&killed) != image(&replay)
+    });
+    assert!(mixed, "50 kills found no mixture of a state and a snapshot");
 }
 
 /// The child of the tests above, when they start it.
@@ -107,49 +168,143 @@ fn a_child_that_is_not_told_to_apply_does_nothing() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;
     };
-    let honest = std::env::var_os(HONESTY).is_some_and(|honesty| honesty == "honest");
-    let mut catalog = reopen(Path::new(&folder));
-    let flusher = catalog.flusher();
-    let mut log = Log::new();
-    log.up_to(catalog.state().position.index);
-    let mut out = std::io::stdout();
-    while log.position.index.0 < ENTRIES {
-        let number = log.position.index.0;
-        let some: Vec<Entry> = (0..=chance(number, 7) % 8).map(|_| log.next()).collect();
-        catalog.apply_many(&some).unwrap();
-        let position = catalog.state().position.index;
-        let word = match chance(number, 8) % 10 {
-            0 if honest => {
-                assert_eq!(flusher.flush().unwrap().index, position);
-                "flushed"
-            }
-            0 => "flushed",
-            _ => "applied",
-        };
-        writeln!(out, "{word} {position}").unwrap();
-        out.flush().unwrap();
+    let conduct = match std::env::var(CONDUCT).as_deref() {
+        Ok("flushes nothing") => Conduct::FlushesNothing,
+        Ok("mixes slots") => Conduct::MixesSlots,
+        _ => Conduct::Honest,
+    };
+    let mut child = Child::beginning(Path::new(&folder), conduct);
+    while child.log.position.index.0 < ENTRIES {
+        match chance(child.log.position.index.0, 8) % 40 {
+            0 => child.flush(),
+            1 => child.take_snapshot(),
+            _ => child.apply_some(),
+        }
     }
 }
 
-/// Starts a child, kills it after a random number of its words, and returns the last entry that it said it flushed.
-fn live_and_die(folder: &Path, honesty: Honesty, round: u64) -> LogIndex {
+/// Works on the catalog on disk, beside one in memory that gives it snapshots.
+struct Child {
+    catalog: Catalog<Disk>,
+    importer: Importer<Disk>,
+    other: Catalog<MemoryTable>,
+    log: Log,
+}
+
+impl Child {
+    fn beginning(folder: &Path, conduct: Conduct) -> Self {
+        let catalog = reopen(folder, conduct);
+        let importer = catalog.importer();
+        let mut other = Catalog::open(MemoryTable::new(), GROUP, GENESIS).unwrap();
+        let mut log = Log::new();
+        other.apply_many(&log.up_to(catalog.state().position.index)).unwrap();
+        Self { catalog, importer, other, log }
+    }
+
+    fn apply_some(&mut self) {
+        let number = self.log.position.index.0;
+        let some: Vec<Entry> = (0..=chance(number, 7) % 8).map(|_| self.log.next()).collect();
+        self.other.apply_many(&some).unwrap();
+        self.catalog.apply_many(&some).unwrap();
+        say("applied", self.catalog.state().position.index);
+    }
+
+    fn flush(&mut self) {
+        let flushed = self.catalog.flusher().flush().unwrap();
+        say("flushed", flushed.index);
+        // Otherwise it would flush for ever: what is done hangs on the position.
+        self.apply_some();
+    }
+
+    /// The other one goes ahead, and its state is taken over while entries before it are still applied here. Some aren't
+    /// installed.
+    fn take_snapshot(&mut self) {
+        let number = self.log.position.index.0;
+        let some: Vec<Entry> = (0..20 + chance(number, 10) % 60).map(|_| self.log.next()).collect();
+        self.other.apply_many(&some).unwrap();
+        let reader = self.other.reader();
+        let export = reader.export().unwrap();
+        let (mut after, mut meanwhile) = (None, some.iter());
+        self.importer.restart();
+        loop {
+            let rows = export.rows(after, ROWS).unwrap();
+            let is_last = rows.len() < ROWS;
+            self.importer.put(&rows, is_last).unwrap();
+            say("imported", self.log.position.index);
+            after = rows.last().map(|(name, _)| *name);
+            let before_it: Vec<Entry> = meanwhile.by_ref().take(2).cloned().collect();
+            if !meanwhile.as_slice().is_empty() {
+                self.catalog.apply_many(&before_it).unwrap();
+            }
+            if chance(number, 11).is_multiple_of(3) {
+                say("flushed", self.catalog.flusher().flush().unwrap().index);
+            }
+            if is_last {
+                break;
+            }
+        }
+        if chance(number, 12).is_multiple_of(4) {
+            // The log has come instead.
+            self.catalog.apply_many(&self.rest_of(&some)).unwrap();
+            return;
+        }
+        self.importer.seal(export.manifest()).unwrap();
+        say("sealed", self.log.position.index);
+        let state = export.manifest().state;
+        self.catalog.install(state.position, state.chain).unwrap();
+        say("installed", state.position.index);
+        if chance(number, 13).is_multiple_of(2) {
+            self.importer.clear().unwrap();
+        }
+    }
+
+    fn rest_of(&self, entries: &[Entry]) -> Vec<Entry> {
+        let applied = self.catalog.state().position.index;
+        entries.iter().filter(|entry| applied < entry.head.position.index).cloned().collect()
+    }
+}
+
+/// Rows at a time: a snapshot comes in some ten pieces.
+const ROWS: usize = 40;
+
+fn say(word: &str, index: LogIndex) {
+    let mut out = std::io::stdout();
+    writeln!(out, "{word} {index}").unwrap();
+    out.flush().unwrap();
+}
+
+/// What a child said before it died.
+struct Heard {
+    /// The last entry that it said is durable.
+    durable: LogIndex,
+    installations: u64,
+}
+
+/// Starts a child and kills it after a random number of its words.
+fn live_and_die(folder: &Path, conduct: Conduct, round: u64) -> Heard {
+    let name = match conduct {
+        Conduct::Honest => "honest",
+        Conduct::FlushesNothing => "flushes nothing",
+        Conduct::MixesSlots => "mixes slots",
+    };
     let mut child = Process::new(std::env::current_exe().unwrap())
         .args(["--exact", "tests::crash::a_child_that_is_not_told_to_apply_does_nothing", "--nocapture"])
         .env(FOLDER, folder)
-        .env(HONESTY, if honesty == Honesty::AfterTheFlush { "honest" } else { "not" })
+        .env(CONDUCT, name)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let heard: Vec<String> = lines.by_ref().take(4 + chance(round, 9) as usize % 200).map(Result::unwrap).collect();
+    let mut heard: Vec<String> = lines.by_ref().take(4 + chance(round, 9) as usize % 200).map(Result::unwrap).collect();
     child.kill().unwrap();
     child.wait().unwrap();
     // What it said before it died stands in the pipe; the last line may be torn.
     let rest: Vec<String> = lines.map_while(Result::ok).collect();
-    let rest = &rest[..rest.len().saturating_sub(1)];
-    let flushed = heard.iter().chain(rest).filter_map(|line| line.strip_prefix("flushed ")?.parse().ok());
-    LogIndex(flushed.max().unwrap_or(0))
+    heard.extend_from_slice(&rest[..rest.len().saturating_sub(1)]);
+    let said = |word: &'static str| heard.iter().filter_map(move |line| line.strip_prefix(word)?.trim().parse().ok());
+    let durable = said("flushed").chain(said("installed")).max().unwrap_or(0);
+    Heard { durable: LogIndex(durable), installations: said("installed").count() as u64 }
 }
 
 fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>) {
@@ -168,8 +323,9 @@ fn folder(place: &tempfile::TempDir) -> PathBuf {
     place.path().join("catalog")
 }
 
-fn reopen(folder: &Path) -> Catalog<RocksTable> {
-    Catalog::open(RocksTable::open(folder, &OPTIONS).unwrap(), GROUP, GENESIS).unwrap()
+fn reopen(folder: &Path, conduct: Conduct) -> Catalog<Disk> {
+    let table = RocksTable::open(folder, &OPTIONS).unwrap();
+    Catalog::open(Disk { table, conduct }, GROUP, GENESIS).unwrap()
 }
 
 /// A number that hangs on `a` and `b` alone.
