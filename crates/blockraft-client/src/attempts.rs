@@ -1,5 +1,6 @@
 //! The attempts of one operation: which member is next, how long to pause, and until when.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,21 +16,21 @@ use crate::unavailable::{MemberTrouble, Trouble, Unavailable};
 pub(crate) struct Attempts {
     deadline: Instant,
     /// Members that failed in this round.
-    failed: Vec<usize>,
+    failed: BTreeSet<NodeId>,
     /// The most telling trouble of each member.
-    troubles: Vec<Option<Trouble>>,
+    troubles: BTreeMap<NodeId, Trouble>,
     /// The last member that may have done it all the same.
     unknown: Option<NodeId>,
     pause: Duration,
 }
 
 impl Attempts {
-    /// For an operation over this many members that may take this long.
-    pub(crate) fn new(members: usize, time_max: Duration) -> Self {
+    /// For an operation that may take this long.
+    pub(crate) fn new(time_max: Duration) -> Self {
         Self {
             deadline: Instant::now() + time_max,
-            failed: Vec::new(),
-            troubles: vec![None; members],
+            failed: BTreeSet::new(),
+            troubles: BTreeMap::new(),
             unknown: None,
             pause: PAUSE_MIN,
         }
@@ -42,23 +43,20 @@ impl Attempts {
 
     /// The member to ask now: `current` if it will do, else the next healthy one, else the next that hasn't failed in
     /// this round. `None` when all have.
-    pub(crate) fn next(&self, slots: &[Arc<Slot>], current: usize) -> Option<usize> {
-        let order = (0..slots.len()).map(|offset| (current + offset) % slots.len());
-        let untried = order.filter(|index| !self.failed.contains(index));
-        let healthy = untried.clone().find(|&index| slots.get(index).is_some_and(|slot| !slot.is_avoided()));
-        healthy.or_else(|| untried.clone().next())
+    pub(crate) fn next(&self, slots: &[Arc<Slot>], current: NodeId) -> Option<Arc<Slot>> {
+        let begin = slots.iter().position(|slot| slot.member.node == current).unwrap_or(0);
+        let order = slots.iter().cycle().skip(begin).take(slots.len());
+        let untried = order.filter(|slot| !self.failed.contains(&slot.member.node));
+        let healthy = untried.clone().find(|slot| !slot.is_avoided());
+        healthy.or_else(|| untried.clone().next()).map(Arc::clone)
     }
 
     /// Takes note that a member didn't do it.
-    pub(crate) fn failed(&mut self, index: usize, trouble: Trouble) {
-        tracing::debug!(member = index, %trouble, "attempt_failed");
-        if !self.failed.contains(&index) {
-            self.failed.push(index);
-        }
-        if let Some(told) = self.troubles.get_mut(index)
-            && told.as_ref().is_none_or(|told| !told.outweighs(&trouble))
-        {
-            *told = Some(trouble);
+    pub(crate) fn failed(&mut self, node: NodeId, trouble: Trouble) {
+        tracing::debug!(%node, %trouble, "attempt_failed");
+        self.failed.insert(node);
+        if self.troubles.get(&node).is_none_or(|told| !told.outweighs(&trouble)) {
+            self.troubles.insert(node, trouble);
         }
     }
 
@@ -93,8 +91,8 @@ impl Attempts {
 
     /// What to tell a caller whose time is over.
     pub(crate) fn unavailable(&self, slots: &[Arc<Slot>]) -> Unavailable {
-        let members = slots.iter().zip(&self.troubles).filter_map(|(slot, trouble)| {
-            let trouble = trouble.clone()?;
+        let members = slots.iter().filter_map(|slot| {
+            let trouble = self.troubles.get(&slot.member.node)?.clone();
             Some(MemberTrouble { node: slot.member.node, address: slot.member.address.clone(), trouble })
         });
         Unavailable { members: members.collect() }

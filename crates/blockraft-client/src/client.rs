@@ -10,10 +10,10 @@ use rand::Rng;
 use thiserror::Error;
 
 use crate::attempts::Attempts;
-use crate::config::{ClientConfig, ClientOptions, Member};
+use crate::config::{ClientConfig, ClientOptions, Member, Others};
 use crate::dial::{Dialer, QuicDialer};
 use crate::pool::Pool;
-use crate::slot::Slot;
+use crate::roster::Roster;
 use crate::unavailable::{Trouble, Unavailable};
 
 /// A client of one cluster. Clones share connections and what was seen.
@@ -99,14 +99,16 @@ impl Client {
         self.pool.observe(position);
     }
 
-    /// The members, in the order of the configuration.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.pool.slots.iter().map(|slot| &slot.member)
+    /// The members that this client knows: those of its configuration, in that order, and those that it has learnt of.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        self.pool.roster.slots().iter().map(|slot| slot.member.clone()).collect()
     }
 
     /// Ends all connections, in a bounded time. Calls under way fail or dial anew; this is for the end.
     pub async fn close(&self) {
-        join_all(self.pool.slots.iter().map(|slot| slot.close())).await;
+        let slots = self.pool.roster.slots();
+        join_all(slots.iter().map(|slot| slot.close())).await;
     }
 
     pub(crate) fn over(
@@ -115,38 +117,41 @@ impl Client {
         prefer: Option<NodeId>,
         options: ClientOptions,
     ) -> Result<Self, ConnectError> {
-        if members.is_empty() {
-            return Err(ConnectError::NoMembers);
-        }
+        let drawn = rand::rng().random_range(0..members.len().max(1));
         let first = match prefer {
-            None => rand::rng().random_range(0..members.len()),
+            None => members.get(drawn),
             Some(node) => {
-                let position = members.iter().position(|member| member.node == node);
-                position.ok_or(ConnectError::UnknownPreference { node })?
+                let preferred = members.iter().find(|member| member.node == node);
+                Some(preferred.ok_or(ConnectError::UnknownPreference { node })?)
             }
         };
-        let slot = |member| Arc::new(Slot::new(member, Arc::clone(&dialer)));
-        let slots = members.into_iter().map(slot).collect();
-        Ok(Self { pool: Arc::new(Pool::new(slots, first, options)) })
+        let first = first.ok_or(ConnectError::NoMembers)?.node;
+        let roster = Roster::new(dialer, members, options.others);
+        Ok(Self { pool: Arc::new(Pool::new(roster, first, options)) })
     }
 
     async fn reach(&self) -> Result<(), Unavailable> {
-        let mut attempts = Attempts::new(self.pool.slots.len(), self.pool.options.connect_time_max);
+        let mut attempts = Attempts::new(self.pool.options.connect_time_max);
         while !attempts.is_over() {
-            let Some(index) = self.pool.next(&attempts) else {
-                let unavailable = attempts.unavailable(&self.pool.slots);
+            let Some(slot) = self.pool.next(&attempts) else {
+                let unavailable = attempts.unavailable(&self.pool.roster.slots());
                 if unavailable.members.iter().all(|member| is_final(&member.trouble)) {
                     return Err(unavailable);
                 }
                 attempts.begin_anew().await;
                 continue;
             };
-            match self.pool.reach(index, &attempts).await {
-                Ok(()) => return Ok(()),
-                Err(trouble) => attempts.failed(index, trouble),
+            match self.pool.reach(&slot, &attempts).await {
+                Ok(()) => {
+                    if self.pool.options.others == Others::Learn {
+                        self.pool.ask_for_others(slot);
+                    }
+                    return Ok(());
+                }
+                Err(trouble) => attempts.failed(slot.member.node, trouble),
             }
         }
-        Err(attempts.unavailable(&self.pool.slots))
+        Err(attempts.unavailable(&self.pool.roster.slots()))
     }
 }
 

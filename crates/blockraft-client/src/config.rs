@@ -11,7 +11,7 @@ use blockraft_types::{ClusterId, NodeId};
 pub struct ClientConfig {
     /// The cluster.
     pub cluster: ClusterId,
-    /// Its members; those left out are never asked.
+    /// Members to begin with; whether others are asked too, [`ClientOptions::others`] says.
     pub members: Vec<Member>,
     /// The client's certificate and key, and the authority that the cluster's nodes are signed by.
     pub credentials: Credentials,
@@ -49,6 +49,19 @@ pub struct ClientOptions {
     pub batches_max: usize,
     /// How many requests are under way at once; further ones wait. 48: a connection carries 64.
     pub requests_max: usize,
+    /// Whether members that the configuration doesn't name are asked too. [`Others::Learn`].
+    pub others: Others,
+}
+
+/// What becomes of members that a client's configuration doesn't name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Others {
+    /// The client asks whoever answers it, once it is connected and from time to time while it is used, who the members
+    /// are and where they listen, and goes on with those when it must. The addresses of its configuration are those to
+    /// begin with.
+    Learn,
+    /// They are never asked.
+    Never,
 }
 
 impl ClientConfig {
@@ -69,6 +82,7 @@ impl Default for ClientOptions {
             batch_bytes_max: 4 << 20,
             batches_max: 4,
             requests_max: 48,
+            others: Others::Learn,
         }
     }
 }

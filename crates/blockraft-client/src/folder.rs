@@ -123,6 +123,28 @@ impl ClientConfig {
         Ok(Self::new(cluster, members, credentials))
     }
 
+    /// Writes these members into the `client.toml` of an existing folder, in place of those that it names, all at once or
+    /// not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`SaveError`], which names the file.
+    pub fn save_members(&self, dir: &Path, members: &[Member]) -> Result<(), SaveError> {
+        let text = client_toml(self.cluster, members)?;
+        let (path, beside) = (dir.join(FILE), dir.join(FILE_BESIDE));
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| SaveError::Io { path, source }
+        };
+        let written = fs::File::create(&beside).and_then(|mut file| {
+            io::Write::write_all(&mut file, text.as_bytes())?;
+            file.sync_all()
+        });
+        written.map_err(failed(&beside))?;
+        fs::rename(&beside, &path).map_err(failed(&path))?;
+        fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed(dir))
+    }
+
     /// Writes a client's folder, which may exist but must not hold any of the files yet. The key is readable by its owner
     /// alone. Options and preference are not kept.
     ///
@@ -130,13 +152,7 @@ impl ClientConfig {
     ///
     /// [`SaveError`], which names the file.
     pub fn save(&self, dir: &Path) -> Result<(), SaveError> {
-        let member = |member: &Member| MemberToml { node: member.node.0, address: member.address.to_string() };
-        let file = ClientToml {
-            format: FORMAT,
-            cluster: self.cluster.to_string(),
-            member: self.members.iter().map(member).collect(),
-        };
-        let text = toml::to_string(&file)?;
+        let text = client_toml(self.cluster, &self.members)?;
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| SaveError::Io { path, source }
@@ -158,6 +174,12 @@ impl ClientConfig {
         }
         fs::File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed(dir))
     }
+}
+
+fn client_toml(cluster: ClusterId, members: &[Member]) -> Result<String, toml::ser::Error> {
+    let member = |member: &Member| MemberToml { node: member.node.0, address: member.address.to_string() };
+    let (cluster, member) = (cluster.to_string(), members.iter().map(member).collect());
+    toml::to_string(&ClientToml { format: FORMAT, cluster, member })
 }
 
 fn parse(path: &Path, text: &str) -> Result<(ClusterId, Vec<Member>), LoadError> {
@@ -205,6 +227,7 @@ struct MemberToml {
 
 const FORMAT: u64 = 1;
 const FILE: &str = "client.toml";
+const FILE_BESIDE: &str = "client.toml.new";
 const AUTHORITY: &str = "ca.pem";
 const CERTIFICATE: &str = "client.pem";
 const KEY: &str = "client.key";

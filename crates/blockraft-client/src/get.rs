@@ -88,7 +88,7 @@ impl Client {
                     Found::Present(bytes) => match Block::verify(multihash, bytes) {
                         Ok(block) => Ok(Some(block)),
                         Err(error) => {
-                            tracing::warn!(member = answered.member, %multihash, %error, "received_wrong_bytes");
+                            tracing::warn!(node = %answered.node, %multihash, %error, "received_wrong_bytes");
                             Err(Trouble::WrongBytes)
                         }
                     },
@@ -106,7 +106,7 @@ impl Client {
                 }
             }
             if let Some(trouble) = trouble {
-                attempts.failed(answered.member, trouble);
+                attempts.failed(answered.node, trouble);
             }
         }
         outcomes.into_iter().flatten().collect()

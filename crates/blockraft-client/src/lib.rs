@@ -1,7 +1,7 @@
 //! blockraft's native client: any node of a cluster over QUIC, with failover, verified blocks and honest outcomes.
 //!
 //! A [`Client`] knows the members of one cluster and keeps to one of them; when that one dies, stops or stands apart, it
-//! goes on with another. It hashes every block that it receives, remembers the newest position that it has seen so that
+//! goes on with another, also with one that its configuration doesn't name and the others do. It hashes every block that it receives, remembers the newest position that it has seen so that
 //! it never reads back in time, and never repeats a write that may have happened. It isn't a cache, and it doesn't read
 //! what is in a block.
 //!
@@ -66,8 +66,9 @@
 //!
 //! [`requests_max`](ClientOptions::requests_max) requests are under way at once; more calls wait for their turn. A batch
 //! holds at most [`BLOCKS_MAX`](blockraft_wire::client::BLOCKS_MAX) blocks and
-//! [`batch_bytes_max`](ClientOptions::batch_bytes_max) bytes, or one block. There is one task: it dials a member, once per
-//! connection.
+//! [`batch_bytes_max`](ClientOptions::batch_bytes_max) bytes, or one block. There are two kinds of tasks: one dials a member,
+//! once per connection; one asks who the members are, at most every ten seconds while the client is used. A client that
+//! stood idle while all members that it knew were replaced finds nobody: it needs an address that is in use.
 
 mod attempts;
 mod batches;
@@ -81,6 +82,7 @@ pub mod list;
 pub mod members;
 mod pool;
 pub mod put;
+mod roster;
 mod slot;
 pub mod stat;
 pub mod status;
@@ -91,7 +93,7 @@ pub use blockraft_wire::client::{
     ChangeMembersOutcome, Consistency, Cursor, DeleteOutcome, ListedBlock, NodeStatus, PutOutcome,
 };
 pub use client::{Client, ConnectError};
-pub use config::{ClientConfig, ClientOptions, Member};
+pub use config::{ClientConfig, ClientOptions, Member, Others};
 pub use delete::DeleteError;
 pub use folder::{LoadError, SaveError};
 pub use get::GetError;

@@ -1,6 +1,6 @@
 //! All members of a cluster as one client sees them, and how a question finds the one that answers it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,16 +13,17 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::attempts::Attempts;
 use crate::config::ClientOptions;
+use crate::roster::Roster;
 use crate::slot::{KNOCK_PATIENCE, Slot};
 use crate::unavailable::{Trouble, Unavailable};
 
 /// The members, who is asked first, and what the client has seen.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    pub(crate) slots: Vec<Arc<Slot>>,
+    pub(crate) roster: Roster,
     pub(crate) options: ClientOptions,
-    /// The member that the next question goes to.
-    current: AtomicUsize,
+    /// The id of the member that the next question goes to.
+    current: AtomicU64,
     seen: Mutex<Seen>,
     turns: Semaphore,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Pool {
 struct Seen {
     /// The highest position of all answers.
     highest: Position,
-    /// Who answered last, and as of which position.
+    /// Who answered last, and as of which position. How a node is doing is no such answer: it is asked in passing.
     last: Option<(NodeId, Position)>,
 }
 
@@ -50,7 +51,7 @@ pub(crate) enum Effect {
 /// An answer, and which member gave it.
 #[derive(Debug)]
 pub(crate) struct Answered {
-    pub(crate) member: usize,
+    pub(crate) node: NodeId,
     pub(crate) answer: Answer,
 }
 
@@ -83,11 +84,11 @@ pub(crate) enum AttemptError {
 }
 
 impl Pool {
-    pub(crate) fn new(slots: Vec<Arc<Slot>>, first: usize, options: ClientOptions) -> Self {
+    pub(crate) fn new(roster: Roster, first: NodeId, options: ClientOptions) -> Self {
         Self {
-            slots,
+            roster,
             options,
-            current: AtomicUsize::new(first),
+            current: AtomicU64::new(first.0),
             seen: Mutex::default(),
             turns: Semaphore::new(options.requests_max.max(1)),
         }
@@ -110,63 +111,76 @@ impl Pool {
     }
 
     pub(crate) fn attempts(&self) -> Attempts {
-        Attempts::new(self.slots.len(), self.options.request_time_max)
+        Attempts::new(self.options.request_time_max)
     }
 
     /// The member to ask now; `None` when all have failed in this round.
-    pub(crate) fn next(&self, attempts: &Attempts) -> Option<usize> {
-        attempts.next(&self.slots, self.current.load(Ordering::Relaxed))
+    pub(crate) fn next(&self, attempts: &Attempts) -> Option<Arc<Slot>> {
+        attempts.next(&self.roster.slots(), NodeId(self.current.load(Ordering::Relaxed)))
     }
 
     /// Connects to a member, and keeps to it from now on.
-    pub(crate) async fn reach(&self, index: usize, attempts: &Attempts) -> Result<(), Trouble> {
-        let Some(slot) = self.slots.get(index) else { return Err(Trouble::Connecting) };
+    pub(crate) async fn reach(&self, slot: &Slot, attempts: &Attempts) -> Result<(), Trouble> {
         let left = attempts.deadline().saturating_duration_since(Instant::now());
         slot.link(DIAL_PATIENCE.min(left)).await?;
         slot.answered();
-        self.current.store(index, Ordering::Relaxed);
+        self.current.store(slot.member.node.0, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Asks a member who the others are, behind the back of everybody else.
+    pub(crate) fn ask_for_others(self: &Arc<Self>, slot: Arc<Slot>) {
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            let deadline = Instant::now() + pool.options.connect_time_max;
+            if let Ok(Answer::Status(status)) = pool.attempt(&slot, &Operation::Status, Effect::Read, deadline).await {
+                pool.roster.learn(&status);
+            }
+        });
     }
 
     /// Asks until a member answers, something final happens, or the attempts' time is over.
     pub(crate) async fn ask(
-        &self,
+        self: &Arc<Self>,
         operation: &Operation,
         effect: Effect,
         attempts: &mut Attempts,
     ) -> Result<Answered, AskError> {
         while !attempts.is_over() {
-            let Some(index) = self.next(attempts) else {
+            let Some(slot) = self.next(attempts) else {
                 attempts.begin_anew().await;
                 continue;
             };
-            let Some(slot) = self.slots.get(index) else { break };
-            match self.attempt(slot, operation, effect, attempts.deadline()).await {
+            let node = slot.member.node;
+            match self.attempt(&slot, operation, effect, attempts.deadline()).await {
                 Ok(answer) => {
-                    self.current.store(index, Ordering::Relaxed);
-                    return Ok(Answered { member: index, answer });
+                    self.current.store(node.0, Ordering::Relaxed);
+                    if self.roster.is_due() {
+                        self.ask_for_others(slot);
+                    }
+                    return Ok(Answered { node, answer });
                 }
-                Err(AttemptError::Elsewhere(trouble)) => attempts.failed(index, trouble),
+                Err(AttemptError::Elsewhere(trouble)) => attempts.failed(node, trouble),
                 Err(AttemptError::Later(trouble)) => {
-                    attempts.failed(index, trouble);
+                    attempts.failed(node, trouble);
                     attempts.pause().await;
                 }
                 Err(AttemptError::Unknown(trouble)) => match effect {
-                    Effect::Read => attempts.failed(index, trouble),
+                    Effect::Read => attempts.failed(node, trouble),
                     Effect::Repeatable => {
-                        attempts.left_open(slot.member.node);
-                        attempts.failed(index, trouble);
+                        attempts.left_open(node);
+                        attempts.failed(node, trouble);
                     }
-                    Effect::Write => return Err(AskError::Unknown { node: slot.member.node }),
+                    Effect::Write => return Err(AskError::Unknown { node }),
                 },
                 Err(AttemptError::Refused(reason)) => {
-                    let refused = AskError::Refused { node: slot.member.node, reason };
+                    let refused = AskError::Refused { node, reason };
                     return Err(attempts.unknown().map_or(refused, |node| AskError::Unknown { node }));
                 }
                 Err(AttemptError::TooLarge(error)) => return Err(AskError::TooLarge(Arc::new(error))),
             }
         }
-        let unavailable = || AskError::Unavailable(attempts.unavailable(&self.slots));
+        let unavailable = || AskError::Unavailable(attempts.unavailable(&self.roster.slots()));
         Err(attempts.unknown().map_or_else(unavailable, |node| AskError::Unknown { node }))
     }
 
@@ -224,7 +238,9 @@ impl Pool {
         match response {
             Ok(Response::Answered { position, answer }) if fits(operation, &answer) => {
                 self.observe(position);
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner).last = Some((slot.member.node, position));
+                if !matches!(answer, Answer::Status(_)) {
+                    self.seen.lock().unwrap_or_else(PoisonError::into_inner).last = Some((slot.member.node, position));
+                }
                 Ok(answer)
             }
             Ok(Response::Refused(refusal)) => Err(refused(refusal)),

@@ -1,5 +1,7 @@
 //! Asking each node how it is doing.
 
+use std::collections::BTreeSet;
+
 use blockraft_types::NodeId;
 use blockraft_wire::client::{Answer, NodeStatus, Operation};
 use futures::future::join_all;
@@ -7,7 +9,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::config::Member;
+use crate::config::{Member, Others};
 use crate::pool::{AttemptError, Effect};
 use crate::slot::Slot;
 use crate::unavailable::{MemberTrouble, Trouble};
@@ -16,8 +18,8 @@ use crate::unavailable::{MemberTrouble, Trouble};
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum StatusError {
-    /// The configuration doesn't name this node.
-    #[error("node {node} is no member of the client's configuration")]
+    /// The client doesn't know this node.
+    #[error("node {node} is no member that the client knows")]
     UnknownNode {
         /// The node.
         node: NodeId,
@@ -27,6 +29,16 @@ pub enum StatusError {
     Unreachable(MemberTrouble),
 }
 
+/// What the node says that is furthest ahead: of those that know a leader in the highest term, the one that knows most
+/// to be committed.
+#[must_use]
+pub fn furthest(asked: &[(Member, Result<NodeStatus, StatusError>)]) -> Option<&NodeStatus> {
+    let said = asked.iter().filter_map(|(_, status)| status.as_ref().ok());
+    said.max_by_key(|status| {
+        status.groups.first().map(|group| (group.leader.is_some(), group.term, group.commit_index))
+    })
+}
+
 impl Client {
     /// How one node is doing, as it sees itself. Nobody else is asked.
     ///
@@ -34,14 +46,33 @@ impl Client {
     ///
     /// [`StatusError`], after [`connect_time_max`](crate::ClientOptions::connect_time_max) at the latest.
     pub async fn status_of(&self, node: NodeId) -> Result<NodeStatus, StatusError> {
-        let slot = self.pool.slots.iter().find(|slot| slot.member.node == node);
-        self.status(slot.ok_or(StatusError::UnknownNode { node })?).await
+        let slot = self.pool.roster.slot(node).ok_or(StatusError::UnknownNode { node })?;
+        self.status(&slot).await
     }
 
-    /// How all nodes are doing, each as it sees itself, in the order of the configuration.
+    /// How all nodes are doing, each as it sees itself: those that the client knows, and those that they name. One that
+    /// doesn't answer and is no member any more, as far as the [furthest](furthest) of them knows, is left out.
     pub async fn status_all(&self) -> Vec<(Member, Result<NodeStatus, StatusError>)> {
-        let asking = self.pool.slots.iter().map(|slot| async { (slot.member.clone(), self.status(slot).await) });
-        join_all(asking).await
+        let mut asked: Vec<(Member, Result<NodeStatus, StatusError>)> = Vec::new();
+        loop {
+            let slots = self.pool.roster.slots();
+            let unasked = slots.iter().filter(|slot| asked.iter().all(|(member, _)| member.node != slot.member.node));
+            let asking = unasked.map(|slot| async { (slot.member.clone(), self.status(slot).await) });
+            let answers = join_all(asking).await;
+            if answers.is_empty() {
+                break;
+            }
+            answers.iter().filter_map(|(_, status)| status.as_ref().ok()).for_each(|said| self.pool.roster.learn(said));
+            asked.extend(answers);
+        }
+        asked.sort_by_key(|(member, _)| member.node);
+        if self.pool.options.others == Others::Learn
+            && let Some(newest) = furthest(&asked).and_then(|status| status.groups.first())
+        {
+            let named: BTreeSet<NodeId> = newest.members.iter().map(|member| member.node).collect();
+            asked.retain(|(member, status)| status.is_ok() || named.contains(&member.node));
+        }
+        asked
     }
 
     async fn status(&self, slot: &Slot) -> Result<NodeStatus, StatusError> {

@@ -2,6 +2,7 @@
 
 mod failover;
 mod folder;
+mod members;
 mod outcomes;
 mod quic;
 mod reads;

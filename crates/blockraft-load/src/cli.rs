@@ -129,7 +129,8 @@ impl Cli {
                 workload::run(session::load(&cluster.dir)?, options).await
             }
             Command::Verify { cluster, history, nodes } => {
-                verify::run(session::load(&cluster.dir)?, VerifyOptions { history, nodes }).await
+                let config = session::with_present_members(session::load(&cluster.dir)?).await?;
+                verify::run(config, VerifyOptions { history, nodes }).await
             }
             Command::Check { history } => {
                 Event::Judged(judge::judge(&history::read(&history)?)).tell();

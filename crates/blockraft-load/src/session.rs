@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use blockraft_blocks::{Block, Multihash};
 use blockraft_client::unavailable::Trouble;
 use blockraft_client::{
-    Client, ClientConfig, Cursor, DeleteError, DeleteOutcome, GetError, ListError, OnUnknown, PutError, PutOutcome,
-    StatError, Unavailable,
+    Client, ClientConfig, Cursor, DeleteError, DeleteOutcome, GetError, ListError, OnUnknown, Others, PutError,
+    PutOutcome, StatError, Unavailable,
 };
 use blockraft_types::{NodeId, Position};
 
@@ -46,6 +46,18 @@ pub fn load(cluster: &Path) -> Result<ClientConfig> {
     ClientConfig::load(&folder).with_context(|| format!("can't use the client folder {}", folder.display()))
 }
 
+/// The same configuration with the members that the cluster has now.
+///
+/// # Errors
+/// Nobody tells who they are.
+pub async fn with_present_members(mut config: ClientConfig) -> Result<ClientConfig> {
+    let client = Client::connect(config.clone()).await.context("nobody tells who the members are")?;
+    let members = client.status_all().await.into_iter().map(|(member, _)| member).collect();
+    client.close().await;
+    config.members = members;
+    Ok(config)
+}
+
 impl Session {
     /// Connects client number `number`.
     ///
@@ -61,6 +73,7 @@ impl Session {
             }
             Reach::Only(node) => {
                 config.members.retain(|member| member.node == node);
+                config.options.others = Others::Never;
                 if config.members.is_empty() {
                     bail!("node {node} is no member of the cluster");
                 }

@@ -6,20 +6,19 @@ use std::time::Duration;
 
 use crate::report::Event;
 
-/// Asks each node once, and tells what it said, or that it said nothing.
+/// Asks each node once, those of the configuration and those that they name, and tells what it said, or that it said
+/// nothing.
 ///
 /// # Errors
 /// The client's configuration can't be used. Nodes that don't answer are no error.
-pub async fn run(config: ClientConfig) -> Result<()> {
-    for member in config.members.clone() {
-        let node = member.node;
-        let mut alone = config.clone();
-        alone.members = vec![member];
-        alone.options.connect_time_max = PATIENCE;
-        let status = match Client::connect(alone).await {
-            Ok(client) => client.status_of(node).await.ok(),
-            Err(_) => None,
-        };
+pub async fn run(mut config: ClientConfig) -> Result<()> {
+    config.options.connect_time_max = PATIENCE;
+    let configured = config.members.clone();
+    let asked = match Client::connect(config).await {
+        Ok(client) => client.status_all().await.into_iter().map(|(member, said)| (member.node, said.ok())).collect(),
+        Err(_) => configured.into_iter().map(|member| (member.node, None)).collect::<Vec<_>>(),
+    };
+    for (node, status) in asked {
         let group = status.and_then(|status| status.groups.into_iter().next());
         let event = match group {
             Some(group) => Event::Node {

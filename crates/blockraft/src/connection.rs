@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use blockraft_blocks::{Cid, Codec};
-use blockraft_client::{Client, ClientConfig, Consistency};
+use blockraft_client::{Client, ClientConfig, Consistency, Member};
 use blockraft_types::NodeId;
 use clap::{Args, ValueEnum};
 
@@ -46,6 +46,13 @@ impl ConnectionArguments {
     /// How long one request may take.
     pub(crate) const fn time_max(&self) -> Duration {
         Duration::from_secs(self.timeout)
+    }
+
+    /// Writes these members into the client folder.
+    pub(crate) fn save_members(&self, members: &[Member]) -> Result<(), Failure> {
+        let config = ClientConfig::load(&self.dir).map_err(|error| Failure::load(&error))?;
+        let attempt = "bringing the client folder up to date";
+        config.save_members(&self.dir, members).map_err(|error| Failure::failed(attempt, &error))
     }
 
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {

@@ -42,6 +42,19 @@ fn the_format_is_the_documented_one() {
 }
 
 #[test]
+fn members_are_brought_up_to_date_in_place_and_nothing_else_is() {
+    let folder = saved();
+    let before = ClientConfig::load(folder.path()).unwrap();
+    let members =
+        [4, 2].map(|node| Member { node: NodeId(node), address: format!("10.0.0.{node}:1").parse().unwrap() });
+    before.save_members(folder.path(), &members).unwrap();
+    let after = ClientConfig::load(folder.path()).unwrap();
+    assert_eq!((after.cluster, after.members.as_slice()), (before.cluster, members.as_slice()));
+    assert_eq!(after.credentials.key_pem, before.credentials.key_pem);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 4, "nothing is left beside them");
+}
+
+#[test]
 fn a_folder_is_never_written_over() {
     let folder = saved();
     assert!(matches!(config().save(folder.path()), Err(SaveError::Io { .. })));

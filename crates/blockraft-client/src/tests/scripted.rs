@@ -9,13 +9,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use blockraft_blocks::{Block, HashCode};
 use blockraft_transport_quic::RequestError;
-use blockraft_types::{LogIndex, NodeId, Position, Term};
-use blockraft_wire::client::{Answer, Found, Operation, PutOutcome, Refusal, Request, Response};
+use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, NodeId, Position, Role, Term};
+use blockraft_wire::client::{
+    Answer, Connection, Found, GroupStatus, MemberKind, MemberStatus, NodeStatus, Operation, PutOutcome, Refusal,
+    Request, Response,
+};
 use bytes::Bytes;
 use tokio::time::sleep;
 
 use crate::client::Client;
-use crate::config::{ClientOptions, Member};
+use crate::config::{ClientOptions, Member, Others};
 use crate::dial::{Dialer, Link, Pulse};
 use crate::unavailable::Trouble;
 
@@ -71,10 +74,17 @@ impl Cluster {
         self.client_with(ClientOptions::default())
     }
 
+    /// It asks nobody in passing, so that the nodes get the requests of their test alone.
     pub(super) fn client_with(&self, options: ClientOptions) -> Client {
-        let nodes: Vec<_> = self.nodes.lock().unwrap().keys().copied().collect();
-        let member = |node: NodeId| Member { node, address: format!("node-{node}:4001").parse().unwrap() };
-        let members = nodes.into_iter().map(member).collect();
+        let options = ClientOptions { others: Others::Never, ..options };
+        let nodes: Vec<_> = self.nodes.lock().unwrap().keys().map(|node| node.0).collect();
+        self.client_of(&nodes, options)
+    }
+
+    /// A client whose configuration names these nodes.
+    pub(super) fn client_of(&self, nodes: &[u64], options: ClientOptions) -> Client {
+        let member = |&node: &u64| Member { node: NodeId(node), address: format!("node-{node}:4001").parse().unwrap() };
+        let members = nodes.iter().map(member).collect();
         Client::over(Arc::new(self.clone()), members, Some(NodeId(1)), options).unwrap()
     }
 
@@ -223,8 +233,42 @@ fn answer(operation: &Operation, blocks: &BTreeMap<blockraft_blocks::Multihash, 
             let next = next.map(|last| blockraft_wire::client::Cursor { after: last.multihash, position: at(1) });
             Answer::List { blocks: page, next }
         }
-        Operation::Status | Operation::ChangeMembers(_) => panic!("no script of these tests is asked for this"),
+        Operation::Status => status(1, &[]),
+        Operation::ChangeMembers(_) => panic!("no script of these tests is asked for this"),
     }
+}
+
+/// What a node says that knows entry `commit` to be committed, and these members.
+pub(super) fn status(commit: u64, members: &[u64]) -> Answer {
+    let member = |&node: &u64| MemberStatus {
+        node: NodeId(node),
+        kind: MemberKind::Voter,
+        connection: Connection::Up,
+        address: Some(([127, 0, 0, 1], 4_000 + node as u16).into()),
+        match_index: None,
+        payload_lag_bytes: None,
+    };
+    let group = GroupStatus {
+        group: GroupId(0),
+        role: Role::Follower,
+        term: Term(1),
+        leader: Some(NodeId(1)),
+        log_first: LogIndex(1),
+        log_last: at(commit),
+        commit_index: LogIndex(commit),
+        last_applied: at(commit),
+        blocks: 0,
+        block_bytes: 0,
+        members: members.iter().map(member).collect(),
+    };
+    Answer::Status(NodeStatus {
+        cluster: ClusterId::from_bytes([7; 16]),
+        node: NodeId(1),
+        incarnation: Incarnation::from_bytes([1; 16]),
+        release: "0.1.0".to_owned(),
+        uptime_ms: 1,
+        groups: if members.is_empty() { Vec::new() } else { vec![group] },
+    })
 }
 
 /// Boxes scripts of different types.

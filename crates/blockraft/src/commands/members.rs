@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use blockraft::birth::Birth;
 use blockraft::token::Token;
-use blockraft_client::{ChangeMembersError, ChangeMembersOutcome, Client};
+use blockraft_client::status::furthest;
+use blockraft_client::{ChangeMembersError, ChangeMembersOutcome, Client, Member};
 use blockraft_transport_quic::Authority;
 use blockraft_transport_quic::pki::files::{read_secret, write_secret};
 use blockraft_types::{ChangeRefusal, Incarnation, MembershipChange, NodeId};
@@ -37,6 +38,8 @@ pub(crate) enum MembersCommand {
     Remove(RemoveArguments),
     /// Make a learner a voter and let a member go, in one step, once the learner has caught up
     Replace(ReplaceArguments),
+    /// Write where the members listen now into the client folder, for clients that start later
+    Save(SaveArguments),
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +111,12 @@ pub(crate) struct ReplaceArguments {
     connection: ConnectionArguments,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct SaveArguments {
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
 pub(crate) async fn run(command: MembersCommand, output: &mut Output) -> Result<Exit, Failure> {
     let reconfigure = |promote: Option<u64>, remove: Option<u64>| {
         let set = |id: Option<u64>| id.map(NodeId).into_iter().collect::<BTreeSet<_>>();
@@ -129,6 +138,7 @@ pub(crate) async fn run(command: MembersCommand, output: &mut Output) -> Result<
         MembersCommand::Replace(ReplaceArguments { old, with, connection }) => {
             change_members(&connection, reconfigure(Some(with), Some(old)), output).await
         }
+        MembersCommand::Save(SaveArguments { connection }) => save(&connection, output).await,
     }
 }
 
@@ -136,11 +146,9 @@ fn add(node: NodeId, incarnation: Incarnation, address: SocketAddr) -> Membershi
     MembershipChange::AddLearner { node, incarnation, address: Some(address.to_string()) }
 }
 
-/// What the node of the highest term says of the cluster.
+/// What the node that is furthest ahead says of the cluster.
 async fn newest_status(client: &Client) -> Result<NodeStatus, Failure> {
-    let said = client.status_all().await.into_iter().filter_map(|(_, status)| status.ok());
-    let newest = said.max_by_key(|status| status.groups.first().map(|group| (group.leader.is_some(), group.term)));
-    newest.ok_or_else(|| Failure {
+    furthest(&client.status_all().await).cloned().ok_or_else(|| Failure {
         exit: Exit::Unreachable,
         message: "no node says who the members are".to_owned(),
         hint: None,
@@ -172,6 +180,23 @@ async fn list(connection: &ConnectionArguments, output: &mut Output) -> Result<E
     Ok(Exit::Done)
 }
 
+async fn save(connection: &ConnectionArguments, output: &mut Output) -> Result<Exit, Failure> {
+    let client = connection.connect().await?;
+    let members = addresses(&newest_status(&client).await?);
+    client.close().await;
+    connection.save_members(&members)?;
+    for Member { node, address } in &members {
+        output.line(format_args!("{node}  {address}"), || json!({ "node": node.0, "address": address.to_string() }))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Where the members listen, those whose address is known.
+fn addresses(status: &NodeStatus) -> Vec<Member> {
+    let members = status.groups.iter().flat_map(|group| &group.members);
+    members.filter_map(|member| Some(Member { node: member.node, address: member.address?.into() })).collect()
+}
+
 async fn invite(arguments: &InviteArguments, output: &mut Output) -> Result<Exit, Failure> {
     let InviteArguments { address, ca, out, valid, connection } = arguments;
     let birth = Birth::read(ca).map_err(|error| Failure::failed("finding the authority", &error))?;
@@ -193,7 +218,7 @@ async fn invite(arguments: &InviteArguments, output: &mut Output) -> Result<Exit
             continue;
         }
         client.close().await;
-        let exit = told(&outcome, output)?;
+        let exit = told(&outcome, Some(node), output)?;
         if exit == Exit::Done {
             output.remark(format_args!(
                 "next, where node {node} shall run: blockraft join --token {} --data node-{node}, \
@@ -221,7 +246,11 @@ async fn change_members(
     let client = connection.connect().await?;
     let outcome = ask(&client, connection, change).await?;
     client.close().await;
-    told(&outcome, output)
+    let exit = told(&outcome, None, output)?;
+    if outcome == ChangeMembersOutcome::Changed {
+        output.remark("clients that run learn of it; for those that start later, see `blockraft members save`");
+    }
+    Ok(exit)
 }
 
 /// Asks until it is so, it never will be, or time is up.
@@ -254,7 +283,8 @@ async fn ask(
     }
 }
 
-fn told(outcome: &ChangeMembersOutcome, output: &mut Output) -> Result<Exit, Failure> {
+/// `invited` is the node that was taken in by it.
+fn told(outcome: &ChangeMembersOutcome, invited: Option<NodeId>, output: &mut Output) -> Result<Exit, Failure> {
     let (exit, word, reason) = match outcome {
         ChangeMembersOutcome::AlreadySo => (Exit::Done, "already so", None),
         ChangeMembersOutcome::Changed => (Exit::Done, "changed", None),
@@ -264,7 +294,10 @@ fn told(outcome: &ChangeMembersOutcome, output: &mut Output) -> Result<Exit, Fai
         ChangeMembersOutcome::Refused { refusal } => (Exit::Failed, "refused", Some(refusal.to_string())),
     };
     let shown = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
-    output.line(format_args!("{word}{shown}"), || json!({ "outcome": word, "reason": reason }))?;
+    output.line(format_args!("{word}{shown}"), || match invited {
+        Some(node) => json!({ "outcome": word, "reason": reason, "node": node.0 }),
+        None => json!({ "outcome": word, "reason": reason }),
+    })?;
     Ok(exit)
 }
 
@@ -283,5 +316,9 @@ Node 3 is dead, and node 4 was invited and runs:
 
 Only the client called `admin`, which `init` makes, may change members. A change that says `not yet` goes on by itself as
 far as it can: ask again. Ids are never given twice.
+Clients learn from whoever answers them who the members are, and go on with those; the addresses in client.toml are those
+that they begin with. Nothing but `save` changes that file.
+
 JSON of list: {\"node\", \"kind\": \"voter\" | \"learner\" | \"joining\" | \"leaving\", \"address\", \"leads\"}
-JSON of the others: {\"outcome\": \"already so\" | \"changed\" | \"not yet\" | \"refused\", \"reason\"}";
+JSON of save: {\"node\", \"address\"}
+JSON of the others: {\"outcome\": \"already so\" | \"changed\" | \"not yet\" | \"refused\", \"reason\"}, and \"node\" if invited";
