@@ -39,6 +39,8 @@ pub enum Refusal {
     TooMany,
     /// Something on a stream that no version of the protocol allows.
     ProtocolViolation,
+    /// A start of a process that a later start of the same node has taken over from.
+    Superseded,
 }
 
 /// Counts refusals by reason and traces them, at most [`TRACES_PER_SECOND_MAX`] a second, so that an attacker can't
@@ -50,7 +52,7 @@ pub(crate) struct Refusals {
 
 impl Refusal {
     /// Every reason with its number and its name.
-    const TABLE: [(Self, u32, &'static str); 14] = [
+    const TABLE: [(Self, u32, &'static str); 15] = [
         (Self::Handshake, 1, "handshake"),
         (Self::WrongRole, 2, "wrong role"),
         (Self::MalformedHello, 3, "malformed hello"),
@@ -65,6 +67,7 @@ impl Refusal {
         (Self::Closing, 12, "closing"),
         (Self::TooMany, 13, "too many"),
         (Self::ProtocolViolation, 14, "protocol violation"),
+        (Self::Superseded, 15, "superseded"),
     ];
 
     /// The number on the wire.

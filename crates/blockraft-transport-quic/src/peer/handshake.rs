@@ -78,7 +78,11 @@ impl Ourselves {
         match greeting.await {
             Ok((send, receive, hello)) => Ok(Half { connection, send, receive, hello }),
             Err(refusal) => match connection.close_reason() {
-                Some(reason) => Err(Refusal::of(&reason).map_or(reason.into(), DialError::RefusedByPeer)),
+                Some(reason) => {
+                    let refusal = Refusal::of(&reason);
+                    self.hear_judgement(&connection, refusal);
+                    Err(refusal.map_or(reason.into(), DialError::RefusedByPeer))
+                }
                 None => {
                     refusal.close(&connection);
                     Err(DialError::RefusedByUs(refusal))
@@ -117,10 +121,17 @@ impl Ourselves {
         if !hello.shares_version(&self.wire_versions) {
             return Err(Refusal::NoCommonVersion);
         }
-        self.policy.admit(hello.peer()).map_err(|refusal| match refusal {
-            IdentityRefusal::OtherIncarnation => Refusal::OtherIncarnation,
-            IdentityRefusal::Removed => Refusal::Removed,
-        })
+        self.policy.admit(hello.peer()).map_err(IdentityRefusal::refusal)
+    }
+
+    /// Passes on what the peer thinks of our identity. Its own was proved when the connection was made.
+    fn hear_judgement(&self, connection: &Connection, refusal: Option<Refusal>) {
+        if let Some(reason) = refusal.and_then(IdentityRefusal::of)
+            && let Ok(Subject::Node { cluster, node, .. }) = subject(connection)
+            && cluster == self.cluster
+        {
+            self.policy.refused_by(node, reason);
+        }
     }
 }
 

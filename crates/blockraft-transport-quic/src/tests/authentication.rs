@@ -283,6 +283,37 @@ async fn a_wiped_and_a_removed_node_are_refused_by_policy_and_an_unknown_one_is_
     honest_traffic_flows(&node, &cluster).await;
 }
 
+/// Admits everybody, and passes on who refused it.
+#[derive(Debug)]
+struct Listens(tokio::sync::mpsc::UnboundedSender<(NodeId, IdentityRefusal)>);
+
+impl IdentityPolicy for Listens {
+    fn admit(&self, _peer: Peer) -> Result<(), IdentityRefusal> {
+        Ok(())
+    }
+
+    fn refused_by(&self, node: NodeId, reason: IdentityRefusal) {
+        let _nobody_waits = self.0.send((node, reason));
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_by_policy_hears_by_whom_and_why() {
+    let cluster = Cluster::new();
+    let mut config = cluster.config(peer(1, 1));
+    let incarnation = Incarnation::from_bytes([0xaa; 16]);
+    config.policy = Arc::new(Knows { node: NodeId(2), incarnation, removed: NodeId(3) });
+    let node = start(config);
+    for (dialler, reason) in [(2, IdentityRefusal::OtherIncarnation), (3, IdentityRefusal::Removed)] {
+        let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+        let mut config = cluster.config(peer(dialler, 1));
+        config.policy = Arc::new(Listens(told));
+        let refused = start(config);
+        refused.dial(&node, 1);
+        assert_eq!(soon("a judgement", hears.recv()).await, Some((NodeId(1), reason)));
+    }
+}
+
 #[tokio::test]
 async fn policy_is_asked_by_the_dialler_too() {
     let cluster = Cluster::new();
