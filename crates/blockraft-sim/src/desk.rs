@@ -180,8 +180,11 @@ impl Desk {
     /// A message of a peer.
     pub(crate) fn receive(&mut self, stage: &mut Stage, life: &mut Life, from: NodeId, message: NodeMessage) {
         match message {
-            // Nobody here asks for other members.
-            NodeMessage::ChangeMembers(_) | NodeMessage::ChangeMembersReply(_) => {}
+            // Nobody here asks for other members, or comes back from a copy.
+            NodeMessage::ChangeMembers(_)
+            | NodeMessage::ChangeMembersReply(_)
+            | NodeMessage::Recall(_)
+            | NodeMessage::RecallReply(_) => {}
             NodeMessage::Forward(forward) => {
                 let waiter = Waiter::Peer { from, ticket: forward.ticket };
                 if life.role.role == Role::Leader {

@@ -203,6 +203,8 @@ impl Frame {
             Self::Node(NodeMessage::ReadIndexReply(_)) => 24,
             Self::Node(NodeMessage::ChangeMembers(_)) => 25,
             Self::Node(NodeMessage::ChangeMembersReply(_)) => 26,
+            Self::Node(NodeMessage::Recall(_)) => 27,
+            Self::Node(NodeMessage::RecallReply(_)) => 28,
             Self::Bulk { header: BulkHeader::Push { .. }, .. } => 31,
             Self::Bulk { header: BulkHeader::Fetched { .. }, .. } => 32,
             Self::Bulk { header: BulkHeader::Chunk { .. }, .. } => 33,

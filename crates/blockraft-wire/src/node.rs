@@ -1,11 +1,12 @@
-//! Questions between nodes that are not consensus: commands and changes of members for the leader, and read indexes.
+//! Questions between nodes that are not consensus: commands and changes of members for the leader, read indexes, and how far
+//! a node had come before it started.
 //!
 //! Every question carries a [`RemoteTicket`], and its answer carries it back: a late answer to a question of the last
 //! boot finds no asker. A forward names the leader's term and is refused in any other, so one that was delayed on its
 //! way can't be proposed after its sender gave it up and the world moved on. Commands and outcomes are the state
 //! machine's own bytes; the wire does not look into them.
 
-use blockraft_types::{ChangeRefusal, GroupId, MembershipChange, NodeId, Position, RemoteTicket, Term};
+use blockraft_types::{ChangeRefusal, GroupId, LogIndex, MembershipChange, NodeId, Position, RemoteTicket, Term};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,10 @@ pub enum NodeMessage {
     ChangeMembers(ChangeMembers),
     /// What became of that.
     ChangeMembersReply(ChangeMembersReply),
+    /// How far had I come, as far as you have seen?
+    Recall(Recall),
+    /// So far.
+    RecallReply(RecallReply),
 }
 
 /// Commands for the leader of one term.
@@ -174,6 +179,29 @@ pub enum ChangeMembersResult {
     Unknown,
 }
 
+/// What a node that starts asks the others before it says anything else: it may be a copy of itself, or its disk may have
+/// gone back in time. The ticket tells its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Recall {
+    /// The group that is meant.
+    pub group: GroupId,
+    /// Who asks.
+    pub ticket: RemoteTicket,
+}
+
+/// The answer to [`Recall`]: what the asker was seen to have made durable in earlier lives. Zeros where nothing was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RecallReply {
+    /// The group that was asked.
+    pub group: GroupId,
+    /// Which question it answers.
+    pub ticket: RemoteTicket,
+    /// The highest term that it named.
+    pub term: Term,
+    /// The highest committed entry that it acknowledged.
+    pub index: LogIndex,
+}
+
 /// Writes one frame.
 ///
 /// # Errors
@@ -203,6 +231,8 @@ enum WireNodeMessage {
     ReadIndexReply(ReadIndexReply),
     ChangeMembers { group: GroupId, ticket: RemoteTicket, change: WireChange },
     ChangeMembersReply(ChangeMembersReply),
+    Recall(Recall),
+    RecallReply(RecallReply),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -237,6 +267,8 @@ impl WireNodeMessage {
                 (Self::ChangeMembers { group: *group, ticket: *ticket, change }, None)
             }
             NodeMessage::ChangeMembersReply(message) => (Self::ChangeMembersReply(*message), None),
+            NodeMessage::Recall(message) => (Self::Recall(*message), None),
+            NodeMessage::RecallReply(message) => (Self::RecallReply(*message), None),
         }
     }
 
@@ -262,6 +294,8 @@ impl WireNodeMessage {
                 NodeMessage::ChangeMembers(ChangeMembers { group, ticket, change: change.change() })
             }
             Self::ChangeMembersReply(message) => NodeMessage::ChangeMembersReply(message),
+            Self::Recall(message) => NodeMessage::Recall(message),
+            Self::RecallReply(message) => NodeMessage::RecallReply(message),
         };
         if body.is_empty() { Ok(message) } else { Err(DecodeError::Bodies { kind: Kind::Node }) }
     }

@@ -19,7 +19,7 @@ use blockraft_wire::client::{
 };
 use blockraft_wire::node::{
     ChangeMembers, ChangeMembersReply, ChangeMembersResult, Forward, ForwardReply, ForwardResult, NodeMessage,
-    NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult,
+    NotProposed, ReadIndex, ReadIndexReply, ReadIndexResult, Recall, RecallReply,
 };
 use blockraft_wire::raft::RaftMessage;
 use blockraft_wire::{DecodeError, EncodeError, Kind, node, raft};
@@ -191,6 +191,9 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     ] {
         reply(name, ChangeMembersResult::Refused(refusal));
     }
+    node("recall", NodeMessage::Recall(Recall { group, ticket }));
+    let recalled = RecallReply { group, ticket, term: position.term, index: position.index };
+    node("recall-reply", NodeMessage::RecallReply(recalled));
 
     let mut request = |name: &str, operation| {
         samples.push((format!("request-{name}"), Sample::Request(Request { position, operation })));
@@ -341,6 +344,8 @@ fn random_node(dice: &mut Dice) -> NodeMessage {
         NodeMessage::ReadIndexReply(reply) => reply.ticket.boot = BootNonce(dice.number()),
         NodeMessage::ChangeMembers(question) => question.ticket.counter = dice.number(),
         NodeMessage::ChangeMembersReply(reply) => reply.ticket.counter = dice.number(),
+        NodeMessage::Recall(question) => question.ticket.counter = dice.number(),
+        NodeMessage::RecallReply(reply) => reply.index = LogIndex(dice.number()),
     }
     message
 }
