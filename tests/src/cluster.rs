@@ -7,7 +7,7 @@ use blockraft_blocks::memory::MemoryStore;
 use blockraft_catalog::memory::{Fault, MemoryTable};
 use blockraft_log::memory::MemoryDisk;
 use blockraft_log::{FaultyLog, LogFaults};
-use blockraft_node::{Identity, NewMember, Node, NodeConfig, Origin, Parts, StartError};
+use blockraft_node::{Identity, NewMember, Node, NodeConfig, Origin, Parts, StartError, start};
 use blockraft_transport::{Network, Peer, Transport};
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Term};
 
@@ -61,8 +61,12 @@ impl Cluster {
         let genesis = Membership::of_voters((1..=size).map(|id| (NodeId(id), incarnation(NodeId(id)))));
         let members = (1..=size).map(|id| Member::formatted(NodeId(id), Origin::Founder)).collect();
         let mut cluster = Self { network: Network::new(), genesis, tune, members };
-        for id in 1..=size {
-            cluster.restart(NodeId(id)).await;
+        // All at once: each of them asks the others who it was.
+        let prepared: Vec<_> = (1..=size).map(|id| (NodeId(id), cluster.prepare(NodeId(id)))).collect();
+        let starting = prepared.into_iter().map(|(id, (config, parts))| (id, tokio::spawn(start(config, parts))));
+        for (id, started) in starting.collect::<Vec<_>>() {
+            let node = started.await.expect("a start doesn't panic");
+            cluster.member_mut(id).node = Some(node.expect("a member starts"));
         }
         cluster.leader().await;
         cluster
@@ -202,9 +206,16 @@ impl Cluster {
     /// # Panics
     /// It runs already.
     pub async fn try_restart(&mut self, id: NodeId) -> Result<(), StartError> {
+        let (config, parts) = self.prepare(id);
+        self.member_mut(id).node = Some(start(config, parts).await?);
+        Ok(())
+    }
+
+    /// What a member starts from. It is connected to the others.
+    fn prepare(&mut self, id: NodeId) -> (NodeConfig, Parts) {
         let (network, genesis, tune) = (self.network.clone(), self.genesis.clone(), self.tune);
         let others: Vec<NodeId> = self.ids().filter(|other| *other != id).collect();
-        let member = self.members.iter_mut().find(|member| member.id == id).expect("the member exists");
+        let member = self.member_mut(id);
         assert!(member.node.is_none(), "member {id} runs already");
         member.boots += 1;
         member.blocks.reopen();
@@ -225,8 +236,11 @@ impl Cluster {
             blocks: Arc::clone(&member.store) as _,
             table: Arc::clone(&member.table) as _,
         };
-        member.node = Some(blockraft_node::start(config, parts).await?);
-        Ok(())
+        (config, parts)
+    }
+
+    fn member_mut(&mut self, id: NodeId) -> &mut Member {
+        self.members.iter_mut().find(|member| member.id == id).expect("the member exists")
     }
 
     /// Ends all connections of a member, so that it and the others see it.

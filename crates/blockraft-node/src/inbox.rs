@@ -3,15 +3,16 @@
 //! The control lane is read by one task that never waits for anything else. The bulk lane is read by a few tasks that
 //! verify what came: bytes that don't hash to their name go no further.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use blockraft_blocks::Block;
 use blockraft_driver::InForce;
+use blockraft_driver::status::DriverStatus;
 use blockraft_exchange::message::BulkHeader;
 use blockraft_exchange::{Chunk, Input};
 use blockraft_transport::{Bulk, Incoming, Peer, Transport};
-use blockraft_types::{BodyDigest, GroupId, NodeId};
-use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult};
+use blockraft_types::{BodyDigest, GroupId, LogIndex, Message, NodeId, RemoteTicket};
+use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult, RecallReply};
 use blockraft_wire::snapshot::decode_rows;
 use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use crate::payload::BlockPayload;
 use crate::requests::Requests;
 use crate::snapshot::received_row;
 use crate::waiting::Waiting;
+use crate::witness::{Past, Witness};
 
 /// Sorts what arrives.
 #[derive(Clone, Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Inbox {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) requests: Requests,
     pub(crate) memberships: watch::Receiver<InForce>,
+    pub(crate) status: watch::Receiver<DriverStatus>,
+    pub(crate) witness: Arc<Mutex<Witness>>,
 }
 
 impl Inbox {
@@ -82,7 +86,7 @@ impl Inbox {
     fn message(&self, from: Peer, bytes: Bytes) {
         let node = from.node;
         let read = match frame::kind(&bytes) {
-            Ok(Kind::Raft) => self.raft(node, bytes),
+            Ok(Kind::Raft) => self.raft(from, bytes),
             Ok(Kind::Node) => node::decode(bytes).map(|message| self.node_message(from, message)),
             Ok(Kind::Exchange) => exchange_frame::decode_message(bytes).map(|message| {
                 let _ = self.driver.gate(Input::Message { from: node, message });
@@ -98,15 +102,36 @@ impl Inbox {
         }
     }
 
-    fn raft(&self, from: NodeId, bytes: Bytes) -> Result<(), frame::DecodeError> {
+    fn raft(&self, from: Peer, bytes: Bytes) -> Result<(), frame::DecodeError> {
         for message in raft::decode(bytes)? {
             if message.group == self.group {
-                self.driver.receive(from, message.message, message.bodies);
+                self.remember(from, &message.message);
+                self.driver.receive(from.node, message.message, message.bodies);
             } else {
-                debug!(peer = from.0, group = message.group.0, "message_of_unknown_group");
+                debug!(peer = from.node.0, group = message.group.0, "message_of_unknown_group");
             }
         }
         Ok(())
+    }
+
+    /// Remembers how far the peer has come, should it ever come back from before that.
+    fn remember(&self, from: Peer, message: &Message) {
+        let core = &self.status.borrow().core;
+        // As long as this node leads, what it knows to be committed and the peer to hold stays in the peer's log.
+        let held = core.progress.get(&from.node).map_or(LogIndex::ZERO, |progress| progress.match_index);
+        self.witness().heard(from, message, held.min(core.commit_index), &core.membership);
+    }
+
+    fn witness(&self) -> MutexGuard<'_, Witness> {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a node that starts how far it had come.
+    fn recall(&self, from: Peer, ticket: RemoteTicket) {
+        let Past { term, index } = self.witness().recall(from);
+        let reply = NodeMessage::RecallReply(RecallReply { group: self.group, ticket, term, index });
+        // It asks again if this gets lost.
+        let _lost = node::encode(&reply).map(|frame| self.transport.send(from.node, frame));
     }
 
     fn node_message(&self, from: Peer, message: NodeMessage) {
@@ -118,6 +143,7 @@ impl Inbox {
             NodeMessage::ChangeMembers(question) if question.group == self.group => {
                 self.requests.serve_change(from, question);
             }
+            NodeMessage::Recall(question) if question.group == self.group => self.recall(from, question.ticket),
             NodeMessage::ChangeMembersReply(reply) if self.requests.asked(reply.ticket) => {
                 self.waiting.changes.settle(&(reply.ticket.counter, from.node), reply.result);
             }
@@ -132,7 +158,10 @@ impl Inbox {
             | NodeMessage::ForwardReply(_)
             | NodeMessage::ReadIndexReply(_)
             | NodeMessage::ChangeMembers(_)
-            | NodeMessage::ChangeMembersReply(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
+            | NodeMessage::ChangeMembersReply(_)
+            | NodeMessage::Recall(_)
+            // One that comes too late: the node has started without it.
+            | NodeMessage::RecallReply(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
         }
     }
 

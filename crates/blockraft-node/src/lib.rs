@@ -70,9 +70,10 @@
 //!
 //! # The contract
 //!
-//! 1. Format data directories once; never start a member from an empty log that once had one.
+//! 1. Format data directories once; never start a member from an empty log that once had one, or from a copy. A member that
+//!    finds another one who [remembers](witness) that it had come further doesn't start.
 //! 2. Give every start a fresh [`BootNonce`](blockraft_types::BootNonce) and seed.
-//! 3. Set peers' addresses on the transport; the node only receives from it.
+//! 3. Set peers' addresses on the transport before you start the node; it only receives from it.
 //! 4. When [`Node::stopped`] resolves with anything but a shutdown, end the process: its storage can't be trusted.
 //!
 //! # Limits
@@ -102,6 +103,7 @@ pub mod read_course;
 pub mod replay;
 pub mod snapshot;
 pub mod told;
+pub mod witness;
 
 mod addresses;
 mod driver;
@@ -110,6 +112,7 @@ mod inbox;
 mod mistake;
 mod plane;
 mod reader;
+mod recall;
 mod requests;
 mod waiting;
 mod writer;

@@ -17,11 +17,13 @@ use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
 use crate::reader::{Reader, SCANS_MAX, confirm_rounds};
+use crate::recall::Recollection;
 use crate::replay;
 use crate::requests::Requests;
 use crate::snapshot::{Exports, import_all};
 use crate::start_error::StartError;
 use crate::waiting::Waiting;
+use crate::witness::Past;
 use crate::writer::{Writer, batch_commands, batch_limits};
 
 /// Starts a node from its parts, on the current tokio runtime.
@@ -45,6 +47,23 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let ground =
         Ground { identity, group, genesis: &genesis, exchange, log: log.as_mut(), blocks: blocks.as_ref(), table };
     let assembly = Assembly::build(ground).await?;
+    let in_force = assembly.log.memberships.last().map_or(&assembly.membership.1, |(_, newest)| newest);
+    let core = driver_config.replica.core.options();
+    let recollection = Recollection {
+        transport: transport.as_ref(),
+        identity,
+        group,
+        others: in_force.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect(),
+        own: Past { term: assembly.log.hard_state.term, index: assembly.log.last.position.index },
+        patience: driver_config.tick * core.election_ticks_max,
+    };
+    for (node, address) in in_force.addresses.iter().filter(|(node, _)| **node != identity.node) {
+        if let Ok(address) = address.parse() {
+            transport.set_peer(*node, Some(address));
+        }
+    }
+    let connected = recollection.ask().await?;
+
     let Assembly { machine, gate, rows, inline, told, tellings, wishes, exchange_status, named, .. } = assembly;
     let (membership_index, membership) = assembly.membership;
 
@@ -66,6 +85,9 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     )
     .map_err(StartError::Driver)?;
 
+    for node in connected {
+        let _just_started = driver.peer_connected(node);
+    }
     let waiting = Arc::new(Waiting::default());
     let (carrier, desk) = (Arc::clone(&transport), Arc::clone(&waiting));
     let requests = Requests::new(identity, group, driver.clone(), carrier, desk, limits.request_timeout);
@@ -106,6 +128,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         waiting,
         requests: requests.clone(),
         memberships: driver.memberships(),
+        status: driver.watch_status(),
+        witness: Arc::default(),
     };
 
     let mut tasks = vec![
