@@ -118,6 +118,7 @@ Exit codes:
   3    absent: get, has or stat found at least one block missing
   4    outcome unknown: a put or rm was sent and not answered; it may have been done, or be done yet
   5    no member of the cluster can be reached
+  6    serve: the node was removed from its cluster, for ever
   141  whoever read the output has gone away
 Of several, the first of 4, 5, 1, 3 counts.
 

@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Unreachable,
     /// Something may have been done.
     Unknown,
+    /// The node was removed from its cluster.
+    Removed,
     /// The command line can't be understood.
     Usage,
     /// Whoever read the output has gone away: what a shell reports for a program that SIGPIPE ended.
@@ -104,6 +106,7 @@ impl From<Exit> for ExitCode {
             Exit::Absent => 3,
             Exit::Unknown => 4,
             Exit::Unreachable => 5,
+            Exit::Removed => 6,
             Exit::ClosedPipe => 141,
         })
     }

@@ -11,12 +11,13 @@ use anyhow::{Context, bail};
 use blockraft_blocks_segment::{Options as SegmentOptions, Recovered, SegmentStore};
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log_rocksdb::RocksLog;
-use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StopReason};
+use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StartError, StopReason};
 use blockraft_service::{About, Service};
 use blockraft_transport::{PeerAddress, Transport};
-use blockraft_transport_quic::{QuicConfig, QuicLimits, QuicTransport};
+use blockraft_transport_quic::{IdentityRefusal, QuicConfig, QuicLimits, QuicTransport};
 use blockraft_types::{BootNonce, ClusterId, LogIndex, NodeId};
 use rand::random;
+use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -63,12 +64,33 @@ pub struct Serving {
     pub client_dir: Option<PathBuf>,
 }
 
+/// This node was removed from its cluster, for ever: to start it again is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Removed {
+    /// It has seen the entry itself.
+    #[error("node {node} was removed from the cluster by entry {index}, for ever; its data directory can be deleted")]
+    ByEntry {
+        /// The node.
+        node: NodeId,
+        /// The newest configuration that it took part in.
+        index: LogIndex,
+    },
+    /// It missed its removal, and was told of it.
+    #[error("node {node} was removed from the cluster, as node {by} says, for ever; its data directory can be deleted")]
+    AsPeerSays {
+        /// The node.
+        node: NodeId,
+        /// Who says so.
+        by: NodeId,
+    },
+}
+
 /// Runs a node until SIGINT or SIGTERM, which hand leadership over first; calls `ready` once it listens. A second signal
 /// ends it at once.
 ///
 /// # Errors
 ///
-/// The node can't start, or had to stop on its own.
+/// The node can't start, or had to stop on its own; [`Removed`] if that was why.
 pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> Result<(), anyhow::Error> {
     let started = Instant::now();
     let path = find_or_form(&options)?;
@@ -92,11 +114,23 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     ready(&Serving { cluster: identity.cluster, node: identity.node, address, client_dir });
 
     let serving = tokio::spawn(service);
-    let removed = tokio::spawn(follow_members(node.clone(), identity.node, policy));
-    let mut removal = None;
+    let following = tokio::spawn(follow_members(node.clone(), identity.node, Arc::clone(&policy)));
+    let mut removed = None;
     let told_to_stop = tokio::select! {
-        Ok(Some(index)) = removed => {
-            removal = Some(index);
+        Ok(Some(index)) = following => {
+            removed = Some(Removed::ByEntry { node: identity.node, index });
+            true
+        }
+        (by, why) = policy.disowned() => {
+            let node = identity.node;
+            if why != IdentityRefusal::Removed {
+                // Its successor leads or follows in its place: there is nothing to hand over.
+                bail!(
+                    "another process serves as node {node}, as node {by} says, from a copy of this data directory: replace \
+                     the node by a new one, and serve neither of the two again"
+                );
+            }
+            removed = Some(Removed::AsPeerSays { node, by });
             true
         }
         _ = interrupt.recv() => true,
@@ -118,13 +152,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
         }
     }
     serving.abort();
-    if let Some(index) = removal {
-        bail!(
-            "node {} was removed from the cluster by entry {index}, for ever; its data directory can be deleted",
-            identity.node
-        );
-    }
-    Ok(())
+    removed.map_or(Ok(()), |removed| Err(removed.into()))
 }
 
 /// Lets the transport know whom the configurations name, and ends with the entry that removed this node. `None` when the
@@ -206,7 +234,10 @@ async fn assemble(
 
     let parts =
         Parts { log: Box::new(log), transport: Arc::new(transport), blocks: Arc::new(blocks), table: Arc::new(table) };
-    let node = blockraft_node::start(config, parts).await.context("starting the node")?;
+    let node = match blockraft_node::start(config, parts).await {
+        Err(StartError::Removed { node, index }) => bail!(Removed::ByEntry { node, index }),
+        started => started.context("starting the node")?,
+    };
     let addresses: BTreeMap<NodeId, SocketAddr> =
         file.members.iter().map(|member| (member.node, member.address)).collect();
     let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), started, addresses };

@@ -1,5 +1,6 @@
 //! `blockraft join`.
 
+use std::fs;
 use std::path::PathBuf;
 
 use blockraft::token::Token;
@@ -22,12 +23,16 @@ pub(crate) struct JoinArguments {
 }
 
 pub(crate) fn run(arguments: &JoinArguments, output: &mut Output) -> Result<Exit, Failure> {
-    let JoinArguments { token, data } = arguments;
+    let JoinArguments { token: file, data } = arguments;
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Failure::failed(format_args!("joining with {}", token.display()), error)
+        Failure::failed(format_args!("joining with {}", file.display()), error)
     };
-    let token = Token::read(token).map_err(|error| failed(&error))?;
+    let token = Token::read(file).map_err(|error| failed(&error))?;
     token.join(data).map_err(|error| failed(&error))?;
+    // From here on the directory is that node. A second directory of the same identity would be one that forgot.
+    if let Err(error) = fs::remove_file(file) {
+        output.complain(format_args!("{} must be deleted, and couldn't be: {error}", file.display()));
+    }
     output.line(
         format_args!("formatted {} for node {} at {}", data.display(), token.node, token.address),
         || json!({ "node": token.node.0, "address": token.address.to_string(), "data_dir": data.display().to_string() }),
@@ -40,5 +45,5 @@ const AFTER_HELP: &str = "\
 Example:
   blockraft join --token node-4.token --data node-4 && blockraft serve --data node-4
 
-A token is used once: its identity belongs to the directory that is made from it, for ever.
+A token is used once, and is deleted then: its identity belongs to the directory that is made from it, for ever.
 JSON: {\"node\", \"address\", \"data_dir\"}";

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use blockraft::serve::{self, ServeOptions, Serving, WhenMissing};
+use blockraft::serve::{self, Removed, ServeOptions, Serving, WhenMissing};
 use clap::Args;
 use serde_json::json;
 
@@ -54,7 +54,11 @@ pub(crate) async fn run(arguments: ServeArguments, output: &mut Output) -> Resul
         served = serve::run(options, ready) => served,
         Ok(panicked) = panicked => Err(anyhow!("{panicked}, which is a bug; the node can't go on")),
     };
-    served.map_err(|error| Failure::failed(attempt, error.as_ref()))?;
+    let failed = |error: anyhow::Error| {
+        let failure = Failure::failed(attempt, error.as_ref());
+        if error.is::<Removed>() { Failure { exit: Exit::Removed, ..failure } } else { failure }
+    };
+    served.map_err(failed)?;
     Ok(Exit::Done)
 }
 
@@ -81,5 +85,8 @@ const AFTER_HELP: &str = "\
 Examples:
   blockraft serve                                   a lone node
   blockraft serve --data blockraft-data/node-1      a member of a cluster
+
+A node that was removed from its cluster ends with exit code 6, now and whenever it is started again: a supervisor that
+starts nodes anew should leave it at that.
 
 JSON, once the node listens: {\"event\": \"serving\", \"cluster\", \"node\", \"address\", \"client_dir\"}";
