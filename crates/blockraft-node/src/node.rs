@@ -290,6 +290,13 @@ impl Node {
         }
     }
 
+    /// Takes no further writes and reads from other nodes, and waits until those that were taken are answered, for so long
+    /// at most. For a node that is about to be [shut down](Self::shutdown), or was removed: what it leaves unanswered ends as
+    /// unknown for whoever asked.
+    pub async fn finish(&self, patience: Duration) {
+        self.shared.requests.finish(patience).await;
+    }
+
     async fn close(&self) {
         let shared = &self.shared;
         shared.inline.close();

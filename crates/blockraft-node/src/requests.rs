@@ -74,6 +74,14 @@ impl Requests {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Takes nothing more from other nodes, which try elsewhere then, and waits until what was taken is answered, for so
+    /// long at most.
+    pub(crate) async fn finish(&self, patience: Duration) {
+        let all = u32::try_from(SERVING_MAX).unwrap_or(u32::MAX);
+        let _answered_or_late = timeout(patience, self.shared.serving.acquire_many(all)).await;
+        self.shared.serving.close();
+    }
+
     /// Whether this node, in this life, drew the ticket.
     pub(crate) fn asked(&self, ticket: RemoteTicket) -> bool {
         let Identity { incarnation, boot, .. } = self.shared.identity;

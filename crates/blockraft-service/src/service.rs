@@ -1,6 +1,7 @@
 //! The service: requests in, answers out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use blockraft_node::Node;
 use blockraft_transport_quic::{ClientListener, ClientName, ClientRequest};
@@ -8,6 +9,7 @@ use blockraft_wire::client::{GiveUpReason, Refusal, Request, Response};
 use blockraft_wire::frame::DecodeError;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tracing::{debug, error};
 
 use crate::answer_room::{AnswerRoom, Share};
@@ -58,6 +60,14 @@ impl Service {
                 drop(place);
             });
         }
+    }
+
+    /// Takes no further requests, which clients put elsewhere then, and waits until those that were taken are answered, for
+    /// so long at most.
+    pub async fn finish(&self, patience: Duration) {
+        let all = u32::try_from(REQUESTS_MAX).unwrap_or(u32::MAX);
+        let _answered_or_late = timeout(patience, self.requests.acquire_many(all)).await;
+        self.requests.close();
     }
 
     /// Answers one request of a client. Total on any bytes.

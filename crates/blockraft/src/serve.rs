@@ -19,7 +19,7 @@ use blockraft_types::{BootNonce, ClusterId, LogIndex, NodeId};
 use rand::random;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::data_dir::DataDir;
@@ -107,7 +107,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
 
-    let Assembled { node, service, address, policy } = assemble(&directory, &settings, started).await?;
+    let Assembled { node, service, desk, address, policy } = assemble(&directory, &settings, started).await?;
     let identity = &directory.identity;
     let client_dir = path.parent().map(|parent| parent.join("client")).filter(|dir| dir.is_dir());
     info!(node = identity.node.0, cluster = %identity.cluster, %address, "serving");
@@ -142,8 +142,14 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     };
     if told_to_stop {
         info!(node = identity.node.0, "stopping");
+        let stop = async {
+            // What this node was asked is answered before it goes; its clients have others to ask from here on.
+            tokio::join!(desk.finish(LAST_ANSWERS_TIMEOUT), node.finish(LAST_ANSWERS_TIMEOUT));
+            sleep(ANSWERS_LEAVE).await;
+            timeout(STOP_TIMEOUT, node.shutdown()).await
+        };
         tokio::select! {
-            stopped = timeout(STOP_TIMEOUT, node.shutdown()) => match stopped {
+            stopped = stop => match stopped {
                 Ok(reason) => report(&reason)?,
                 Err(_) => bail!("the node did not stop within {STOP_TIMEOUT:?} and is ended as it is"),
             },
@@ -173,6 +179,8 @@ async fn follow_members(node: Node, ourselves: NodeId, policy: Arc<KnownMembers>
 struct Assembled<S> {
     node: Node,
     service: S,
+    /// What the service runs on.
+    desk: Service,
     address: SocketAddr,
     policy: Arc<KnownMembers>,
 }
@@ -241,8 +249,9 @@ async fn assemble(
     let addresses: BTreeMap<NodeId, SocketAddr> =
         file.members.iter().map(|member| (member.node, member.address)).collect();
     let about = About { release: env!("CARGO_PKG_VERSION").to_owned(), started, addresses };
-    let service = Service::new(node.clone(), about).run(clients);
-    Ok(Assembled { node, service, address, policy })
+    let desk = Service::new(node.clone(), about);
+    let service = desk.clone().run(clients);
+    Ok(Assembled { node, service, desk, address, policy })
 }
 
 /// Names what is damaged in the block store. Reads and the log have it repaired by other members; a lone node has none.
@@ -311,6 +320,12 @@ const DAMAGE_LINES_MAX: usize = 100;
 
 /// The version of the messages above the transport.
 const WIRE_VERSION: u16 = 1;
+
+/// How long a node that is about to stop waits for the answers to what it was asked.
+const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Answers that were given are in QUIC's buffers: so long they have to leave.
+const ANSWERS_LEAVE: Duration = Duration::from_millis(50);
 
 /// How long a stop may take before the process ends anyway; nothing that was acknowledged depends on it.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
