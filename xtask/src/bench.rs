@@ -4,6 +4,7 @@
 //! and after each repetition of the row: a number without the machine's own, or without its spread, says little. Each
 //! part has clusters of its own; one that fails doesn't cost the rows of the others.
 
+mod catch_up;
 mod floors;
 mod leader_kills;
 mod memory;
@@ -54,6 +55,10 @@ pub(crate) struct Bench {
     #[arg(long, default_value_t = 4096)]
     memory_mib: u64,
 
+    /// How much a new node catches up on, in MiB
+    #[arg(long, default_value_t = 1024)]
+    catch_up_mib: u64,
+
     /// How long a node's segment disk stands still
     #[arg(long, default_value_t = 60)]
     stall_seconds: u64,
@@ -75,6 +80,8 @@ enum Part {
     Kills,
     /// How much memory nodes hold, with all up, one follower dead, one paused
     Memory,
+    /// How a new node gets a state that no log holds any more, killed on the way
+    CatchUp,
     /// What a segment disk that stands still costs, a follower's and the leader's (as root, on Linux)
     Stall,
 }
@@ -108,6 +115,7 @@ impl Bench {
             Part::Puts => puts::measure(stage, self.seconds, self.repeats),
             Part::Kills => leader_kills::measure(stage, self.kills),
             Part::Memory => memory::measure(stage, self.memory_mib),
+            Part::CatchUp => catch_up::measure(stage, self.catch_up_mib),
             Part::Stall => match disk::lacking() {
                 None => stall::measure(stage, self.stall_seconds),
                 Some(lacking) => {

@@ -16,6 +16,22 @@ pub(crate) fn resident_bytes_max(id: u32) -> Result<u64> {
     Ok(number(id, "status", "VmHWM:")? * 1024)
 }
 
+/// Begins anew with the most memory that a process ever held.
+pub(crate) fn forget_resident_bytes_max(id: u32) -> Result<()> {
+    let path = format!("/proc/{id}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("can't write {path}: Linux forgets such things"))
+}
+
+/// Bytes that a process has read from files, whether a disk had to be asked or not.
+pub(crate) fn bytes_read(id: u32) -> Result<u64> {
+    number(id, "io", "rchar:")
+}
+
+/// Bytes that a process has written to files, whether they have reached a disk or not.
+pub(crate) fn bytes_written(id: u32) -> Result<u64> {
+    number(id, "io", "wchar:")
+}
+
 fn number(id: u32, file: &str, field: &str) -> Result<u64> {
     let path = format!("/proc/{id}/{file}");
     let text = fs::read_to_string(&path).with_context(|| format!("can't read {path}: Linux tells such things"))?;

@@ -46,6 +46,36 @@ impl Members {
         (0..self.count()).try_for_each(write).context("can't write settings")
     }
 
+    /// Takes in one more node as a learner, and makes its data directory. It doesn't run yet.
+    pub(crate) fn join(&mut self) -> Result<usize> {
+        let place = self.count();
+        let token = self.folder.join(format!("node-{}.token", place + 1));
+        let addresses = free_addresses(1)?;
+        let address = addresses.first().context("one was asked for")?;
+        let mut invite = self.change("invite");
+        invite.args(["--address", &address.to_string(), "--ca"]).arg(&self.folder).arg("--out").arg(&token);
+        process::capture(&mut invite).context("can't invite a node")?;
+        let mut join = Command::new(&self.programs.blockraft);
+        join.arg("join").arg("--token").arg(&token).arg("--data").arg(self.data(place));
+        process::capture(&mut join).context("can't make the new node's data directory")?;
+        self.nodes.push(None);
+        Ok(place)
+    }
+
+    /// Makes a learner a voter: waits until it has caught up.
+    pub(crate) fn promote(&self, place: usize, limit: Duration) -> Result<()> {
+        let mut promote = self.change("promote");
+        promote.arg((place + 1).to_string()).args(["--timeout", &limit.as_secs().to_string()]);
+        process::capture(&mut promote).map(drop)
+    }
+
+    /// A change of the members, as far as its words are the same for all.
+    fn change(&self, what: &str) -> Command {
+        let mut command = Command::new(&self.programs.blockraft);
+        command.args(["members", what, "--client"]).arg(self.folder.join("client"));
+        command
+    }
+
     /// Loads `library` into each node that is started from now on.
     pub(crate) fn preload(&mut self, library: PathBuf) {
         self.preload = Some(library);
