@@ -40,6 +40,8 @@ pub struct Settings {
     pub log_bytes_kept: Option<u64>,
     /// Seconds after which a log of any size is compacted; 600 by default.
     pub log_seconds_max: Option<u64>,
+    /// Bytes of blocks a second, on average, that this node asks others for while it gets a snapshot; 100 MiB by default.
+    pub catch_up_bytes_per_second: Option<u64>,
     /// Bytes of disk that puts leave free, for the log, the catalog and compaction; 512 MiB by default.
     pub disk_reserve_bytes: Option<u64>,
 }
@@ -120,6 +122,15 @@ impl Settings {
                 return Err(SettingsError::OutOfRange { setting, range, found: found.into() });
             }
             config.limits.inline_bytes_max = found;
+        }
+        if let Some(found) = self.catch_up_bytes_per_second {
+            if found < 1_000 {
+                let (setting, range) = ("catch_up_bytes_per_second", "at least 1000");
+                return Err(SettingsError::OutOfRange { setting, range, found });
+            }
+            let tick_ms = u32::try_from(config.driver.tick.as_millis()).unwrap_or(u32::MAX).max(1);
+            let exchange = config.exchange.get_or_insert_with(|| blockraft_exchange::Config::for_ticks_of(tick_ms));
+            exchange.snapshot_tick_bytes_max = found.saturating_mul(tick_ms.into()) / 1_000;
         }
         config.driver.replica.core = self.times(config.driver.tick)?;
         config.driver.replica.compaction = self.compaction(config.driver.replica.compaction, config.driver.tick);

@@ -40,6 +40,13 @@ fn half_of_a_bounded_log_is_kept_for_others_unless_said_otherwise() {
 }
 
 #[test]
+fn a_node_catches_up_no_faster_than_it_is_told_to() {
+    let config = applied("catch_up_bytes_per_second = 5000000").expect("sound");
+    assert_eq!(config.exchange.expect("it differs from the default").snapshot_tick_bytes_max, 50_000);
+    assert!(matches!(applied("catch_up_bytes_per_second = 999"), Err(SettingsError::OutOfRange { found: 999, .. })));
+}
+
+#[test]
 fn an_unknown_setting_is_named() {
     let error = read("hartbeat_ms = 50").expect_err("no such setting");
     assert!(matches!(error, SettingsError::Malformed { .. }));
