@@ -168,7 +168,7 @@ mod persists;
 mod ranges;
 mod writes;
 
-pub use blockraft_core::ready::{ChangeOutcome, InForce, Standing};
+pub use blockraft_core::ready::{ChangeAnswer, ChangeOutcome, InForce, Standing};
 pub use blockraft_core::{ChangeTicket, ProposalTicket, ReadTicket, Snapshot, SnapshotOffer};
 
 pub use change::ChangeError;

@@ -7,9 +7,9 @@ use blockraft_types::Position;
 use crate::chance::Chance;
 use crate::desk::Wanted;
 use crate::happening::What;
-use crate::life::BLOCK_BYTES_MAX;
 use crate::member::Member;
 use crate::stage::{End, Heard, Stage};
+use crate::weather::Weather;
 
 /// All clients of a world.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl Clients {
     pub(crate) fn hear(&mut self, stage: &mut Stage) {
         for Heard { client, position, end } in core::mem::take(&mut stage.heard) {
             if self.listener == Some(client) {
-                self.heard = Some(end);
+                // Of several requests one answer is enough.
+                self.heard = self.heard.filter(|heard| *heard == End::Answered).or(Some(end));
             }
             let Some(listener) = self.clients.get_mut(client) else { continue };
             listener.is_busy = false;
@@ -163,12 +164,14 @@ impl Clients {
     }
 
     fn make(&mut self, stage: &Stage) -> Block {
-        let short = u64::from(stage.weather.inline_bytes_max);
-        let length = if self.chance.permille(stage.weather.mix.inline) {
-            self.chance.between(9, short)
-        } else {
-            self.chance.between(short + 1, BLOCK_BYTES_MAX)
-        };
+        if self.chance.permille(stage.weather.mix.inline) {
+            let length = self.chance.between(9, u64::from(stage.weather.inline_bytes_max));
+            return self.make_of(length);
+        }
+        self.fresh(stage)
+    }
+
+    fn make_of(&mut self, length: u64) -> Block {
         let mut bytes = vec![0_u8; length as usize];
         bytes[..8].copy_from_slice(&(self.blocks.len() as u64).to_le_bytes());
         let block = Block::hash(HashCode::Sha2_256, bytes);
@@ -182,9 +185,11 @@ impl Clients {
         (self.newest_request, usize::MAX)
     }
 
-    /// A block that nobody put yet, for a probe.
+    /// A block that nobody put yet, too long to ride in the log.
     pub(crate) fn fresh(&mut self, stage: &Stage) -> Block {
-        self.make(stage)
+        let Weather { inline_bytes_max, block_bytes_max, .. } = stage.weather;
+        let length = self.chance.between(u64::from(inline_bytes_max) + 1, block_bytes_max);
+        self.make_of(length)
     }
 
     /// The block of that name.

@@ -43,11 +43,15 @@ pub enum Fault {
     SlowApply,
     /// Leadership is handed over.
     Transfer,
+    /// Members are taken in, promoted, replaced and let go.
+    Members,
+    /// A node's disks are gone for ever.
+    Wipe,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Loss,
         Self::Duplication,
         Self::Straggling,
@@ -67,6 +71,8 @@ impl Fault {
         Self::Drift,
         Self::SlowApply,
         Self::Transfer,
+        Self::Members,
+        Self::Wipe,
     ];
 
     /// Its name on the command line.
@@ -92,6 +98,8 @@ impl Fault {
             Self::Drift => "drift",
             Self::SlowApply => "slow-apply",
             Self::Transfer => "transfer",
+            Self::Members => "members",
+            Self::Wipe => "wipe",
         }
     }
 

@@ -3,12 +3,14 @@
 //!
 //! # What it is
 //!
-//! Two ways to look for mistakes, neither of which is a model of the code:
+//! Three ways to look for mistakes, none of which is a model of the code:
 //!
-//! - [`run`](run::run) makes a *world* of one to seven nodes from a seed. A node is the production logic: the driver's
+//! - [`run`](run::run) makes a *world* of a group of one to seven, and up to three nodes more, from a seed. A node is the production logic: the driver's
 //!   replica, the node's gate with the data plane behind it, the catalog, the replay at the start, the hold of inlined
 //!   bodies, the course of a read. Around it stand a virtual clock, a network that loses, delays, doubles and reorders, disks
 //!   that lose what wasn't synced, clients, and judges that look at everything.
+//! - [`catch_up`](catch_up::catch_up) lets a node join a group whose state is of any size, with production's settings, and
+//!   counts what is sent to it.
 //! - [`explore::explore`] visits every state that the core alone reaches within small bounds, once.
 //!
 //! # Where it stands
@@ -18,6 +20,7 @@
 //!
 //! ```text
 //!   run ─► world ─► nemesis    strikes: partitions, power cuts, pauses, disks
+//!            │        └─► admin  changes the members, and knows how many disks may be lost
 //!            │ ├──► clients    ask one thing after the other
 //!            │ └──► member     a node with its disks, over all its lives
 //!            │        ├─► desk  the requests at a node: what its writer and reader do
@@ -31,9 +34,11 @@
 //! # The course of a world
 //!
 //! 1. Trouble: clients work while the faults that the seed drew strike.
-//! 2. All faults end, but only a majority of the nodes comes back. It has to get on within bounded time.
-//! 3. The others come back. Clients go quiet, and all nodes have to reach the same state.
-//! 4. Every block that is there is read from every node.
+//! 2. All faults end, but only as many nodes come back as make a quorum of every configuration that can be in force. They
+//!    have to acknowledge a put within bounded time.
+//! 3. The others come back, but for those whose disks are lost. Clients go quiet, and all members have to reach the same
+//!    state.
+//! 4. Every block that is there is read from every member.
 //!
 //! After each event the [laws](law::Law) are looked at. The same seed gives the same [trace hash](run::Report::hash) on every
 //! build of the same sources.
@@ -65,14 +70,17 @@
 //!
 //! # Limits
 //!
-//! Worlds: the members of a group are fixed, no snapshots are sent (a world in which a follower needs one ends early and
-//! says so with a mark), the log's disk writes a batch wholly or not at all, and the block store is a model with the contract
-//! of the real ones. A wiped or rolled-back disk isn't among the faults yet.
+//! Worlds: the log's disk writes a batch wholly or not at all, and the block store is a model with the contract of the real
+//! ones. A wiped node doesn't come back under its old id, no disk is rolled back, and no log rots. Nodes are asked for
+//! changes of members at the leader itself, not through the commands of an operator. Bounds are looked at every 20 ticks of
+//! a node. A link that is cut one way is cut both ways once its ends have noticed, so lasting one-way links are for the
+//! tests of the core.
 //!
 //! Exploration: each state takes 16 bytes of memory. The numbers in [`Bounds`](explore::Bounds) multiply: begin with
 //! [`Bounds::SMALL`](explore::Bounds::SMALL) and raise one at a time.
 
 pub mod campaign;
+pub mod catch_up;
 pub mod run;
 
 pub mod fault;
@@ -88,6 +96,7 @@ pub mod time;
 
 pub mod explore;
 
+mod admin;
 mod block_disk;
 mod clients;
 mod desk;

@@ -18,7 +18,10 @@ use blockraft_catalog::{CatalogReader, Importer, Outcome, Row};
 use blockraft_driver::proposal::ProposeError;
 use blockraft_driver::proposals::{Proposals, Settled as SettledProposal};
 use blockraft_driver::state_machine::StateMachine;
-use blockraft_driver::{Alarm, ApplyRange, Effect, Event, ProposalTicket, ReadTicket, Replica, RoleStatus};
+use blockraft_driver::{
+    Alarm, ApplyRange, ChangeAnswer, ChangeTicket, Effect, Event, InForce, ProposalTicket, ReadTicket, Replica,
+    RoleStatus,
+};
 use blockraft_exchange::ticket::ExportTicket;
 use blockraft_exchange::{Effect as Wish, Input};
 use blockraft_log::{Anchor, Batch, LogReader, LogStore, MemoryLog};
@@ -29,7 +32,7 @@ use blockraft_node::inline_pending::InlinePending;
 use blockraft_node::machine::CatalogMachine;
 use blockraft_node::payload::BlockPayload;
 use blockraft_node::told::Told;
-use blockraft_types::{GroupId, LogIndex, Membership, NodeId, RemoteTicket, Role, Term};
+use blockraft_types::{GroupId, LogIndex, Membership, MembershipChange, NodeId, RemoteTicket, Role, Term};
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -63,6 +66,8 @@ pub(crate) struct Life {
     pub(crate) blocks: BlockDisk,
     pub(crate) freshness: Freshness,
     pub(crate) role: RoleStatus,
+    /// Whether a change of members is under way, as far as its log tells.
+    is_joint: bool,
     pub(crate) applied: LogIndex,
     pub(crate) chance: Chance,
     /// What this life says to the requests that it serves.
@@ -204,6 +209,7 @@ impl Life {
             chance,
         } = parts;
         let (role, applied, reader) = (replica.role(), machine.applied().position.index, log.reader());
+        let is_joint = replica.status().core.membership.is_joint();
         Self {
             place,
             identity,
@@ -223,6 +229,7 @@ impl Life {
             blocks,
             freshness,
             role,
+            is_joint,
             applied,
             chance,
             said: VecDeque::new(),
@@ -275,6 +282,11 @@ impl Life {
 
     pub(crate) fn read_index(&mut self, stage: &mut Stage, asker: Asker) {
         self.take_in(stage, Item::Read(asker));
+    }
+
+    pub(crate) fn change(&mut self, stage: &mut Stage, change: MembershipChange) {
+        let ticket = ChangeTicket(self.next_ticket());
+        self.event(stage, Event::ChangeMembership { ticket, change });
     }
 
     pub(crate) fn send(&self, stage: &mut Stage, to: NodeId, frame: Frame) -> bool {
@@ -361,6 +373,7 @@ impl Life {
             Effect::Persist(batch) => self.persist(stage, batch),
             Effect::Install { anchor } => self.add_job(stage, Job::Install(anchor)),
             Effect::Reset { anchor } => {
+                stage.reset(self.place, anchor);
                 self.writes.push_back(Write::Reset(anchor));
                 self.sync(stage);
             }
@@ -390,7 +403,16 @@ impl Life {
             Effect::ReadSafe { ticket, index } => self.answer_reads(ticket, Some(index)),
             Effect::ReadRefused { ticket, .. } => self.answer_reads(ticket, None),
             Effect::RoleChanged(role) => self.change_role(stage, role),
-            Effect::MembershipChanged(_) | Effect::ChangeAnswered(_) => {}
+            Effect::MembershipChanged(InForce { membership, index, .. }) => {
+                stage.shadows.announced(index, &membership);
+                let now = stage.now;
+                stage.trace.say(now, format_args!("node {} goes by {membership:?}", self.place + 1));
+                self.is_joint = membership.is_joint();
+            }
+            Effect::ChangeAnswered(ChangeAnswer { outcome, .. }) => {
+                let now = stage.now;
+                stage.trace.say(now, format_args!("node {} answers a change: {outcome:?}", self.place + 1));
+            }
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }
     }
@@ -416,6 +438,9 @@ impl Life {
             stage.judge(verdict);
             if Term(1) < role.term {
                 stage.meet(Mark::Reelected);
+            }
+            if self.is_joint {
+                stage.meet(Mark::JointElection);
             }
         }
         if let Some(leading) = stage.leading.get_mut(self.place) {
@@ -449,9 +474,6 @@ pub(crate) enum Found {
 
 /// The group of every simulated node.
 pub(crate) const GROUP: GroupId = GroupId(0);
-
-/// The longest block that clients put.
-pub(crate) const BLOCK_BYTES_MAX: u64 = 160;
 
 /// Ticks between two looks at the bounds.
 const LOOK_TICKS: u64 = 20;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use blockraft_sim::campaign::{Campaign, Failure, Sum, Times, shrink};
+use blockraft_sim::catch_up::{Backlog, CaughtUp, catch_up};
 use blockraft_sim::fault::{Fault, Faults};
 use blockraft_sim::limits::Limits;
 use blockraft_sim::marks::Mark;
@@ -78,6 +79,11 @@ struct Cli {
     #[arg(long, value_name = "FAULT")]
     without: Vec<String>,
 
+    /// Let a new node catch up on so many MiB of blocks, in virtual time and with the bandwidth of production; it loses its
+    /// power when it has nine tenths
+    #[arg(long, value_name = "MIB", conflicts_with = "seed")]
+    catch_up: Option<u64>,
+
     /// Let all nodes make a known mistake, by name
     #[cfg(seeded_bugs)]
     #[arg(long)]
@@ -108,6 +114,9 @@ impl Cli {
         if self.seeded_bugs {
             return Ok(self.score(limits));
         }
+        if let Some(blocks) = self.catch_up {
+            return self.let_catch_up(blocks);
+        }
         if let Some(seed) = self.seed {
             return self.tell(seed, &limits);
         }
@@ -121,9 +130,7 @@ impl Cli {
             planted,
             times: if self.twice { Times::Twice } else { Times::Once },
         };
-        let bar = ProgressBar::new(campaign.to.saturating_sub(campaign.from));
-        let style = ProgressStyle::with_template("{elapsed_precise} {bar:40} {pos}/{len} seeds, {per_sec}, {eta} left");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = progress_bar(campaign.to.saturating_sub(campaign.from), "seeds");
         let sum = campaign.run(|ran| bar.set_position(ran));
         bar.finish_and_clear();
         if self.json {
@@ -139,6 +146,54 @@ impl Cli {
         if self.all_marks && !missing.is_empty() {
             bail!("never met: {}", missing.join("; "));
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn let_catch_up(&self, blocks: u64) -> Result<ExitCode> {
+        if blocks < CATCH_UP_BLOCKS_MIN {
+            bail!("--catch-up takes {CATCH_UP_BLOCKS_MIN} MiB or more: less fits into a log");
+        }
+        let bar = progress_bar(2 * blocks, "MiB put and sent");
+        let result =
+            catch_up(Backlog { blocks, block_bytes: 1 << 20, cut_permille: 900 }, |done| bar.set_position(done));
+        bar.finish_and_clear();
+        let caught = match result {
+            Ok(caught) => caught,
+            Err(breach) => {
+                println!("{breach}");
+                return Ok(ExitCode::FAILURE);
+            }
+        };
+        let CaughtUp { state_bytes, sent_bytes, sent_before_cut, micros, held_bytes_max, events } = caught;
+        let twice = sent_bytes.saturating_sub(state_bytes) as f64 / state_bytes as f64;
+        if self.json {
+            let value = serde_json::json!({
+                "state_bytes": state_bytes,
+                "sent_bytes": sent_bytes,
+                "sent_before_cut": sent_before_cut,
+                "simulated_seconds": micros as f64 / 1e6,
+                "held_bytes_max": held_bytes_max,
+                "events": events,
+                "sent_beyond_state": twice,
+            });
+            println!("{value}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        println!(
+            "a new node caught up on {:.0} MiB in {:.1} simulated seconds ({:.1} MiB/s), after a power cut at {:.0} MiB",
+            mib(state_bytes),
+            micros as f64 / 1e6,
+            mib(state_bytes) / (micros as f64 / 1e6),
+            mib(sent_before_cut),
+        );
+        println!(
+            "sent to it: {:.1} MiB, {:.3} % beyond the blocks' own bytes; held outside of its store: {:.1} MiB at most",
+            mib(sent_bytes),
+            100.0 * twice,
+            mib(held_bytes_max),
+        );
+        println!("{events} events");
         Ok(ExitCode::SUCCESS)
     }
 
@@ -239,6 +294,17 @@ impl Cli {
         })
     }
 }
+
+fn progress_bar(length: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::new(length);
+    let template = format!("{{elapsed_precise}} {{bar:40}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// Fewer blocks would come out of the log, not of a snapshot.
+const CATCH_UP_BLOCKS_MIN: u64 = 1_000;
 
 fn report(seed: u64, failure: &Failure, limits: Limits, planted: Planted) {
     println!("\nseed {seed} fails");

@@ -13,13 +13,6 @@ macro_rules! marks {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$mark,)+];
 
-            /// Whether a campaign must have met it.
-            #[must_use]
-            pub const fn is_required(self) -> bool {
-                // No nodes give snapshots, so worlds keep away from it.
-                !matches!(self, Self::NeededSnapshot)
-            }
-
             /// Its name in reports.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -98,6 +91,26 @@ marks! {
     PausedLong = "a node stood still for an election timeout",
     /// A leader had compacted what a follower lacked.
     NeededSnapshot = "a follower needed a snapshot",
+    /// A snapshot took the place of a log.
+    Installed = "a snapshot was installed",
+    /// A restart ended an installation that the power had cut short.
+    InstalledAtStart = "an installation was ended at a start",
+    /// A node was taken in that isn't counted yet.
+    LearnerAdded = "a learner was taken in",
+    /// A configuration with other voters came into force.
+    VotersChanged = "the voters changed",
+    /// Who led when its removal was committed.
+    LeaderRemoved = "a leader was removed",
+    /// A leader was elected while two configurations had a say.
+    JointElection = "a leader was elected by two configurations",
+    /// A follower dropped a configuration for another leader's entries.
+    ChangeDropped = "a configuration was truncated",
+    /// A change was given up.
+    ChangeReverted = "a change of members was given up",
+    /// A node found at its start that it was removed.
+    Retired = "a removed node refused to start",
+    /// A member's disks were lost.
+    Wiped = "a member lost its disks for ever",
     /// The others are down, and a majority goes on.
     QuorumAlone = "a quorum went on alone",
 }

@@ -1,5 +1,6 @@
 //! A node with its disks: it starts, lives, stands still, dies, and starts again.
 
+use core::fmt::Display;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
@@ -12,7 +13,8 @@ use blockraft_node::assembly::{Assembly, Ground};
 use blockraft_node::config::Identity;
 use blockraft_node::freshness::Freshness;
 use blockraft_node::replay;
-use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
+use blockraft_node::start_error::StartError;
+use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, MembershipChange, NodeId};
 use futures::FutureExt;
 
 use crate::block_disk::BlockDisk;
@@ -32,6 +34,7 @@ use crate::time::Time;
 pub(crate) struct Member {
     place: usize,
     genesis: Membership,
+    pub(crate) disks: Disks,
     pub(crate) blocks: BlockDisk,
     log: MemoryDisk,
     table: MemoryTable,
@@ -51,6 +54,18 @@ pub(crate) struct Member {
     pub(crate) failing: Option<Death>,
 }
 
+/// Whether a node has disks to start from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disks {
+    /// Nobody formatted them yet.
+    Unformatted,
+    Formatted,
+    /// They say that it was removed from the group.
+    Retired,
+    /// They are gone for ever.
+    Wiped,
+}
+
 /// A node that runs.
 #[derive(Debug)]
 pub(crate) struct Awake {
@@ -63,6 +78,7 @@ impl Member {
         Self {
             place,
             genesis,
+            disks: Disks::Unformatted,
             blocks: BlockDisk::default(),
             log: MemoryDisk::new(),
             table: MemoryTable::new(),
@@ -86,9 +102,21 @@ impl Member {
         if self.is_up() { Some(self.boots) } else { None }
     }
 
-    /// Starts it a while from now, unless it runs, is about to, or is held down.
+    /// Makes a node that can start.
+    pub(crate) fn format(&mut self) {
+        if self.disks == Disks::Unformatted {
+            self.disks = Disks::Formatted;
+        }
+    }
+
+    /// Whether it runs, or may run again.
+    pub(crate) fn is_living(&self) -> bool {
+        self.disks == Disks::Formatted
+    }
+
+    /// Starts it a while from now, unless it runs, is about to, is held down, or can't.
     pub(crate) fn start_after(&mut self, stage: &mut Stage, micros: u64) {
-        if !self.is_up() && !self.is_starting && !self.is_held {
+        if !self.is_up() && !self.is_starting && !self.is_held && self.is_living() {
             self.is_starting = true;
             stage.after(micros, self.place, None, What::Start);
         }
@@ -202,6 +230,22 @@ impl Member {
         }
     }
 
+    /// Asks it for a change of members.
+    pub(crate) fn change(&mut self, stage: &mut Stage, change: MembershipChange) {
+        if let Some(Awake { life, .. }) = &mut self.awake {
+            life.change(stage, change);
+        }
+    }
+
+    /// Its disks are gone, with all that it promised.
+    pub(crate) fn wipe(&mut self, stage: &mut Stage) {
+        self.cut_power(stage);
+        self.disks = Disks::Wiped;
+        self.blocks = BlockDisk::default();
+        self.log = MemoryDisk::new();
+        self.table = MemoryTable::new();
+    }
+
     fn schedule_tick(&self, stage: &mut Stage) {
         let permille = stage.weather.clock_permille.get(self.place).copied().unwrap_or(1_000);
         let micros = stage.weather.tick * 1_000 / permille;
@@ -246,7 +290,7 @@ impl Member {
     }
 
     fn start(&mut self, stage: &mut Stage) {
-        if self.is_up() || self.is_held {
+        if self.is_up() || self.is_held || !self.is_living() {
             return;
         }
         self.boots += 1;
@@ -260,11 +304,17 @@ impl Member {
                 self.schedule_tick(stage);
                 stage.review_sessions(self.place, &mut self.chance);
             }
-            Err(why) => stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1)),
+            Err(Sleep::Removed) => {
+                stage.meet(Mark::Retired);
+                self.disks = Disks::Retired;
+            }
+            Err(Sleep::Broken(why)) => {
+                stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1));
+            }
         }
     }
 
-    fn wake(&mut self, stage: &mut Stage) -> Result<(), String> {
+    fn wake(&mut self, stage: &mut Stage) -> Result<(), Sleep> {
         let identity = identity(self.place, self.boots);
         let mut log = self.log.open();
         let ground = Ground {
@@ -276,8 +326,11 @@ impl Member {
             blocks: &self.blocks,
             table: Arc::new(self.table.clone()),
         };
-        let assembly = Assembly::build(ground).now_or_never().ok_or("it waits for something")?;
-        let assembly = assembly.map_err(|error| format!("{error}: {error:?}"))?;
+        let assembly = Assembly::build(ground).now_or_never().ok_or_else(waits)?;
+        let assembly = assembly.map_err(|error| match error {
+            StartError::Removed { .. } => Sleep::Removed,
+            error => Sleep::Broken(format!("{error}: {error:?}")),
+        })?;
         let Assembly {
             log: state,
             membership: (membership_index, membership),
@@ -293,6 +346,12 @@ impl Member {
             exchange_status: status,
             named,
         } = assembly;
+        if stage.shadows.anchor(self.place) < state.anchor.position.index {
+            // The installation of a snapshot, which the power cut short, was ended.
+            stage.meet(Mark::InstalledAtStart);
+            stage.reset(self.place, state.anchor);
+            stage.durably_reset(self.place, state.anchor);
+        }
         let verdict = stage.shadows.found(self.place, &state);
         stage.judge(verdict);
         let mut options = stage.weather.replica;
@@ -311,9 +370,8 @@ impl Member {
             membership_index,
             reader: &*reader,
         };
-        let restored = restore(remains).map_err(|error| error.to_string())?;
-        let mut replica =
-            Replica::new(options, self.chance.draw(), restored, gate).map_err(|error| error.to_string())?;
+        let restored = restore(remains).map_err(broken)?;
+        let mut replica = Replica::new(options, self.chance.draw(), restored, gate).map_err(broken)?;
         replica.found(&log_sizes);
         let lifetime = core::time::Duration::from_micros(stage.weather.freshness());
         let parts = Parts {
@@ -336,7 +394,7 @@ impl Member {
             chance: Chance::new(self.chance.draw(), self.boots),
         };
         let mut life = Life::new(parts);
-        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or("it waits for something")?;
+        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or_else(waits)?;
         for named in lost {
             life.gate(stage, Input::Repair { name: named.name, length: named.length });
         }
@@ -357,6 +415,21 @@ impl Member {
         }
         names
     }
+}
+
+/// Why a node doesn't start.
+enum Sleep {
+    /// It was removed from the group, and knows it.
+    Removed,
+    Broken(String),
+}
+
+fn broken(error: impl Display) -> Sleep {
+    Sleep::Broken(error.to_string())
+}
+
+fn waits() -> Sleep {
+    Sleep::Broken("it waits for something".to_owned())
 }
 
 /// What became of a connection.
@@ -380,7 +453,8 @@ fn identity(place: usize, boot: u64) -> Identity {
     }
 }
 
-fn incarnation(place: usize) -> Incarnation {
+/// The data directory of the node at a place.
+pub(crate) fn incarnation(place: usize) -> Incarnation {
     Incarnation::from_bytes([place as u8 + 1; 16])
 }
 

@@ -1,13 +1,16 @@
 //! What strikes: partitions, power cuts, pauses, disks, one stroke after the other.
 
+use std::collections::BTreeSet;
+
 use blockraft_types::NodeId;
 
+use crate::admin::Admin;
 use crate::chance::Chance;
-use crate::fault::{Fault, Faults};
+use crate::fault::Fault;
 use crate::happening::What;
 use crate::life::Death;
 use crate::marks::Mark;
-use crate::member::Member;
+use crate::member::{Disks, Member};
 use crate::stage::Stage;
 
 /// Draws strokes among the faults of a world.
@@ -17,8 +20,9 @@ pub(crate) struct Nemesis {
     kinds: Vec<Fault>,
     /// Nothing strikes any more.
     is_over: bool,
-    /// Copies rot on these nodes alone, fewer than half.
+    /// Copies rot on these nodes alone, fewer than half of those that the group is born with.
     rotting: Vec<usize>,
+    pub(crate) admin: Admin,
 }
 
 impl Nemesis {
@@ -27,14 +31,23 @@ impl Nemesis {
         let mut places: Vec<usize> = (0..stage.weather.nodes).collect();
         chance.shuffle(&mut places);
         places.truncate((stage.weather.nodes - 1) / 2);
-        let mut nemesis = Self { chance, kinds, is_over: false, rotting: places };
+        if !stage.weather.faults.has(Fault::Rot) {
+            places.clear();
+        }
+        let mut nemesis = Self { chance, kinds, is_over: false, rotting: places, admin: Admin::new() };
         nemesis.schedule(stage);
         nemesis
     }
 
     /// The nodes whose copies may have rotted.
-    pub(crate) fn rotting(&self, faults: Faults) -> &[usize] {
-        if faults.has(Fault::Rot) { &self.rotting } else { &[] }
+    pub(crate) fn rotting(&self) -> &[usize] {
+        &self.rotting
+    }
+
+    /// The nodes that may have lost what they promised.
+    fn bad(&self, members: &[Member]) -> BTreeSet<usize> {
+        let wiped = (0..members.len()).filter(|place| members[*place].disks == Disks::Wiped);
+        wiped.chain(self.rotting.iter().copied()).collect()
     }
 
     fn schedule(&mut self, stage: &mut Stage) {
@@ -95,6 +108,18 @@ impl Nemesis {
                 if let Some(leader) = leader.filter(|leader| *leader != node) {
                     stage.strike(kind);
                     members[leader].transfer(stage, to);
+                }
+            }
+            Fault::Members => {
+                let bad = self.bad(members);
+                if let Some(leader) = (0..members.len()).find(|place| stage.leading[*place].is_some()) {
+                    self.admin.change(stage, members, (&mut self.chance, leader), &bad);
+                }
+            }
+            Fault::Wipe => {
+                let bad = self.bad(members);
+                if self.chance.permille(300) {
+                    self.admin.wipe(stage, members, node, &bad);
                 }
             }
             Fault::Loss
@@ -179,7 +204,7 @@ impl Nemesis {
         let Some(node) = self.chance.pick(&self.rotting) else { return };
         let names = members[node].blocks.names();
         let Some(name) = self.chance.pick(&names) else { return };
-        let elsewhere = (0..members.len()).filter(|place| !self.rotting.contains(place));
+        let elsewhere = (0..members.len()).filter(|place| !self.rotting.contains(place) && members[*place].is_living());
         if elsewhere.into_iter().any(|place| members[place].blocks.has_whole(&name)) {
             stage.strike(Fault::Rot);
             members[node].blocks.rot(&name);
@@ -189,7 +214,7 @@ impl Nemesis {
 
 /// Opens all ways.
 pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
-    let nodes = stage.weather.nodes;
+    let nodes = stage.weather.places();
     for from in 0..nodes {
         for to in (0..nodes).filter(|to| *to != from) {
             stage.network.set_cut(from, to, false);
@@ -201,7 +226,7 @@ pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
 }
 
 /// Kinds that strike at a moment; the others are there all the while.
-const STROKES: [Fault; 13] = [
+const STROKES: [Fault; 15] = [
     Fault::Partition,
     Fault::OneWay,
     Fault::Reconnect,
@@ -215,4 +240,6 @@ const STROKES: [Fault; 13] = [
     Fault::StoreFailure,
     Fault::Rot,
     Fault::Transfer,
+    Fault::Members,
+    Fault::Wipe,
 ];

@@ -15,6 +15,8 @@ pub(crate) struct Network {
     believed: Vec<Option<u64>>,
     /// Until when the bulk lane is busy, each way, in microseconds.
     bulk_busy_until: Vec<u64>,
+    /// Bytes that were sent to each node over the bulk lane.
+    bulk_bytes: Vec<u64>,
     chance: Chance,
     newest: u64,
     /// How many messages were late.
@@ -28,6 +30,8 @@ pub(crate) enum Way {
     Through(u64),
     /// It is lost on the way, and nobody says so.
     Lost,
+    /// Nothing passes, likewise.
+    Cut,
 }
 
 impl Network {
@@ -38,6 +42,7 @@ impl Network {
             sessions: vec![None; nodes * nodes],
             believed: vec![None; nodes * nodes],
             bulk_busy_until: vec![0; nodes * nodes],
+            bulk_bytes: vec![0; nodes],
             chance,
             newest: 0,
             stragglers: 0,
@@ -95,7 +100,10 @@ impl Network {
 
     /// What a message on the control lane meets.
     pub(crate) fn control(&mut self, weather: &Weather, from: usize, to: usize) -> Way {
-        if self.is_cut(from, to) || self.chance.permille(weather.loss_permille) {
+        if self.is_cut(from, to) {
+            return Way::Cut;
+        }
+        if self.chance.permille(weather.loss_permille) {
             return Way::Lost;
         }
         Way::Through(self.delay(weather))
@@ -113,13 +121,22 @@ impl Network {
 
     /// What `bytes` on the bulk lane meet, at a moment in microseconds.
     pub(crate) fn bulk(&mut self, weather: &Weather, now: u64, from: usize, to: usize, bytes: u64) -> Way {
-        if self.is_cut(from, to) || self.chance.permille(weather.bulk_loss_permille) {
+        if self.is_cut(from, to) {
+            return Way::Cut;
+        }
+        if self.chance.permille(weather.bulk_loss_permille) {
             return Way::Lost;
         }
         let way = self.way(from, to);
         let free = self.bulk_busy_until[way].max(now) + bytes * weather.bulk_byte;
         self.bulk_busy_until[way] = free;
+        self.bulk_bytes[to] += bytes;
         Way::Through(free - now + self.delay(weather))
+    }
+
+    /// Bytes that were sent to a node over the bulk lane.
+    pub(crate) fn bulk_bytes(&self, to: usize) -> u64 {
+        self.bulk_bytes[to]
     }
 
     fn delay(&mut self, weather: &Weather) -> u64 {

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
 use blockraft_catalog::{Command, Outcome, batch};
-use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Position, Term};
+use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, Term};
 
 use crate::law::{Law, Verdict, demand};
 use crate::time::Time;
 
 /// The committed prefix, and what follows from it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Oracle {
     committed: Vec<Committed>,
+    /// The newest configuration among them.
+    membership: Membership,
     /// When each block came and went, by index.
     rows: BTreeMap<Multihash, Vec<(LogIndex, Presence)>>,
     /// Where each attempt of a client stands in the log.
@@ -56,6 +58,23 @@ pub(crate) enum News {
 }
 
 impl Oracle {
+    /// A group of these members, in which nothing is committed.
+    pub(crate) const fn new(genesis: Membership) -> Self {
+        Self {
+            committed: Vec::new(),
+            membership: genesis,
+            rows: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            by_term: BTreeMap::new(),
+            acknowledged: Vec::new(),
+        }
+    }
+
+    /// The newest configuration that is committed.
+    pub(crate) const fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
     /// A member in `term` applied `entry`, with these outcomes.
     pub(crate) fn applied(
         &mut self,
@@ -87,10 +106,14 @@ impl Oracle {
 
     fn extend(&mut self, entry: &Entry) -> Verdict {
         let position = entry.head.position;
-        let commands = match entry.head.kind {
+        let commands = match &entry.head.kind {
             EntryKind::Command => batch::decode(&entry.body)
                 .map_err(|error| (Law::StateMachineSafety, format!("{position} is no batch: {error}")))?,
-            EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
+            EntryKind::Membership(membership) => {
+                self.membership = (**membership).clone();
+                Vec::new()
+            }
+            EntryKind::Blank => Vec::new(),
         };
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in &commands {
@@ -171,6 +194,15 @@ impl Oracle {
     pub(crate) fn links(&self, index: LogIndex) -> Vec<(Position, ChainDigest)> {
         let prefix = self.committed.iter().take(index.0 as usize);
         prefix.map(|entry| (entry.position, entry.chain)).collect()
+    }
+
+    /// A member took the state at `position` for its own, without the entries: it must be where everybody came by.
+    pub(crate) fn judge_installed(&self, node: usize, position: Position, chain: ChainDigest) -> Verdict {
+        let place = (position.index.0 as usize).checked_sub(1);
+        let known = place.and_then(|place| self.committed.get(place)).map(|known| (known.position, known.chain));
+        demand(known == Some((position, chain)), Law::StateMachineSafety, || {
+            format!("node {} installs a snapshot at {position}, where {known:?} was applied", node + 1)
+        })
     }
 
     /// How many entries were applied by anybody.

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use blockraft_blocks::Multihash;
 use blockraft_node::Consistency;
 
+use crate::admin::place_of;
 use crate::chance::Chance;
 use crate::clients::Load;
 use crate::desk::Wanted;
@@ -85,79 +86,83 @@ fn phases(world: &mut World, seed: u64) -> Result<(), Breach> {
     world.run(Time(trouble), |_| false)?;
     quorum_alone(world, &mut chance)?;
     all_together(world)?;
-    if is_beyond_repair(world) {
-        world.stage.meet(Mark::NeededSnapshot);
-        return Ok(());
-    }
     everything_is_read(world)
-}
-
-/// Whether a member has compacted what another lacks. Nodes don't give snapshots, so that one stays behind.
-fn is_beyond_repair(world: &World) -> bool {
-    let shadows = &world.stage.shadows;
-    let places = || 0..world.stage.weather.nodes;
-    let compacted = places().map(|place| shadows.anchor(place)).max();
-    places().any(|place| Some(shadows.durable_last(place)) < compacted)
 }
 
 /// Only a majority comes back, and must get on.
 fn quorum_alone(world: &mut World, chance: &mut Chance) -> Result<(), Breach> {
-    let (nodes, quorum) = (world.stage.weather.nodes, world.stage.weather.quorum());
-    let mut places: Vec<usize> = (0..nodes).collect();
+    let World { stage, members, nemesis, .. } = world;
+    let mut places: Vec<usize> = (0..members.len()).filter(|place| members[*place].is_living()).collect();
     chance.shuffle(&mut places);
     // Of a block whose copies rotted, the whole ones must be among those that go on.
-    let rotting = world.nemesis.rotting(world.stage.weather.faults).to_vec();
-    places.sort_by_key(|place| rotting.contains(place));
-    let alone = places.split_off(quorum);
+    let rotting = nemesis.rotting().to_vec();
+    places.sort_by_key(|place| !rotting.contains(place));
+    let mut alone: Vec<usize> = Vec::new();
+    for place in &places {
+        let goes_on = |other: usize| other != *place && members[other].is_living() && !alone.contains(&other);
+        if nemesis.admin.is_quorum(stage, members, goes_on) {
+            alone.push(*place);
+        }
+    }
     if !alone.is_empty() {
-        world.stage.meet(Mark::QuorumAlone);
+        stage.meet(Mark::QuorumAlone);
     }
-    for place in alone {
-        let member = &mut world.members[place];
+    for place in &alone {
+        let member = &mut members[*place];
         member.is_held = true;
-        member.cut_power(&mut world.stage);
+        member.cut_power(stage);
     }
-    world.nemesis.end(&mut world.stage, &mut world.members);
+    nemesis.end(stage, members);
     for place in places {
-        world.members[place].start_after(&mut world.stage, 1_000);
+        members[place].start_after(stage, 1_000);
     }
     put_probe(world, "a healed quorum")
 }
 
-/// A client that tries until its block is put.
+/// A client that puts blocks until one of them is acknowledged, beside the log: whether commits go on is no proof that
+/// payloads do.
 fn put_probe(world: &mut World, who: &str) -> Result<(), Breach> {
     let deadline = world.stage.now + patience(world);
     let before = world.stage.oracle.len();
     let reached = |world: &mut World| {
-        let ups: Vec<usize> = (0..world.members.len()).filter(|place| world.members[*place].is_up()).collect();
+        let ups = taking_part(world);
         let everywhere = |world: &World, index: usize| {
             ups.iter().all(|place| {
                 let awake = world.members[*place].awake.as_ref();
                 awake.is_some_and(|awake| index as u64 <= awake.life.applied.0)
             })
         };
-        before + PROGRESS_ENTRIES <= world.stage.oracle.len() && everywhere(world, before + PROGRESS_ENTRIES)
+        world.clients.heard() == Some(End::Answered)
+            && before + PROGRESS_ENTRIES <= world.stage.oracle.len()
+            && everywhere(world, before + PROGRESS_ENTRIES)
     };
-    // Clients go on as they are; a world without clients, or with idle ones, gets a put now and then.
+    // Clients go on as they are.
     let mut reached = reached;
+    let (_, client) = world.clients.probe();
+    world.clients.listen(client);
     while world.stage.now < deadline {
         if world.run(world.stage.now + PROBE_MICROS, &mut reached)? {
             return Ok(());
         }
         let (id, client) = world.clients.probe();
         let block = world.clients.fresh(&world.stage);
-        let ups: Vec<usize> = (0..world.members.len()).filter(|place| world.members[*place].is_up()).collect();
+        let ups = taking_part(world);
         if let Some(place) = ups.get(id as usize % ups.len().max(1)) {
             world.members[*place].ask(&mut world.stage, id, client, Wanted::Put(block));
         }
     }
-    if is_beyond_repair(world) {
-        return Ok(());
-    }
     describe(world);
     let committed = world.stage.oracle.len();
-    let what = format!("{who} committed {} entries in {} ms", committed - before, patience(world) / 1_000);
+    let (entries, probe) = (committed - before, world.clients.heard());
+    let what =
+        format!("{who} committed {entries} entries in {} ms, and a put ended {probe:?}", patience(world) / 1_000);
     Err(Breach { law: Law::Progress, at: world.stage.now, what })
+}
+
+/// The nodes that run and are members, as far as that is committed.
+fn taking_part(world: &World) -> Vec<usize> {
+    let members = world.stage.oracle.membership().members().map(|(node, _)| place_of(node));
+    members.filter(|place| world.members[*place].is_up()).collect()
 }
 
 /// Tells whoever reads the trace how each node stands.
@@ -172,13 +177,17 @@ fn describe(world: &mut World) {
     }
 }
 
-/// How long progress may take: elections, held puts, and a leader that has to find out that it gets nowhere.
+/// How long progress may take: elections, held puts, a transfer of everything, and a leader that has to find out that it
+/// gets nowhere.
 fn patience(world: &World) -> u64 {
     let weather = &world.stage.weather;
     let stall = u64::from(weather.replica.core.options().commit_stall_ticks) * weather.tick;
     let exchange = &weather.exchange;
     let puts = (exchange.put_ticks_max + exchange.proposal_ticks_max + exchange.full_ticks) * weather.tick;
-    5_000_000 + 40 * weather.election_max() + 4 * stall + 4 * puts
+    // Whoever has to fetch everything.
+    let payloads = world.stage.oracle.present().len() as u64 * weather.block_bytes_max;
+    let transfer = payloads.div_ceil(exchange.snapshot_tick_bytes_max) * weather.tick;
+    5_000_000 + 40 * weather.election_max() + 4 * stall + 4 * puts + 4 * transfer
 }
 
 /// Everybody comes back, nobody asks anything, and all come to the same state.
@@ -191,15 +200,12 @@ fn all_together(world: &mut World) -> Result<(), Breach> {
     world.clients.load = Load::Off;
     let deadline = world.stage.now + patience(world);
     let settled = world.run(deadline, |world| world.clients.is_idle() && is_settled(world))?;
-    if is_beyond_repair(world) {
-        return Ok(());
-    }
     if !settled {
         return Err(unsettled(world));
     }
     let expected = world.stage.oracle.present();
-    for (place, member) in world.members.iter().enumerate() {
-        if member.rows() != expected {
+    for place in taking_part(world) {
+        if world.members[place].rows() != expected {
             let what = format!("node {} has other rows than the committed entries make", place + 1);
             return Err(Breach { law: Law::Convergence, at: world.stage.now, what });
         }
@@ -209,11 +215,12 @@ fn all_together(world: &mut World) -> Result<(), Breach> {
 
 fn is_settled(world: &World) -> bool {
     let last = world.stage.oracle.len() as u64;
-    world.members.iter().all(|member| {
-        member
-            .awake
-            .as_ref()
-            .is_some_and(|awake| awake.life.applied.0 == last && awake.life.replica.status().core.last.index.0 == last)
+    let mut members = world.stage.oracle.membership().members().map(|(node, _)| &world.members[place_of(node)]);
+    members.all(|member| {
+        !member.is_living()
+            || member.awake.as_ref().is_some_and(|awake| {
+                awake.life.applied.0 == last && awake.life.replica.status().core.last.index.0 == last
+            })
     })
 }
 
@@ -233,7 +240,7 @@ fn unsettled(world: &mut World) -> Breach {
 /// Every block that is there is served by every node.
 fn everything_is_read(world: &mut World) -> Result<(), Breach> {
     let names = world.stage.oracle.present();
-    for place in 0..world.members.len() {
+    for place in taking_part(world) {
         for name in &names {
             read_probe(world, place, *name)?;
         }

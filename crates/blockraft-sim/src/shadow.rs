@@ -6,7 +6,9 @@ use blockraft_blocks::Multihash;
 use blockraft_catalog::{Command, batch};
 use blockraft_log::{Batch, LogState};
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
-use blockraft_types::{ChainDigest, Entry, EntryKind, HardState, LogIndex, Message, NodeId, Position, Term};
+use blockraft_types::{
+    ChainDigest, Entry, EntryKind, HardState, LogIndex, Membership, Message, NodeId, Position, Term,
+};
 
 use crate::law::{Law, Verdict, demand};
 
@@ -16,6 +18,10 @@ pub(crate) struct Shadows {
     members: Vec<Shadow>,
     /// Every entry that any member ever had.
     entries: BTreeMap<(LogIndex, Term), Known>,
+    /// The configuration before any that stands in a log.
+    genesis: Membership,
+    /// Every configuration that any member ever went by, which may be before its entry is handed to the disk.
+    announced: BTreeMap<LogIndex, Vec<Membership>>,
     leaders: BTreeMap<Term, usize>,
 }
 
@@ -23,6 +29,8 @@ pub(crate) struct Shadows {
 #[derive(Clone, Debug, Default)]
 struct Shadow {
     handed: Vec<Link>,
+    /// The configurations among what was handed.
+    configurations: Vec<Position>,
     durable: Vec<Link>,
     hard_state: HardState,
     /// What the log begins after.
@@ -42,6 +50,8 @@ struct Known {
     beside: Vec<Multihash>,
     /// The blocks that ride in it.
     inlined: Vec<Multihash>,
+    /// The configuration that it brings.
+    membership: Option<Membership>,
 }
 
 /// What a batch changes, kept while the batch is on its way to the disk.
@@ -53,8 +63,14 @@ pub(crate) struct Change {
 }
 
 impl Shadows {
-    pub(crate) fn new(nodes: usize) -> Self {
-        Self { members: vec![Shadow::default(); nodes], entries: BTreeMap::new(), leaders: BTreeMap::new() }
+    pub(crate) fn new(places: usize, genesis: Membership) -> Self {
+        Self {
+            members: vec![Shadow::default(); places],
+            entries: BTreeMap::new(),
+            genesis,
+            announced: BTreeMap::new(),
+            leaders: BTreeMap::new(),
+        }
     }
 
     /// A batch is on its way to the disk. `has` tells whether the member's store has a durable copy.
@@ -71,9 +87,19 @@ impl Shadows {
         }
         let change = Change { hard_state: batch.hard_state, truncate_from: batch.truncate_from, links };
         let member = &mut self.members[node];
-        let truncates = change.truncate_from.is_some_and(|from| from.0 as usize <= member.handed.len());
+        let kept = change.truncate_from.map_or(member.handed.len(), |from| (from.0 as usize).saturating_sub(1));
+        let dropped = member.handed.get(kept..).unwrap_or_default();
+        let is_membership = |link: &Link| self.entries.get(&link.key()).is_some_and(|known| known.membership.is_some());
+        let truncation = match dropped {
+            [] => Truncation::Nothing,
+            _ if dropped.iter().any(is_membership) => Truncation::DropsMembers,
+            _ => Truncation::Drops,
+        };
         change.apply(&mut member.handed);
-        Ok((change, if truncates { Truncation::Drops } else { Truncation::Nothing }))
+        member.configurations.retain(|position| (position.index.0 as usize) <= kept);
+        let brought = change.links.iter().filter(|link| is_membership(link)).map(|link| link.position);
+        member.configurations.extend(brought);
+        Ok((change, truncation))
     }
 
     fn judge(&mut self, node: usize, entry: &Entry, has: impl Fn(&Multihash) -> bool) -> Verdict {
@@ -106,12 +132,17 @@ impl Shadows {
         Ok(())
     }
 
-    /// The log begins anew behind these entries, which are committed.
+    /// The log is about to begin anew behind these entries, which are committed; what is handed to the disk from now on
+    /// comes behind them.
     pub(crate) fn reset(&mut self, node: usize, committed: &[(Position, ChainDigest)]) {
+        self.members[node].handed = links(committed);
+        self.look_through(node);
+    }
+
+    /// The disk has begun the log anew behind these entries.
+    pub(crate) fn durably_reset(&mut self, node: usize, committed: &[(Position, ChainDigest)]) {
         let member = &mut self.members[node];
-        member.durable =
-            committed.iter().map(|(position, chain)| Link { position: *position, chain: *chain }).collect();
-        member.handed.clone_from(&member.durable);
+        member.durable = links(committed);
         member.anchor = LogIndex(committed.len() as u64);
     }
 
@@ -119,6 +150,7 @@ impl Shadows {
     pub(crate) fn cut(&mut self, node: usize) {
         let member = &mut self.members[node];
         member.handed.clone_from(&member.durable);
+        self.look_through(node);
     }
 
     pub(crate) fn compacted(&mut self, node: usize, through: LogIndex) {
@@ -159,20 +191,52 @@ impl Shadows {
         self.members[node].anchor
     }
 
-    /// The member's last durable entry.
-    pub(crate) fn durable_last(&self, node: usize) -> LogIndex {
-        LogIndex(self.members[node].durable.len() as u64)
-    }
-
     /// Whether the member's log has this entry, durable or not.
     pub(crate) fn holds(&self, node: usize, position: Position, chain: ChainDigest) -> bool {
         at(&self.members[node].handed, position.index) == Some(Link { position, chain })
     }
 
-    /// How many members hold the entry durably.
-    pub(crate) fn durable_copies(&self, position: Position, chain: ChainDigest) -> usize {
+    /// Which nodes hold the entry durably.
+    pub(crate) fn holders(&self, position: Position, chain: ChainDigest) -> Vec<NodeId> {
         let wanted = Some(Link { position, chain });
-        self.members.iter().filter(|member| at(&member.durable, position.index) == wanted).count()
+        let holds = |place: &usize| at(&self.members[*place].durable, position.index) == wanted;
+        (0..self.members.len()).filter(holds).map(|place| NodeId(place as u64 + 1)).collect()
+    }
+
+    /// Whether a quorum holds the entry durably: of the configuration that was in force where it stands in the log of
+    /// `node`, or of a later one, since a leader counts by the newest that it has.
+    pub(crate) fn is_on_quorum(&self, node: usize, position: Position, chain: ChainDigest) -> bool {
+        let holders = self.holders(position, chain);
+        let holds = |node: NodeId| holders.contains(&node);
+        let later = self.announced.range(position.index.next()..).flat_map(|(_, memberships)| memberships);
+        let mut in_force = later.chain([self.in_force(node, position.index)]);
+        in_force.any(|membership| is_quorum(membership, holds))
+    }
+
+    /// A member goes by a configuration from now on.
+    pub(crate) fn announced(&mut self, index: LogIndex, membership: &Membership) {
+        let known = self.announced.entry(index).or_default();
+        if !known.contains(membership) {
+            known.push(membership.clone());
+        }
+    }
+
+    /// The configuration in force where a node's log ends.
+    pub(crate) fn configuration(&self, node: usize) -> &Membership {
+        self.in_force(node, LogIndex(u64::MAX))
+    }
+
+    fn in_force(&self, node: usize, index: LogIndex) -> &Membership {
+        let newest = self.members[node].configurations.iter().rev().find(|position| position.index <= index);
+        let known = newest.and_then(|position| self.entries.get(&(position.index, position.term)));
+        known.and_then(|known| known.membership.as_ref()).unwrap_or(&self.genesis)
+    }
+
+    /// Finds the configurations anew in what is handed.
+    fn look_through(&mut self, node: usize) {
+        let member = &mut self.members[node];
+        let brings = |link: &&Link| self.entries.get(&link.key()).is_some_and(|known| known.membership.is_some());
+        member.configurations = member.handed.iter().filter(brings).map(|link| link.position).collect();
     }
 
     /// The entry of the member's un-compacted log that names the block beside it.
@@ -234,7 +298,15 @@ impl Shadows {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Truncation {
     Drops,
+    /// A configuration among them.
+    DropsMembers,
     Nothing,
+}
+
+impl Link {
+    const fn key(&self) -> (LogIndex, Term) {
+        (self.position.index, self.position.term)
+    }
 }
 
 impl Change {
@@ -249,15 +321,32 @@ impl Change {
     }
 }
 
+/// Whether those of whom it `holds` are a quorum: a majority of each half.
+pub(crate) fn is_quorum(membership: &Membership, holds: impl Fn(NodeId) -> bool) -> bool {
+    [&membership.voters, &membership.outgoing].into_iter().all(|half| {
+        let count = half.keys().filter(|node| holds(**node)).count();
+        half.is_empty() || half.len() < 2 * count
+    })
+}
+
+fn links(committed: &[(Position, ChainDigest)]) -> Vec<Link> {
+    committed.iter().map(|(position, chain)| Link { position: *position, chain: *chain }).collect()
+}
+
 fn at(log: &[Link], index: LogIndex) -> Option<Link> {
     (index.0 as usize).checked_sub(1).and_then(|place| log.get(place)).copied()
 }
 
 impl Known {
     fn of(entry: &Entry) -> Self {
-        let mut known = Self { chain: entry.head.chain, beside: Vec::new(), inlined: Vec::new() };
-        if entry.head.kind != EntryKind::Command {
-            return known;
+        let mut known = Self { chain: entry.head.chain, beside: Vec::new(), inlined: Vec::new(), membership: None };
+        match &entry.head.kind {
+            EntryKind::Command => {}
+            EntryKind::Membership(membership) => {
+                known.membership = Some((**membership).clone());
+                return known;
+            }
+            EntryKind::Blank => return known,
         }
         for command in batch::decode(&entry.body).unwrap_or_default() {
             match command {

@@ -1,12 +1,15 @@
 //! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
 
-use blockraft_types::{LogIndex, Message, NodeId, Position, Term};
+use blockraft_exchange::message::Message as Exchange;
+use blockraft_log::Anchor;
+use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Term};
 
 use crate::chance::Chance;
 use crate::fault::Fault;
 use crate::happening::{Frame, Happening, Queue, What};
 use crate::law::{Breach, Law, Verdict};
 use crate::marks::{Mark, Marks};
+use crate::member::genesis;
 use crate::network::{Network, Way};
 use crate::oracle::Oracle;
 use crate::shadow::Shadows;
@@ -52,17 +55,17 @@ pub(crate) enum End {
 
 impl Stage {
     pub(crate) fn new(seed: u64, weather: Weather, lines: Lines) -> Self {
-        let nodes = weather.nodes;
+        let places = weather.places();
         Self {
             now: Time::default(),
             queue: Queue::new(Chance::new(seed, 2)),
-            network: Network::new(nodes, Chance::new(seed, 3)),
-            shadows: Shadows::new(nodes),
-            oracle: Oracle::default(),
+            network: Network::new(places, Chance::new(seed, 3)),
+            shadows: Shadows::new(places, genesis(weather.nodes)),
+            oracle: Oracle::new(genesis(weather.nodes)),
             marks: Marks::default(),
             trace: Trace::new(lines),
             struck: vec![0; Fault::ALL.len()],
-            leading: vec![None; nodes],
+            leading: vec![None; places],
             heard: Vec::new(),
             breach: None,
             weather,
@@ -110,14 +113,31 @@ impl Stage {
             if matches!(message, Message::TimeoutNow(_)) {
                 self.meet(Mark::Transferred);
             }
-            if let Some(late) = self.network.repeats(&self.weather) {
-                self.strike(Fault::Duplication);
-                self.after(late, to, None, What::Deliver { from, session, frame: frame.clone() });
+            if matches!(message, Message::InstallSnapshot(_)) {
+                self.meet(Mark::NeededSnapshot);
             }
         }
+        if let Frame::Exchange(message) = &frame
+            && !matches!(
+                message,
+                Exchange::PushBegun(_) | Exchange::Receipt(_) | Exchange::Fetch(_) | Exchange::Missing(_)
+            )
+        {
+            let now = self.now;
+            self.trace.say(now, format_args!("node {} says to node {}: {message:?}", from + 1, to + 1));
+        }
+        // Only consensus must bear that: the others have an ordered stream.
+        let is_raft = matches!(frame, Frame::Raft { .. });
         match self.network.control(&self.weather, from, to) {
-            Way::Through(micros) => self.after(micros, to, None, What::Deliver { from, session, frame }),
+            Way::Through(micros) => {
+                if let Some(late) = self.network.repeats(&self.weather).filter(|_| is_raft) {
+                    self.strike(Fault::Duplication);
+                    self.after(late, to, None, What::Deliver { from, session, frame: frame.clone() });
+                }
+                self.after(micros, to, None, What::Deliver { from, session, frame });
+            }
             Way::Lost => self.strike(Fault::Loss),
+            Way::Cut => {}
         }
         true
     }
@@ -134,7 +154,22 @@ impl Stage {
                 self.strike(Fault::BulkLoss);
                 None
             }
+            Way::Cut => None,
         }
+    }
+
+    /// A member's log is about to begin anew behind the state at `anchor`.
+    pub(crate) fn reset(&mut self, node: usize, anchor: Anchor) {
+        let verdict = self.oracle.judge_installed(node, anchor.position, anchor.chain);
+        self.judge(verdict);
+        let links = self.oracle.links(anchor.position.index);
+        self.shadows.reset(node, &links);
+    }
+
+    /// A member's log begins durably behind `anchor`.
+    pub(crate) fn durably_reset(&mut self, node: usize, anchor: Anchor) {
+        let links = self.oracle.links(anchor.position.index);
+        self.shadows.durably_reset(node, &links);
     }
 
     /// How often each fault struck, as in [`Fault::ALL`].
@@ -148,7 +183,7 @@ impl Stage {
 
     /// Tells both ends what became of their connection, a while from now.
     pub(crate) fn review_sessions(&mut self, node: usize, chance: &mut Chance) {
-        for other in (0..self.weather.nodes).filter(|other| *other != node) {
+        for other in (0..self.weather.places()).filter(|other| *other != node) {
             let delay = self.weather.session.draw(chance);
             self.after(delay, node, None, What::Session { other });
         }
@@ -157,7 +192,7 @@ impl Stage {
     /// The place of a node.
     pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
         let place = usize::try_from(node.0).ok()?.checked_sub(1)?;
-        (place < self.weather.nodes).then_some(place)
+        (place < self.weather.places()).then_some(place)
     }
 
     /// The first time that anybody applied this entry: it must be on a quorum, and in the log of every later leader.
@@ -168,10 +203,9 @@ impl Stage {
         position: Position,
         chain: blockraft_types::ChainDigest,
     ) {
-        let (copies, quorum) = (self.shadows.durable_copies(position, chain), self.weather.quorum());
-        if copies < quorum {
-            let what =
-                format!("node {} applies {position}, which {copies} hold durably, fewer than {quorum}", node + 1);
+        if !self.shadows.is_on_quorum(node, position, chain) {
+            let holders = self.shadows.holders(position, chain);
+            let what = format!("node {} applies {position}, which only {holders:?} hold durably", node + 1);
             self.breach(Law::CommitQuorum, what);
         }
         for leader in 0..self.leading.len() {
@@ -182,6 +216,27 @@ impl Stage {
                     format!("{position} is committed, and node {}, which leads a later term, lacks it", leader + 1);
                 self.breach(Law::LeaderCompleteness, what);
             }
+        }
+    }
+
+    /// A configuration was committed after `before`, if it is another one.
+    pub(crate) fn changed(&mut self, before: &Membership) {
+        let after = self.oracle.membership().clone();
+        if after == *before {
+            return;
+        }
+        if before.learners.len() < after.learners.len() && !before.is_joint() {
+            self.meet(Mark::LearnerAdded);
+        }
+        if before.is_joint() && before.voters == after.voters {
+            self.meet(Mark::VotersChanged);
+        }
+        if before.is_joint() && before.outgoing == after.voters {
+            self.meet(Mark::ChangeReverted);
+        }
+        let mut leaders = (0..self.leading.len()).filter(|place| self.leading[*place].is_some());
+        if leaders.any(|place| after.is_removed(NodeId(place as u64 + 1))) {
+            self.meet(Mark::LeaderRemoved);
         }
     }
 

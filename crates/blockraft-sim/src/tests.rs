@@ -6,16 +6,21 @@ use blockraft_catalog::{Command, Outcome};
 use blockraft_node::Consistency;
 use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Position, Term};
 
+use crate::admin::Admin;
 use crate::campaign::{Campaign, Times};
+use crate::catch_up::{Backlog, catch_up};
 use crate::fault::Fault;
 use crate::history::ReadAnswer;
 use crate::law::Law;
 use crate::limits::Limits;
+use crate::member::{Member, genesis};
 use crate::mistake::Planted;
 use crate::oracle::{Oracle, Presence};
 use crate::run::run;
+use crate::stage::Stage;
 use crate::time::Time;
 use crate::trace::Lines;
+use crate::weather::Weather;
 
 fn campaign(from: u64, to: u64, times: Times) -> Campaign {
     let (limits, planted) = (Limits::default(), Planted::default());
@@ -52,6 +57,28 @@ fn faults_that_are_left_out_dont_strike() {
     assert!(report.struck.iter().all(|count| *count == 0), "{:?}", report.struck);
 }
 
+#[test]
+fn a_node_that_joins_and_loses_its_power_is_sent_hardly_anything_twice() {
+    let backlog = Backlog { blocks: 1_200, block_bytes: 16_384, cut_permille: 900 };
+    let caught = catch_up(backlog, |_| {}).expect("no law is broken");
+    let beyond = caught.sent_bytes - caught.state_bytes;
+    // Names and positions of blocks this small are some of it.
+    assert!(beyond * 50 < caught.state_bytes, "{caught:?}");
+    assert!(caught.state_bytes * 9 / 10 <= caught.sent_before_cut, "{caught:?}");
+    assert!(caught.held_bytes_max < 64 << 20, "{caught:?}");
+}
+
+#[test]
+fn an_admin_asks_for_no_more_than_the_disks_can_bear() {
+    let weather = Weather::draw(1, &Limits::default());
+    let stage = Stage::new(1, Weather { nodes: 3, spares: 0, ..weather }, Lines::Dropped);
+    let mut members: Vec<Member> = (0..3).map(|place| Member::new(place, 1, genesis(3), Planted::default())).collect();
+    members.iter_mut().for_each(Member::format);
+    let admin = Admin::new();
+    assert!(admin.is_quorum(&stage, &members, |place| place != 0));
+    assert!(!admin.is_quorum(&stage, &members, |place| place == 0));
+}
+
 /// A history in which a block was put, deleted, and the delete acknowledged at second 1.
 struct Past {
     oracle: Oracle,
@@ -61,7 +88,7 @@ struct Past {
 
 impl Past {
     fn new() -> Self {
-        Self { oracle: Oracle::default(), chain: ChainDigest::from_bytes([0; 16]), next: 1 }
+        Self { oracle: Oracle::new(genesis(1)), chain: ChainDigest::from_bytes([0; 16]), next: 1 }
     }
 
     fn entry(&mut self, commands: Vec<Command>) -> Entry {

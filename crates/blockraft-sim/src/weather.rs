@@ -30,8 +30,10 @@ impl Span {
 /// All that a run is made of besides its course.
 #[derive(Clone, Debug)]
 pub struct Weather {
-    /// How many nodes there are.
+    /// How many members the group is born with.
     pub nodes: usize,
+    /// How many nodes may be taken in later.
+    pub spares: usize,
     /// Which faults there are.
     pub faults: Faults,
     /// How long the faults last, in microseconds.
@@ -88,6 +90,8 @@ pub struct Weather {
     pub patience: u64,
     /// Blocks up to this length ride in the log.
     pub inline_bytes_max: u32,
+    /// The longest block that clients put.
+    pub block_bytes_max: u64,
     /// How many blocks a client goes back to.
     pub keys: u64,
     /// How often each operation is chosen, of a thousand.
@@ -114,10 +118,11 @@ impl Weather {
         let chance = &mut Chance::new(seed, 1);
         let nodes = [1, 3, 3, 3, 3, 3, 5, 5, 4, 2, 6, 7][chance.below(12) as usize];
         let nodes = limits.nodes.map_or(nodes, |most| nodes.min(most.max(1)));
+        // A few faults at a time in most runs, many in some.
+        let density = chance.pick(&[80, 200, 400, 650]).unwrap_or(200);
         let mut faults = Faults::NONE;
         for fault in Fault::ALL {
-            // A few faults at a time in most runs, many in some.
-            if chance.permille([250, 400, 600][chance.clone().below(3) as usize]) {
+            if chance.permille(density) {
                 faults = faults.with(fault);
             }
         }
@@ -126,30 +131,36 @@ impl Weather {
             let drawn = chance.between(1, most);
             if faults.has(fault) { drawn } else { 0 }
         };
+        let spares = strength(chance, Fault::Members, 3) as usize;
         let tick = chance.pick(&[10_000, 15_000, 20_000]).unwrap_or(10_000);
-        let drift = |chance: &mut Chance| if faults.has(Fault::Drift) { chance.between(900, 1_100) } else { 1_000 };
+        // Whatever there is or isn't, as much is drawn: a run without one fault is the same run otherwise.
+        let drift = |chance: &mut Chance| {
+            let drawn = chance.between(900, 1_100);
+            if faults.has(Fault::Drift) { drawn } else { 1_000 }
+        };
+        let slow = |chance: &mut Chance, (slow_min, slow_max), usual: u64| {
+            let drawn = chance.between(slow_min, slow_max);
+            if faults.has(Fault::SlowApply) { drawn } else { usual }
+        };
         let (core, unknown_after_ticks) = options(chance);
         let straggling_max = chance.between(20_000, 1_500_000);
         let sync_max = chance.between(300, 12_000);
         let write_max = chance.between(300, 12_000);
-        let apply_max = if faults.has(Fault::SlowApply) { chance.between(20_000, 400_000) } else { 2_000 };
-        let tell_max = if faults.has(Fault::SlowApply) { chance.between(5_000, 150_000) } else { 1_000 };
+        let apply_max = slow(chance, (20_000, 400_000), 2_000);
+        let tell_max = slow(chance, (5_000, 150_000), 1_000);
         // Some worlds are hunted: leaders don't live long enough to commit.
         let haste = chance.pick(&[120_000, 300_000, 900_000]).unwrap_or(900_000);
         Self {
             nodes,
+            spares,
             faults,
             trouble: limits.trouble.unwrap_or_else(|| chance.between(3_000_000, 8_000_000)),
             strokes: Span { min: 5_000, max: chance.between(50_000, haste) },
             tick,
-            clock_permille: (0..nodes).map(|_| drift(chance)).collect(),
+            clock_permille: (0..PLACES_MAX).map(|_| drift(chance)).collect(),
             replica: ReplicaOptions {
                 core: Config::new(core).unwrap_or_default(),
-                compaction: CompactionPolicy {
-                    entries_max: chance.between(2, 60),
-                    bytes_max: chance.between(300, 9_000),
-                    ..CompactionPolicy::default()
-                },
+                compaction: compaction(chance),
                 recent_bytes_max: chance.between(200, 8_000),
                 recent_entries_max: chance.between(2, 60) as usize,
                 held_bytes_max: chance.between(400, 4_000),
@@ -177,6 +188,7 @@ impl Weather {
             think: Span { min: 0, max: chance.between(10_000, 200_000) },
             patience: chance.between(800_000, 3_000_000),
             inline_bytes_max: 24,
+            block_bytes_max: 160,
             keys: chance.between(2, 12),
             mix: Mix {
                 fresh_puts: chance.between(50, 400),
@@ -201,10 +213,10 @@ impl Weather {
         self.latency.max = self.latency.max.min(CALM_LATENCY_MICROS).max(self.latency.min);
     }
 
-    /// How many nodes make a majority.
+    /// How many nodes there may be at all.
     #[must_use]
-    pub const fn quorum(&self) -> usize {
-        self.nodes / 2 + 1
+    pub const fn places(&self) -> usize {
+        self.nodes + self.spares
     }
 
     /// The longest election timeout, in microseconds by a clock that is right.
@@ -219,6 +231,9 @@ impl Weather {
         u64::from(self.replica.core.options().election_ticks_min) * self.tick
     }
 }
+
+/// The most nodes of any world.
+const PLACES_MAX: usize = 10;
 
 /// How long disks take when nothing is wrong, at most.
 const CALM_DISK_MICROS: u64 = 4_000;
@@ -250,6 +265,20 @@ fn options(chance: &mut Chance) -> (Options, u64) {
     (options, chance.between(5, 60))
 }
 
+/// Logs so short that who is away for a while needs a snapshot; in some worlds they wait for everybody.
+fn compaction(chance: &mut Chance) -> CompactionPolicy {
+    let (entries_max, bytes_max) = (chance.between(2, 60), chance.between(300, 9_000));
+    let waits = chance.permille(300);
+    let kept = |most: u64, chance: &mut Chance| if waits { most * 1_000 } else { chance.below(most) };
+    CompactionPolicy {
+        entries_max,
+        bytes_max,
+        entries_kept: kept(entries_max, chance),
+        bytes_kept: kept(bytes_max, chance),
+        ticks_max: chance.between(20, 2_000),
+    }
+}
+
 /// Bounds so small that everything runs into them.
 fn bounds(chance: &mut Chance) -> blockraft_exchange::Config {
     let (put_ticks_max, push_ticks_max) = (chance.between(20, 80), chance.between(4, 20));
@@ -267,8 +296,7 @@ fn bounds(chance: &mut Chance) -> blockraft_exchange::Config {
         evict_ticks_min: chance.between(2, 12),
         grace_ticks: put_ticks_max + push_ticks_max + chance.between(1, 40),
         reclaims_max: chance.between(1, 6) as usize,
-        // A gate in need has the log compacted beyond the slowest member, which needs a snapshot then.
-        deleted_blocks_max: 4_096,
+        deleted_blocks_max: chance.between(1, 30) as usize,
         full_ticks: chance.between(4, 20),
         stall_ticks: chance.between(10, 100),
         gate_fetches_max: chance.between(1, 4) as usize,

@@ -33,8 +33,9 @@ impl World {
             stage.strike(fault);
         }
         let member = |place| Member::new(place, seed, genesis(nodes), planted);
-        let mut members: Vec<Member> = (0..nodes).map(member).collect();
-        for member in &mut members {
+        let mut members: Vec<Member> = (0..stage.weather.places()).map(member).collect();
+        for member in &mut members[..nodes] {
+            member.format();
             member.start_after(&mut stage, 0);
         }
         let clients = Clients::new(&mut stage, Chance::new(seed, 4));

@@ -97,7 +97,9 @@ fn a_snapshot_is_complete_only_with_its_payloads_and_those_that_are_here_are_not
     assert!(desk.effects().contains(&Effect::ImportChunk { chunk: chunk(None, &blocks, Rest::Nothing) }));
     assert_eq!(desk.exchange.status().leases.transfer, 3);
     desk.step(Input::ChunkImported);
-    assert_eq!(desk.exchange.status().leases.transfer, 0, "the rows name them now");
+    let status = desk.exchange.status();
+    assert_eq!(status.leases.transfer, 0, "the rows name them now");
+    assert_eq!((status.names, status.staged_bytes), (0, 0), "and nothing of them is remembered");
     assert!(desk.effects().contains(&Effect::SealImport { manifest: manifest(9, &blocks) }));
     desk.step(Input::ImportSealed { outcome: Sealed::Whole });
     assert_eq!(desk.effects(), [Effect::SnapshotComplete { manifest: manifest(9, &blocks) }]);

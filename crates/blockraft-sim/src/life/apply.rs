@@ -4,7 +4,7 @@ use blockraft_catalog::Outcome;
 use blockraft_driver::proposal::{NotProposed, ProposeError};
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{ApplyRange, Event};
-use blockraft_types::{Entry, Position};
+use blockraft_types::{Entry, EntryKind, Position};
 
 use crate::happening::What;
 use crate::law::Law;
@@ -41,6 +41,9 @@ impl Life {
                 }
                 Job::Install(anchor) => match self.machine.install(anchor) {
                     Ok(()) => {
+                        stage.meet(Mark::Installed);
+                        let verdict = stage.oracle.judge_installed(self.place, anchor.position, anchor.chain);
+                        stage.judge(verdict);
                         self.applied = anchor.position.index;
                         self.event(stage, Event::Installed { anchor });
                         self.said.push_back(Said::Applied);
@@ -102,8 +105,13 @@ impl Life {
         for (entry, outcomes) in entries.iter().zip(&outputs) {
             let Position { term, index } = entry.head.position;
             stage.trace.take(&[42, self.place as u64, index.0, term.0]);
+            let brings = matches!(entry.head.kind, EntryKind::Membership(_));
+            let before = brings.then(|| stage.oracle.membership().clone());
             match stage.oracle.applied(self.place, self.role.term, entry, outcomes) {
                 Ok(News::First) => {
+                    if let Some(before) = before {
+                        stage.changed(&before);
+                    }
                     stage.committed(self.place, self.role.term, entry.head.position, entry.head.chain);
                 }
                 Ok(News::Known) => {}

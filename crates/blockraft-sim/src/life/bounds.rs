@@ -1,7 +1,7 @@
 //! Whether every queue is within its bound.
 
 use crate::law::Law;
-use crate::life::{BLOCK_BYTES_MAX, Life};
+use crate::life::Life;
 use crate::marks::Mark;
 use crate::stage::Stage;
 
@@ -13,7 +13,7 @@ impl Life {
         }
         let status = self.status.borrow();
         let bounds = &status.bounds;
-        let one = BLOCK_BYTES_MAX;
+        let one = stage.weather.block_bytes_max;
         let lanes = status.lanes.iter().map(|lane| lane.bytes).max().unwrap_or(0);
         let staged_max = bounds.staged_bytes_max
             + bounds.put_bytes_max

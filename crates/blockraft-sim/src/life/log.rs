@@ -17,8 +17,11 @@ impl Life {
         stage.trace.take(&[41, self.place as u64, batch.ticket.number().0, last]);
         match stage.shadows.handed(self.place, &batch, |name| self.blocks.has(name)) {
             Ok((change, truncation)) => {
-                if truncation == Truncation::Drops {
+                if truncation != Truncation::Nothing {
                     stage.meet(Mark::Truncated);
+                }
+                if truncation == Truncation::DropsMembers {
+                    stage.meet(Mark::ChangeDropped);
                 }
                 self.writes.push_back(Write::Batch(batch, change));
                 self.sync(stage);
@@ -86,8 +89,7 @@ impl Life {
                 },
                 Write::Reset(anchor) => match self.log.reset(GROUP, anchor) {
                     Ok(()) => {
-                        let links = stage.oracle.links(anchor.position.index);
-                        stage.shadows.reset(self.place, &links);
+                        stage.durably_reset(self.place, anchor);
                         continue;
                     }
                     Err(error) => error.to_string(),
