@@ -7,7 +7,8 @@ use blockraft_types::{Membership, MembershipChange, NodeId};
 use crate::chance::Chance;
 use crate::fault::Fault;
 use crate::marks::Mark;
-use crate::member::{Disks, Member, incarnation};
+use crate::member::{Disks, Member};
+use crate::place::{incarnation, node_at, place_of};
 use crate::shadow::is_quorum;
 use crate::stage::Stage;
 
@@ -86,10 +87,10 @@ fn draw(stage: &Stage, members: &[Member], chance: &mut Chance, current: &Member
         0..300 => {
             // Ids are given in order.
             let place = (stage.weather.nodes..members.len()).find(|place| {
-                let node = NodeId(*place as u64 + 1);
+                let node = node_at(*place);
                 current.next_id() <= node && matches!(members[*place].disks, Disks::Unformatted | Disks::Formatted)
             })?;
-            let node = NodeId(place as u64 + 1);
+            let node = node_at(place);
             Some(MembershipChange::AddLearner { node, incarnation: incarnation(place), address: None })
         }
         300..550 => Some(MembershipChange::Reconfigure { promote: one(learner)?, remove: BTreeSet::new() }),
@@ -115,8 +116,4 @@ fn after(current: &Membership, change: &MembershipChange) -> Membership {
         MembershipChange::Revert => {}
     }
     after
-}
-
-pub(crate) const fn place_of(node: NodeId) -> usize {
-    (node.0 as usize).saturating_sub(1)
 }

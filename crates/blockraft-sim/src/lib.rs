@@ -107,6 +107,7 @@ mod member;
 mod nemesis;
 mod network;
 mod oracle;
+mod place;
 mod shadow;
 mod stage;
 mod world;

@@ -99,8 +99,8 @@ marks! {
     LearnerAdded = "a learner was taken in",
     /// A configuration with other voters came into force.
     VotersChanged = "the voters changed",
-    /// Who led when its removal was committed.
-    LeaderRemoved = "a leader was removed",
+    /// A leader committed a configuration in which it has no say once both halves are one.
+    LeaderRemoved = "a leader brought its own removal about",
     /// A leader was elected while two configurations had a say.
     JointElection = "a leader was elected by two configurations",
     /// A follower dropped a configuration for another leader's entries.

@@ -14,7 +14,7 @@ use blockraft_node::config::Identity;
 use blockraft_node::freshness::Freshness;
 use blockraft_node::replay;
 use blockraft_node::start_error::StartError;
-use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, MembershipChange, NodeId};
+use blockraft_types::{BootNonce, ClusterId, Membership, MembershipChange, NodeId};
 use futures::FutureExt;
 
 use crate::block_disk::BlockDisk;
@@ -26,6 +26,7 @@ use crate::law::Law;
 use crate::life::{Death, GROUP, Life, Parts};
 use crate::marks::Mark;
 use crate::mistake::Planted;
+use crate::place::{incarnation, node_at};
 use crate::stage::Stage;
 use crate::time::Time;
 
@@ -439,23 +440,13 @@ pub(crate) enum Connection {
     Lost,
 }
 
-/// The members that a cluster of `nodes` is born with.
-pub(crate) fn genesis(nodes: usize) -> Membership {
-    Membership::of_voters((0..nodes).map(|place| (NodeId(place as u64 + 1), incarnation(place))))
-}
-
 fn identity(place: usize, boot: u64) -> Identity {
     Identity {
         cluster: ClusterId::from_bytes([7; 16]),
-        node: NodeId(place as u64 + 1),
+        node: node_at(place),
         incarnation: incarnation(place),
         boot: BootNonce(boot),
     }
-}
-
-/// The data directory of the node at a place.
-pub(crate) fn incarnation(place: usize) -> Incarnation {
-    Incarnation::from_bytes([place as u8 + 1; 16])
 }
 
 /// How many ticks a pause counts for at most, as in the driver.

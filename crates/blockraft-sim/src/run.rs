@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use blockraft_blocks::Multihash;
 use blockraft_node::Consistency;
 
-use crate::admin::place_of;
 use crate::chance::Chance;
 use crate::clients::Load;
 use crate::desk::Wanted;
@@ -14,6 +13,7 @@ use crate::law::{Breach, Law};
 use crate::limits::Limits;
 use crate::marks::{Mark, Marks};
 use crate::mistake::Planted;
+use crate::place::place_of;
 use crate::stage::End;
 use crate::time::Time;
 use crate::trace::Lines;

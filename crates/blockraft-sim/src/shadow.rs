@@ -35,6 +35,8 @@ struct Shadow {
     hard_state: HardState,
     /// What the log begins after.
     anchor: LogIndex,
+    /// The snapshot that the state machine has taken last: the log will begin after it, if need be at the next start.
+    installed: LogIndex,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,11 @@ impl Shadows {
     pub(crate) fn reset(&mut self, node: usize, committed: &[(Position, ChainDigest)]) {
         self.members[node].handed = links(committed);
         self.look_through(node);
+    }
+
+    /// The state machine has taken a snapshot.
+    pub(crate) fn installed(&mut self, node: usize, index: LogIndex) {
+        self.members[node].installed = index;
     }
 
     /// The disk has begun the log anew behind these entries.
@@ -251,7 +258,7 @@ impl Shadows {
 
     fn find(&self, node: usize, is_it: impl Fn(&Known) -> bool) -> Option<Position> {
         let member = &self.members[node];
-        let anchor = member.anchor.0 as usize;
+        let anchor = member.anchor.max(member.installed).0 as usize;
         let logs = member.durable.iter().skip(anchor).chain(member.handed.iter().skip(anchor));
         logs.map(|link| link.position)
             .find(|position| self.entries.get(&(position.index, position.term)).is_some_and(&is_it))

@@ -9,9 +9,9 @@ use crate::fault::Fault;
 use crate::happening::{Frame, Happening, Queue, What};
 use crate::law::{Breach, Law, Verdict};
 use crate::marks::{Mark, Marks};
-use crate::member::genesis;
 use crate::network::{Network, Way};
 use crate::oracle::Oracle;
+use crate::place::{genesis, node_at};
 use crate::shadow::Shadows;
 use crate::time::Time;
 use crate::trace::{Lines, Trace};
@@ -234,8 +234,8 @@ impl Stage {
         if before.is_joint() && before.outgoing == after.voters {
             self.meet(Mark::ChangeReverted);
         }
-        let mut leaders = (0..self.leading.len()).filter(|place| self.leading[*place].is_some());
-        if leaders.any(|place| after.is_removed(NodeId(place as u64 + 1))) {
+        let mut leaders = (0..self.leading.len()).filter(|place| self.leading[*place].is_some()).map(node_at);
+        if leaders.any(|leader| after.is_joint() && !after.voters.contains_key(&leader)) {
             self.meet(Mark::LeaderRemoved);
         }
     }

@@ -44,6 +44,7 @@ impl Life {
                         stage.meet(Mark::Installed);
                         let verdict = stage.oracle.judge_installed(self.place, anchor.position, anchor.chain);
                         stage.judge(verdict);
+                        stage.shadows.installed(self.place, anchor.position.index);
                         self.applied = anchor.position.index;
                         self.event(stage, Event::Installed { anchor });
                         self.said.push_back(Said::Applied);
