@@ -14,12 +14,12 @@ use bytes::Bytes;
 
 use crate::chance::Chance;
 use crate::desk::Wanted;
+use crate::fault::Faults;
 use crate::law::{Breach, Law};
 use crate::marks::Mark;
 use crate::mistake::Planted;
 use crate::place::incarnation;
 use crate::stage::End;
-use crate::time::Time;
 use crate::trace::Lines;
 use crate::weather::{Mix, Span, Weather};
 use crate::world::World;
@@ -74,7 +74,7 @@ pub fn catch_up(backlog: Backlog, progress: impl Fn(u64)) -> Result<CaughtUp, Br
     };
     let limit = begun + 10 * (TIME_MICROS_MIN + state_bytes / BYTES_PER_MICRO);
     let until_cut = state_bytes / 1_000 * backlog.cut_permille;
-    let is_cut = run(&mut world, limit, |world| {
+    let is_cut = world.run(limit, |world| {
         watch(world);
         progress(backlog.blocks + world.stage.network.bulk_bytes(NEW) / u64::from(backlog.block_bytes));
         until_cut <= world.stage.network.bulk_bytes(NEW)
@@ -86,7 +86,7 @@ pub fn catch_up(backlog: Backlog, progress: impl Fn(u64)) -> Result<CaughtUp, Br
     let World { stage, members, .. } = &mut world;
     members[NEW].cut_power(stage);
 
-    let has_all = run(&mut world, limit, |world| {
+    let has_all = world.run(limit, |world| {
         watch(world);
         progress(backlog.blocks + world.stage.network.bulk_bytes(NEW) / u64::from(backlog.block_bytes));
         let applied = world.members[NEW].awake.as_ref().map(|awake| awake.life.applied.0);
@@ -106,10 +106,6 @@ pub fn catch_up(backlog: Backlog, progress: impl Fn(u64)) -> Result<CaughtUp, Br
         held_bytes_max,
         events: world.stage.trace.events(),
     })
-}
-
-fn run(world: &mut World, limit: Time, enough: impl FnMut(&mut World) -> bool) -> Result<bool, Breach> {
-    world.run(limit, enough)
 }
 
 fn stuck(world: &World, what: &str) -> Breach {
@@ -133,7 +129,7 @@ fn fill(world: &mut World, backlog: Backlog, progress: &impl Fn(u64)) -> Result<
         }
         let enough = before + count as usize;
         let limit = world.stage.now + PUT_MICROS_MAX;
-        if !run(world, limit, |world| enough <= world.stage.oracle.len())? {
+        if !world.run(limit, |world| enough <= world.stage.oracle.len())? {
             return Err(stuck(world, "blocks can't be put"));
         }
         progress(names.len() as u64);
@@ -151,7 +147,7 @@ fn buffer(backlog: Backlog) -> Bytes {
 
 fn leader(world: &mut World) -> Result<usize, Breach> {
     let limit = world.stage.now + PUT_MICROS_MAX;
-    run(world, limit, |world| world.stage.leading.iter().any(Option::is_some))?;
+    world.run(limit, |world| world.stage.leading.iter().any(Option::is_some))?;
     world.stage.leading.iter().position(Option::is_some).ok_or_else(|| stuck(world, "nobody leads"))
 }
 
@@ -175,7 +171,7 @@ fn count(world: &mut World) -> Result<(), Breach> {
         let World { stage, members, .. } = world;
         members[leader].change(stage, change);
         let soon = world.stage.now + RETRY_MICROS;
-        if run(world, soon, |world| world.stage.oracle.membership().voters.contains_key(&NODE))? {
+        if world.run(soon, |world| world.stage.oracle.membership().voters.contains_key(&NODE))? {
             return Ok(());
         }
     }
@@ -198,12 +194,11 @@ fn serve(world: &mut World, names: &[Multihash]) -> Result<(), Breach> {
 
 /// Nothing goes wrong, and all is set as in production, but for a log so short that it is of no help.
 fn fair() -> Weather {
-    let no_faults = crate::fault::Faults::NONE;
     let compaction = CompactionPolicy { entries_max: 200, entries_kept: 100, ..CompactionPolicy::default() };
     Weather {
         nodes: 3,
         spares: 1,
-        faults: no_faults,
+        faults: Faults::NONE,
         trouble: 0,
         strokes: Span { min: u64::MAX / 4, max: u64::MAX / 4 },
         tick: TICK_MICROS,
