@@ -4,21 +4,29 @@
 //! every node, and the clients' history is judged. What was kept of a failed run is named, with the line that repeats
 //! its schedule; processes and disks don't repeat themselves exactly, histories do.
 //!
+//! With `--members`, an operator changes the members instead: nodes are added, removed and replaced by the commands that a
+//! user has, and come back without their disks. What each step cost those who wrote stands beside what an election costs.
+//!
 //! A check that can't fail proves nothing, so there is a control: the same run on nodes whose syncs do nothing has to be
 //! found out, by the blocks that it lost and not by any other failure.
 
+mod chronicle;
+mod course;
+mod dice;
 mod faults;
 mod nemesis;
+mod operator;
 mod outcome;
 mod schedule;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::cluster::course::Course;
 use crate::cluster::nemesis::Nemesis;
 use crate::cluster::outcome::Outcome;
 use crate::cluster::schedule::Schedule;
@@ -53,6 +61,11 @@ pub(crate) struct Cluster {
     /// Entries that a node's log may hold: few of them make nodes that were down for a moment need a snapshot
     #[arg(long, value_name = "COUNT")]
     log_entries: Option<u64>,
+
+    /// Instead of faults, change the members: add nodes, remove the leader, replace nodes that lost their disks. It fails,
+    /// too, when a write fails in a step in which nobody is killed
+    #[arg(long, conflicts_with_all = ["power_cut", "control"])]
+    members: bool,
 
     /// Cut the power of the nodes' disks too (as root, on Linux: each gets an ext4 of its own)
     #[arg(long)]
@@ -146,11 +159,15 @@ impl Cluster {
         let history = members.folder().join("history.jsonl");
         let time = Duration::from_secs(self.seconds);
         let schedule = match self.control {
+            None if self.members => Schedule::nothing(),
             None => Schedule::draw(self.seed, time, self.nodes, self.power_cut),
             Some(Control::SwallowedSyncs) => Schedule::one_cut(time),
         };
         let mut outcome = Outcome::default();
         let load = self.start_load(members, &history)?;
+        if self.members {
+            self.change_members(&load, members, &mut outcome)?;
+        }
         let mut nemesis = Nemesis::new(schedule);
         loop {
             match load.next(nemesis.until_next().unwrap_or(SILENCE_MAX)) {
@@ -186,6 +203,27 @@ impl Cluster {
         outcome.panics = said(members, "panicked at");
         outcome.snapshots = said(members, "installed_snapshot").len();
         Ok(outcome)
+    }
+
+    /// Takes the planned steps, and others while there is time.
+    fn change_members(&self, load: &Run, members: &mut Members, outcome: &mut Outcome) -> Result<()> {
+        let end = Instant::now() + Duration::from_secs(self.seconds);
+        let mut course = Course::draw(self.seed, self.nodes);
+        while course.is_planned() || Instant::now() + STEP_TIME_USUAL < end {
+            operator::step(&mut course, members, &mut outcome.chronicle)?;
+            outcome.fallen.extend(members.fallen());
+            loop {
+                match load.next(Duration::ZERO) {
+                    Next::Event(event) => outcome.see(&event),
+                    Next::Silence => break,
+                    Next::End if course.is_planned() => {
+                        bail!("the load ended before the course did: give it more than {} seconds", self.seconds)
+                    }
+                    Next::End => return Ok(()),
+                }
+            }
+        }
+        Ok(())
     }
 
     fn start_load(&self, members: &Members, history: &Path) -> Result<Run> {
@@ -237,6 +275,7 @@ impl Cluster {
         }
         let is_swallowed = self.control == Some(Control::SwallowedSyncs);
         let flags = [
+            (self.members, " --members"),
             (self.power_cut, " --power-cut"),
             (is_swallowed, " --control swallowed-syncs"),
             (self.release, " --release"),
@@ -259,6 +298,8 @@ fn said(members: &Members, words: &str) -> Vec<String> {
     found
 }
 
+/// A step is begun only if so much time is left: what it does to writes is seen only while somebody writes.
+const STEP_TIME_USUAL: Duration = Duration::from_secs(10);
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 const HEAL_TIME_MAX: Duration = Duration::from_secs(60);

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::clock::Clock;
 use crate::gaps::Gap;
+use crate::history::{Operation, Outcome};
 use crate::judge::Verdict;
 
 /// Something worth telling while a command runs, or its result.
@@ -32,6 +33,15 @@ pub enum Event {
         from_unix_ms: u64,
         /// How long it lasted, in milliseconds.
         ms: u64,
+    },
+    /// A write that wasn't acknowledged: it surely did not happen, or nobody knows.
+    Unwritten {
+        /// When it was asked for, in milliseconds since 1970.
+        from_unix_ms: u64,
+        /// When it was given up, in milliseconds after that.
+        ms: u64,
+        /// `refused` or `unknown`, as in the history.
+        result: &'static str,
     },
     /// The command is done.
     Done {
@@ -102,6 +112,19 @@ impl Event {
             from_unix_ms: clock.unix_ms(gap.from_ns),
             ms: gap.to_ns.saturating_sub(gap.from_ns) / 1_000_000,
         }
+    }
+
+    /// A write that failed, in the words of the calendar; `None` for everything else.
+    #[must_use]
+    pub fn unwritten(operation: &Operation, clock: Clock) -> Option<Self> {
+        let result = match &operation.outcome {
+            Outcome::Refused { .. } => "refused",
+            Outcome::Unknown { .. } => "unknown",
+            Outcome::Done { .. } => return None,
+        };
+        let is_write = operation.action.consistency().is_none();
+        let ms = operation.returned.saturating_sub(operation.invoked) / 1_000_000;
+        is_write.then(|| Self::Unwritten { from_unix_ms: clock.unix_ms(operation.invoked), ms, result })
     }
 
     /// Prints it on a line of its own. Nobody listening is no reason to fail: a parent that died needs no report.

@@ -73,6 +73,9 @@ async fn record(mut operations: mpsc::Receiver<Operation>, history: &HistoryWrit
     let mut tally = Tally::default();
     while let Some(operation) = operations.recv().await {
         tally.count(&operation);
+        if let Some(unwritten) = Event::unwritten(&operation, clock) {
+            unwritten.tell();
+        }
         if is_acknowledged_write(&operation) {
             for gap in gaps.acknowledged(operation.client, operation.returned) {
                 Event::gap(gap, clock).tell();

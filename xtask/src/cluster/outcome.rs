@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::num::NonZero;
+use std::{fs, thread};
 
+use crate::cluster::chronicle::Chronicle;
 use crate::cluster::faults::Fault;
 use crate::live::event::{Event, Judged, Verified};
 use crate::live::words;
@@ -16,6 +19,8 @@ pub(crate) struct Outcome {
     verified: Vec<Verified>,
     judged: Option<Judged>,
     bytes: u64,
+    /// Changes of members, and what they cost.
+    pub(crate) chronicle: Chronicle,
     /// Nodes that ended by themselves.
     pub(crate) fallen: Vec<String>,
     /// Snapshots that nodes installed.
@@ -30,6 +35,7 @@ impl Outcome {
     }
 
     pub(crate) fn see(&mut self, event: &Event) {
+        self.chronicle.see(event);
         match event {
             Event::Gap { client: None, ms, .. } => self.gaps_ms.push(*ms),
             Event::Verified(node) => self.verified.push(*node),
@@ -38,6 +44,7 @@ impl Outcome {
             Event::Started { .. }
             | Event::Progress { .. }
             | Event::Gap { .. }
+            | Event::Unwritten { .. }
             | Event::Node(_)
             | Event::Measured { .. } => {}
         }
@@ -81,6 +88,7 @@ impl Outcome {
         if self.verified.is_empty() {
             broken.push("nothing was read back".to_owned());
         }
+        broken.extend(self.chronicle.broken());
         broken.extend(self.fallen.iter().chain(&self.panics).cloned());
         (!broken.is_empty()).then(|| broken.join("; "))
     }
@@ -134,8 +142,18 @@ impl Outcome {
         for sentence in self.fallen.iter().chain(&self.panics) {
             line("", sentence.clone());
         }
+        line("machine", machine());
+        text.push_str(&self.chronicle.render());
         text
     }
+}
+
+/// How busy the machine is: gaps that were seen on a busy one say little.
+fn machine() -> String {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let average = average.split_whitespace().next().unwrap_or("unknown");
+    format!("{cores} cores, load average {average}")
 }
 
 /// Lost blocks that are named; the others are counted.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::cluster::dice::Dice;
 use crate::cluster::faults::{Fault, Victim};
 
 /// Faults in the order of their beginnings. They may overlap; the last one ends before the time is over.
@@ -21,7 +22,7 @@ pub(crate) struct Stroke {
 
 impl Schedule {
     pub(crate) fn draw(seed: u64, time: Duration, nodes: usize, with_power_cuts: bool) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let mut strokes: Vec<Stroke> = Vec::new();
         let mut at = Duration::from_millis(1_000 + dice.below(1_500));
         loop {
@@ -55,25 +56,17 @@ impl Schedule {
 }
 
 impl Schedule {
+    /// No faults.
+    pub(crate) const fn nothing() -> Self {
+        Self { strokes: Vec::new() }
+    }
+
     /// Power is cut once, for all nodes at one moment in the middle: soon enough that nothing was written to the disks
     /// just because it had waited for long.
     pub(crate) fn one_cut(time: Duration) -> Self {
         let at = (time / 2).min(UNSYNCED_TIME_MAX);
         let lasts = Duration::from_millis(500);
         Self { strokes: vec![Stroke { at, lasts, fault: Fault::PowerCut, victim: Victim::All }] }
-    }
-}
-
-/// SplitMix64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end.max(1)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) enum Event {
     Started { bytes: u64 },
     Progress { blocks: u64, bytes: u64 },
     Gap { client: Option<u32>, from_unix_ms: u64, ms: u64 },
+    Unwritten { from_unix_ms: u64, ms: u64, result: String },
     Done { done: u64, refused: u64, unknown: u64, bytes: u64, ms: u64 },
     Verified(Verified),
     Judged(Judged),

@@ -1,10 +1,12 @@
 //! A cluster of processes in one folder: formed, started, watched.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -23,7 +25,10 @@ pub(crate) struct Members {
     folder: PathBuf,
     lifetime: Lifetime,
     preload: Option<PathBuf>,
+    settings: Option<String>,
     nodes: Vec<Option<Node>>,
+    /// Places of nodes that are no members any more.
+    gone: BTreeSet<usize>,
 }
 
 impl Members {
@@ -37,43 +42,82 @@ impl Members {
         process::capture(&mut init).context("can't form a cluster")?;
         fs::create_dir_all(folder.join("logs")).context("can't make the folder for logs")?;
         let nodes = (0..count).map(|_| None).collect();
-        Ok(Self { programs: programs.clone(), folder: folder.to_owned(), lifetime, preload: None, nodes })
+        Ok(Self {
+            programs: programs.clone(),
+            folder: folder.to_owned(),
+            lifetime,
+            preload: None,
+            settings: None,
+            nodes,
+            gone: BTreeSet::new(),
+        })
     }
 
-    /// Gives every node these settings, from its next start on.
-    pub(crate) fn settings(&self, text: &str) -> Result<()> {
-        let write = |place| fs::write(self.data(place).join("blockraft.toml"), text);
-        (0..self.count()).try_for_each(write).context("can't write settings")
+    /// Gives every node these settings, from its next start on, and also those that join later.
+    pub(crate) fn settings(&mut self, text: &str) -> Result<()> {
+        self.settings = Some(text.to_owned());
+        (0..self.count()).try_for_each(|place| self.settle(place))
+    }
+
+    fn settle(&self, place: usize) -> Result<()> {
+        let Some(text) = &self.settings else { return Ok(()) };
+        fs::write(self.data(place).join("blockraft.toml"), text).context("can't write settings")
+    }
+
+    /// Runs `blockraft` as a user of the cluster does, and returns what it prints.
+    pub(crate) fn blockraft<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+        let mut command = Command::new(&self.programs.blockraft);
+        command.env("BLOCKRAFT_CLIENT", self.folder.join("client"));
+        process::capture(command.args(arguments))
     }
 
     /// Takes in one more node as a learner, and makes its data directory. It doesn't run yet.
     pub(crate) fn join(&mut self) -> Result<usize> {
-        let place = self.count();
-        let token = self.folder.join(format!("node-{}.token", place + 1));
-        let addresses = free_addresses(1)?;
-        let address = addresses.first().context("one was asked for")?;
-        let mut invite = self.change("invite");
-        invite.args(["--address", &address.to_string(), "--ca"]).arg(&self.folder).arg("--out").arg(&token);
-        process::capture(&mut invite).context("can't invite a node")?;
-        let mut join = Command::new(&self.programs.blockraft);
-        join.arg("join").arg("--token").arg(&token).arg("--data").arg(self.data(place));
-        process::capture(&mut join).context("can't make the new node's data directory")?;
-        self.nodes.push(None);
+        let address = free_addresses(1)?.first().context("one was asked for")?.to_string();
+        let token = self.folder.join("node.token").to_string_lossy().into_owned();
+        let ca = self.folder.to_string_lossy().into_owned();
+        let invited =
+            self.blockraft(["members", "invite", "--json", "--address", &address, "--ca", &ca, "--out", &token])?;
+        let invited: serde_json::Value = serde_json::from_str(&invited).context("`members invite` prints no JSON")?;
+        let place = invited["node"].as_u64().and_then(|id| usize::try_from(id).ok()?.checked_sub(1));
+        let place = place.context("`members invite` names no node")?;
+        // Ids that nobody has got are nobody's place.
+        self.gone.extend(self.nodes.len()..place);
+        self.nodes.resize_with(self.nodes.len().max(place + 1), || None);
+        let data = self.data(place).to_string_lossy().into_owned();
+        self.blockraft(["join", "--token", &token, "--data", &data])?;
+        self.settle(place)?;
         Ok(place)
     }
 
     /// Makes a learner a voter: waits until it has caught up.
     pub(crate) fn promote(&self, place: usize, limit: Duration) -> Result<()> {
-        let mut promote = self.change("promote");
-        promote.arg((place + 1).to_string()).args(["--timeout", &limit.as_secs().to_string()]);
-        process::capture(&mut promote).map(drop)
+        let (node, limit) = ((place + 1).to_string(), limit.as_secs().to_string());
+        self.blockraft(["members", "promote", &node, "--timeout", &limit]).map(drop)
     }
 
-    /// A change of the members, as far as its words are the same for all.
-    fn change(&self, what: &str) -> Command {
-        let mut command = Command::new(&self.programs.blockraft);
-        command.args(["members", what, "--client"]).arg(self.folder.join("client"));
-        command
+    /// The node at `place` is no member any more, and never will be again.
+    pub(crate) fn let_go(&mut self, place: usize) {
+        self.kill(place);
+        self.gone.insert(place);
+    }
+
+    /// The places of members.
+    pub(crate) fn present(&self) -> Vec<usize> {
+        (0..self.count()).filter(|place| !self.gone.contains(place)).collect()
+    }
+
+    /// Waits until a node has ended by itself: how, and the last that it said. It counts as not running from then on.
+    pub(crate) fn end(&mut self, place: usize, limit: Duration) -> Result<(ExitStatus, String)> {
+        let status = wait::until(limit, || self.nodes.get_mut(place)?.as_mut()?.ended());
+        let status = status.with_context(|| format!("node {} goes on after {} s", place + 1, limit.as_secs()))?;
+        self.kill(place);
+        Ok((status, self.last_words(place)))
+    }
+
+    fn last_words(&self, place: usize) -> String {
+        let text = fs::read_to_string(self.log(place)).unwrap_or_default();
+        text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing").to_owned()
     }
 
     /// Loads `library` into each node that is started from now on.
@@ -119,8 +163,9 @@ impl Members {
         Ok(())
     }
 
+    /// Starts every member that doesn't run.
     pub(crate) fn start_all(&mut self) -> Result<()> {
-        (0..self.count()).try_for_each(|place| self.start(place))
+        self.present().into_iter().try_for_each(|place| self.start(place))
     }
 
     /// A node that was started and not ended by us.
@@ -144,13 +189,10 @@ impl Members {
     pub(crate) fn fallen(&mut self) -> Vec<String> {
         let mut fallen = Vec::new();
         for place in 0..self.count() {
-            let log = self.log(place);
             let Some(slot) = self.nodes.get_mut(place) else { continue };
             if let Some(status) = slot.as_mut().and_then(Node::ended) {
                 *slot = None;
-                let text = fs::read_to_string(&log).unwrap_or_default();
-                let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-                fallen.push(format!("node {} ended by itself ({status}): {last}", place + 1));
+                fallen.push(format!("node {} ended by itself ({status}): {}", place + 1, self.last_words(place)));
             }
         }
         fallen
@@ -170,7 +212,7 @@ impl Members {
         let mut last = Vec::new();
         let leader = wait::until(limit, || {
             last = self.status().unwrap_or_default();
-            elected(&last, self.count())
+            elected(&last, self.present().len())
         });
         if let Some(leader) = leader {
             return Ok(leader);
