@@ -10,6 +10,7 @@ use blockraft_node::{Consistency, Outcome, StopReason, WriteError};
 use blockraft_tests::tuning::calm;
 use blockraft_tests::{Cluster, PATIENCE, eventually};
 use blockraft_types::NodeId;
+use futures::FutureExt;
 use futures::future::{join, join_all};
 use tokio::time::timeout;
 
@@ -49,6 +50,32 @@ async fn a_leader_that_is_stopped_hands_over_in_one_term() {
     cluster.restart(leader).await;
     let read = cluster.node(leader).get(*block(1, 50_000).multihash(), Consistency::Linearizable).await;
     assert_eq!(read.expect("get").value, Some(block(1, 50_000)));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_wait_for_a_leader_surely_did_not_happen_once_their_node_finishes() {
+    let mut cluster = Cluster::start(3).await;
+    for other in [2, 3] {
+        cluster.crash(NodeId(other)).await;
+    }
+    let node = cluster.node(NodeId(1)).clone();
+    eventually("it leads nobody", PATIENCE, || (!node.is_leader()).then_some(())).await;
+    let mut small = Box::pin(node.put(block(1, 10)));
+    let mut large = Box::pin(node.put(block(2, 50_000)));
+    let name = *block(3, 10).multihash();
+    let mut delete = Box::pin(node.delete(name));
+    for write in [&mut small as &mut (dyn Future<Output = _> + Unpin), &mut large, &mut delete] {
+        assert!(write.now_or_never().is_none(), "it waits");
+    }
+    // Sooner than any of them would give up.
+    let ended = async {
+        node.finish(Duration::from_secs(1)).await;
+        [small.await, large.await, delete.await]
+    };
+    for ended in timeout(Duration::from_secs(5), ended).await.expect("they end at once") {
+        assert!(matches!(ended, Err(WriteError::Stopping)), "{ended:?}");
+    }
     cluster.stop().await;
 }
 

@@ -65,7 +65,12 @@ impl Node {
     /// # Errors
     /// See [`WriteError`], which says whether it may be repeated.
     pub async fn put(&self, block: Block) -> Result<Written, WriteError> {
-        match self.shared.reader.confirmed_present(*block.multihash()).await {
+        let present = tokio::select! {
+            biased;
+            present = self.shared.reader.confirmed_present(*block.multihash()) => present,
+            () = self.shared.writer.closed() => return Err(WriteError::Stopping),
+        };
+        match present {
             Ok(Some(position)) if self.holds_whole(&block).await => {
                 return Ok(Written { outcome: Outcome::AlreadyPresent, position });
             }
@@ -290,10 +295,11 @@ impl Node {
         }
     }
 
-    /// Takes no further writes and reads from other nodes, and waits until those that were taken are answered, for so long
-    /// at most. For a node that is about to be [shut down](Self::shutdown), or was removed: what it leaves unanswered ends as
-    /// unknown for whoever asked.
+    /// Refuses further writes, ends those that surely aren't proposed, and waits until what other nodes asked is answered,
+    /// for so long at most. For a node that is about to be [shut down](Self::shutdown), or was removed: what it leaves
+    /// unanswered ends as unknown for whoever asked.
     pub async fn finish(&self, patience: Duration) {
+        self.shared.writer.close();
         self.shared.requests.finish(patience).await;
     }
 

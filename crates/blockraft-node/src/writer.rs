@@ -35,6 +35,8 @@ pub(crate) struct Writer {
     next_put: Arc<AtomicU64>,
     put_bytes: Arc<Semaphore>,
     puts: Arc<Semaphore>,
+    /// Never has a permit; closed once writes are refused.
+    open: Arc<Semaphore>,
 }
 
 /// A command on its way into the next batch.
@@ -64,6 +66,7 @@ impl Writer {
             next_put: Arc::new(AtomicU64::new(NonZeroU64::MIN.get())),
             put_bytes: Arc::new(Semaphore::new(limits.put_bytes_max as usize)),
             puts: Arc::new(Semaphore::new(limits.puts_max)),
+            open: Arc::new(Semaphore::new(0)),
         };
         (writer, queue)
     }
@@ -100,10 +103,16 @@ impl Writer {
         self.submit(Command::Delete { multihash }, deadline).await
     }
 
-    /// Refuses writes from now on, and those that wait.
+    /// Refuses writes from now on, and those that wait or surely aren't proposed.
     pub(crate) fn close(&self) {
         self.puts.close();
         self.put_bytes.close();
+        self.open.close();
+    }
+
+    /// Waits until writes are refused.
+    pub(crate) async fn closed(&self) {
+        let _always_an_error = self.open.acquire().await;
     }
 
     /// Gets the payload durable on a commit quorum, the leader among it.
@@ -112,7 +121,12 @@ impl Writer {
         let put = OpenPut { writer: self, op };
         let mut place = self.waiting.puts.wait(op);
         self.driver.gate(Input::Put { op, payload: BlockPayload(block) }).map_err(|_| WriteError::Stopping)?;
-        let obstacle = match timeout_at(deadline, place.answer()).await {
+        let answered = tokio::select! {
+            biased;
+            answered = timeout_at(deadline, place.answer()) => answered,
+            () = self.closed() => return Err(WriteError::Stopping),
+        };
+        let obstacle = match answered {
             Ok(Some(Ok(()))) => return Ok(put),
             Ok(Some(Err(PutFailure::Full))) => Obstacle::DiskFull,
             Ok(Some(Err(PutFailure::Poisoned))) => Obstacle::StoreFailed,
@@ -139,11 +153,13 @@ impl Writer {
                 Ok(Err(_)) => return Err(WriteError::Unknown { reason: "the node stopped while it was under way" }),
                 Err(_) => return Err(WriteError::Unknown { reason: "it is still under way" }),
             };
+            if self.open.is_closed() {
+                return Err(WriteError::Stopping);
+            }
             let obstacle = match reason {
                 NotProposed::Overloaded => Obstacle::Overloaded,
                 NotProposed::DiskFull => Obstacle::DiskFull,
                 NotProposed::NotLeader if leader.is_none() => Obstacle::NoLeader,
-                NotProposed::Stopping if self.puts.is_closed() => return Err(WriteError::Stopping),
                 NotProposed::Invalid => return Err(self.not_proposed(Obstacle::Overloaded, leader)),
                 NotProposed::NotLeader
                 | NotProposed::OtherTerm { .. }
