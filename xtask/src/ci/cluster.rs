@@ -8,9 +8,9 @@ use crate::live::programs;
 use crate::process;
 use crate::workspace::Workspace;
 
-/// Half a minute of `cargo xtask cluster` under faults, and a minute under changes of members, since a busy machine takes its
-/// time for the planned ones; through the door itself, so that what a user types is what is checked. It needs no root: nodes are killed, stopped and paused, and no disk loses its
-/// power.
+/// Half a minute of `cargo xtask cluster` under faults, and a minute under changes of members, since a busy machine takes
+/// its time for the planned ones; through the door itself, so that what a user types is what is checked. It needs no root:
+/// nodes are killed, stopped and paused, and no disk loses its power.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut build = workspace.cargo();
     // With the tests' targets chosen too, features are those of the step `test`, and hardly anything is built again.

@@ -29,7 +29,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "clippy", about: "no warning in any target", run: clippy },
     Step { name: "doc", about: "the documentation builds without a warning", run: doc },
     Step { name: "test", about: "the README's test command", run: test },
-    Step { name: "cluster", about: "processes under kills and pauses keep every promise", run: cluster::check },
+    Step {
+        name: "cluster",
+        about: "processes under kills, pauses and changes of members keep every promise",
+        run: cluster::check,
+    },
     Step { name: "sim", about: "2,000 simulated clusters break no law and meet every situation", run: sim },
     Step { name: "seeded", about: "seeded bugs of the core are caught", run: seeded::check },
 ];
