@@ -12,6 +12,7 @@ use thiserror::Error;
 use crate::batch::{self, DecodeBatchError};
 use crate::command::Command;
 use crate::flusher::CatalogFlusher;
+use crate::mistake::Mistake;
 use crate::moment::{RowError, row_in};
 use crate::outcome::Outcome;
 use crate::reader::CatalogReader;
@@ -312,7 +313,7 @@ impl<T: Table> Catalog<T> {
         if self.installed.take().is_some() {
             batch.changes.push(Change::Remove { key: self.keys.installed() });
         }
-        if let Err(source) = self.shared.table().write(batch) {
+        if let Err(source) = self.write(batch) {
             self.writes = Writes::Failed;
             return Err(ApplyError::Write { position: last.head.position, source });
         }
@@ -320,6 +321,21 @@ impl<T: Table> Catalog<T> {
         self.membership = membership.or_else(|| self.membership.take());
         self.shared.advance(state);
         Ok(applied)
+    }
+
+    /// Writes all or nothing.
+    fn write(&self, mut batch: WriteBatch) -> Result<(), WriteError> {
+        let table = self.shared.table();
+        if Mistake::PositionBeforeRows.is_made() || Mistake::PositionAfterRows.is_made() {
+            let state = self.keys.state();
+            let is_state = |change: &Change| matches!(change, Change::Set { key, .. } if *key == state);
+            let (position, rows) = batch.changes.into_iter().partition(is_state);
+            let (first, second) =
+                if Mistake::PositionBeforeRows.is_made() { (position, rows) } else { (rows, position) };
+            table.write(WriteBatch { changes: first })?;
+            batch = WriteBatch { changes: second };
+        }
+        table.write(batch)
     }
 }
 
@@ -345,12 +361,15 @@ impl Run<'_> {
         if !entry.body_matches_head() {
             return Err(ApplyError::Body { position });
         }
-        let commands = match entry.head.kind {
+        let mut commands = match entry.head.kind {
             EntryKind::Command => {
                 batch::decode(&entry.body).map_err(|source| ApplyError::Undecodable { position, source })?
             }
             EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
         };
+        if Mistake::CommandsInOtherOrder.is_made() && self.rows.len() % 2 == 1 {
+            commands.reverse();
+        }
         let mut outcomes = Vec::with_capacity(commands.len());
         let mut effects = Vec::new();
         for command in commands {

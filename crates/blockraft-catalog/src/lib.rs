@@ -72,6 +72,7 @@ pub mod snapshot;
 pub mod suite;
 pub mod table;
 
+mod mistake;
 mod shared;
 
 pub use batch::{BatchBuilder, BatchLimits};
@@ -79,6 +80,8 @@ pub use catalog::{Applied, ApplyError, Catalog, Effect, OpenError};
 pub use command::Command;
 pub use flusher::{CatalogFlushError, CatalogFlusher};
 pub use memory::MemoryTable;
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use moment::RowError;
 pub use outcome::Outcome;
 pub use reader::{AsOf, CatalogReader, RowPage};

@@ -1,13 +1,12 @@
-//! Known mistakes around the fate of proposals that a test build can switch on, so that a simulation proves that it would
-//! notice them.
+//! Known mistakes around the core that a test build can switch on, so that a simulation proves that it would notice them.
 //!
 //! Only builds with `--cfg seeded_bugs` can choose one; everywhere else the question is the constant `false` and the
 //! compiler drops the branches.
 
 #[cfg(seeded_bugs)]
-use core::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
-/// A mistake in what callers are told.
+/// A mistake in what callers are told, or in the order of log and state machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(seeded_bugs), expect(unreachable_pub, reason = "only seeded builds name it from outside"))]
 pub enum Mistake {
@@ -15,23 +14,25 @@ pub enum Mistake {
     FateByIndexAlone,
     /// A proposal whose fate is open is called not proposed.
     OpenCalledNotProposed,
+    /// The log is compacted before the state machine is durable that far.
+    CompactedBeforeFlush,
 }
 
 impl Mistake {
     /// Every one of them.
     #[cfg(seeded_bugs)]
-    pub const ALL: &'static [Self] = &[Self::FateByIndexAlone, Self::OpenCalledNotProposed];
+    pub const ALL: &'static [Self] = &[Self::FateByIndexAlone, Self::OpenCalledNotProposed, Self::CompactedBeforeFlush];
 
-    /// All drivers of this process make it from now on; or none.
+    /// Whatever this thread runs makes it from now on; or nothing does.
     #[cfg(seeded_bugs)]
     pub fn choose(mistake: Option<Self>) {
-        CHOSEN.store(mistake.map_or(0, |mistake| mistake as usize + 1), Ordering::Relaxed);
+        CHOSEN.set(mistake);
     }
 
     /// Whether it is made.
     #[cfg(seeded_bugs)]
     pub(crate) fn is_made(self) -> bool {
-        CHOSEN.load(Ordering::Relaxed) == self as usize + 1
+        CHOSEN.get() == Some(self)
     }
 
     /// Whether it is made: never.
@@ -43,4 +44,6 @@ impl Mistake {
 }
 
 #[cfg(seeded_bugs)]
-static CHOSEN: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static CHOSEN: Cell<Option<Mistake>> = const { Cell::new(None) };
+}

@@ -222,11 +222,8 @@ impl<G: AppendGate> Replica<G> {
         self.take_changes(changes);
         self.hand_over_if_obstructed();
         if self.tick.is_multiple_of(COMPACTION_TICKS) {
-            let reach = self.reach();
             let wanted = if self.tick.is_multiple_of(WANTED_TICKS) { self.gate.compaction_wanted() } else { None };
-            if self.compaction.wants_flush(self.tick, reach, wanted) {
-                self.effects.push(Effect::Flush);
-            }
+            self.flush_if_due(wanted);
         }
     }
 

@@ -256,7 +256,8 @@ impl<P: Payload> Ledger<P> {
         };
         self.reclaiming -= 1;
         if result.is_ok() {
-            record.state = State::Absent;
+            let goes = !self.mistakes.makes(Mistake::RemovedCountsAsHeld);
+            record.state = if goes { State::Absent } else { State::Durable };
             self.reclaimed += 1;
         } else {
             // It may be there or not: try again after another grace.

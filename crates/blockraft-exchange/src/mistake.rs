@@ -18,6 +18,8 @@ pub enum Mistake {
     ReclaimIgnoresLeases,
     /// A snapshot counts as complete when its names are here.
     SnapshotWithoutPayloads,
+    /// A block that was removed goes on counting as held.
+    RemovedCountsAsHeld,
 }
 
 impl Mistake {
@@ -30,6 +32,7 @@ impl Mistake {
         Self::ReputSeesQueuedDelete,
         Self::ReclaimIgnoresLeases,
         Self::SnapshotWithoutPayloads,
+        Self::RemovedCountsAsHeld,
     ];
 }
 

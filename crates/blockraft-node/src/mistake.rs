@@ -4,7 +4,7 @@
 //! compiler drops the branches.
 
 #[cfg(seeded_bugs)]
-use core::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 
 /// A mistake from the rules of reads, of replay, and of what holds the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,16 +42,16 @@ impl Mistake {
         Self::ReplayForgotten,
     ];
 
-    /// All nodes of this process make it from now on; or none.
+    /// Whatever this thread runs makes it from now on; or nothing does.
     #[cfg(seeded_bugs)]
     pub fn choose(mistake: Option<Self>) {
-        CHOSEN.store(mistake.map_or(0, |mistake| mistake as usize + 1), Ordering::Relaxed);
+        CHOSEN.set(mistake);
     }
 
     /// Whether it is made.
     #[cfg(seeded_bugs)]
     pub(crate) fn is_made(self) -> bool {
-        CHOSEN.load(Ordering::Relaxed) == self as usize + 1
+        CHOSEN.get() == Some(self)
     }
 
     /// Whether it is made: never.
@@ -63,4 +63,6 @@ impl Mistake {
 }
 
 #[cfg(seeded_bugs)]
-static CHOSEN: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static CHOSEN: Cell<Option<Mistake>> = const { Cell::new(None) };
+}

@@ -7,6 +7,7 @@ use blockraft_types::LogIndex;
 use crate::compaction::Reach;
 use crate::effect::Effect;
 use crate::gate::{AppendGate, LogEvent};
+use crate::mistake::Mistake;
 use crate::replica::{Body, Replica};
 
 impl<G: AppendGate> Replica<G> {
@@ -46,6 +47,18 @@ impl<G: AppendGate> Replica<G> {
         self.backlog.take(anchor.position.index);
         self.writes.installed(anchor, &mut self.effects);
         self.gate.observe(LogEvent::SnapshotInstalled(anchor.position));
+    }
+
+    /// Begins a compaction if one is due: what the log drops has to be durable in the state machine before.
+    pub(super) fn flush_if_due(&mut self, wanted: Option<LogIndex>) {
+        let reach = self.reach();
+        if !self.compaction.wants_flush(self.tick, reach, wanted) {
+            return;
+        }
+        if Mistake::CompactedBeforeFlush.is_made() {
+            return self.flushed(reach.limit);
+        }
+        self.effects.push(Effect::Flush);
     }
 
     pub(super) fn flushed(&mut self, index: LogIndex) {
