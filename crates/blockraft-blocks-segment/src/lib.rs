@@ -65,6 +65,7 @@ mod ends;
 mod failure;
 pub mod format;
 mod index;
+mod mistake;
 pub mod options;
 pub mod reader;
 pub mod recovered;
@@ -78,6 +79,8 @@ mod victim;
 
 pub use compaction::Thoroughness;
 pub use disk::{DirectoryDisk, Disk, DiskFile, MemoryDisk};
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use options::Options;
 pub use recovered::{DamagedBlock, Gap, Recovered};
 pub use recovery::OpenError;

@@ -25,6 +25,7 @@ use crate::format::record::FIXED_BYTES;
 use crate::format::segment::{HeaderFound, RECORDS_FROM, VERSION};
 use crate::format::{FooterEntry, Mark, RecordHeader, RecordKind, SegmentHeader};
 use crate::index::{Covered, Index, Location, Place, Usage};
+use crate::mistake::Mistake;
 use crate::options::{InvalidOption, Options};
 use crate::reader::Reader;
 use crate::recovered::{DamagedBlock, Gap, Recovered};
@@ -216,7 +217,7 @@ impl Opening {
         let file_bytes = file.length().map_err(Failure::to(resume))?;
         let scanned = scan(&*file, mark, self.bodies_from(number)).map_err(Failure::to(resume))?;
         let covered = if self.covered.up_to.segment == number { self.covered.up_to.offset } else { RECORDS_FROM };
-        let synced = scanned.synced().max(covered);
+        let synced = if Mistake::DamageCutAsTorn.is_made() { RECORDS_FROM } else { scanned.synced().max(covered) };
         let intact_end = scanned.found.iter().filter(|found| found.is_intact()).map(|found| found.range().end).max();
         let tail = intact_end.unwrap_or(RECORDS_FROM).max(synced);
         let mut entries = Vec::new();

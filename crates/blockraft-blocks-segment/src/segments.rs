@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::format::RecordKind;
 use crate::format::segment::RECORDS_FROM;
 use crate::index::{Covered, Index, Location, Usage};
+use crate::mistake::Mistake;
 use crate::options::Options;
 use crate::reader::Reader;
 use crate::recovered::Recovered;
@@ -187,7 +188,9 @@ impl Segments {
             return Err(WriteError::Poisoned { attempt: attempt.clone() });
         }
         work(self).map_err(|failure| {
-            self.poisoned_by = Some(failure.attempt.clone());
+            if !Mistake::FailedSyncTriedAgain.is_made() {
+                self.poisoned_by = Some(failure.attempt.clone());
+            }
             failure.into()
         })
     }

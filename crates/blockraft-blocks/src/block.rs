@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::cid::{Cid, CidTarget, Codec};
 use crate::hash::HashCode;
+use crate::mistake::Mistake;
 use crate::multihash::Multihash;
 
 /// Bytes that hash to their multihash. There is no way to make one that doesn't.
@@ -52,7 +53,7 @@ impl Block {
     pub fn verify(multihash: Multihash, bytes: impl Into<Bytes>) -> Result<Self, VerifyError> {
         let bytes = bytes.into();
         let found = Multihash::of(multihash.hash_code(), &bytes);
-        if found != multihash {
+        if found != multihash && !Mistake::HashUnchecked.is_made() {
             return Err(VerifyError::Mismatch { found });
         }
         Ok(Self { multihash, bytes })

@@ -11,6 +11,7 @@ use multibase::Base;
 use thiserror::Error;
 
 use crate::hash::{HashCode, UnsupportedHash};
+use crate::mistake::Mistake;
 use crate::multihash::{self, Multihash, ParseMultihashError};
 
 /// A content identifier: a codec, and a block or the bytes themselves.
@@ -189,7 +190,10 @@ impl Cid {
         }
     }
 
-    const fn v0_unchecked(multihash: Multihash) -> Self {
+    fn v0_unchecked(mut multihash: Multihash) -> Self {
+        if Mistake::V0LeadsElsewhere.is_made() {
+            multihash = Multihash::of(HashCode::Sha2_256, multihash.as_bytes());
+        }
         Self { version: CidVersion::V0, codec: Codec::DAG_PB, target: CidTarget::Stored(multihash) }
     }
 }

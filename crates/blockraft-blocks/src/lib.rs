@@ -55,12 +55,16 @@ pub mod multihash;
 pub mod store;
 pub mod suite;
 
+mod mistake;
+
 pub use block::Block;
 pub use cid::{Cid, CidTarget, Codec};
 pub use fault::FaultyStore;
 pub use hash::HashCode;
 pub use limits::BlockLimits;
 pub use memory::MemoryStore;
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use multihash::Multihash;
 pub use store::{BlockStore, DeleteOutcome, Listed, Lookup, Page, PutOutcome, ReadError, WriteError};
 

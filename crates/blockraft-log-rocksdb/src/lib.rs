@@ -59,6 +59,7 @@ pub mod config;
 mod directory;
 mod engine;
 mod key;
+mod mistake;
 pub mod open;
 mod reader;
 mod record;
@@ -66,6 +67,8 @@ pub mod store;
 mod watermark;
 
 pub use config::RocksLogConfig;
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;
 pub use open::{FormatError, OpenError};
 pub use store::RocksLog;
 

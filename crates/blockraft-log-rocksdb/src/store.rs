@@ -18,6 +18,7 @@ use thiserror::Error;
 use crate::config::RocksLogConfig;
 use crate::engine;
 use crate::key;
+use crate::mistake::Mistake;
 use crate::open::{self, FormatError, Member, OpenError};
 use crate::reader::Shared;
 use crate::record::{GroupRecord, encode_entry};
@@ -83,7 +84,7 @@ impl RocksLog {
 
     /// Poisons the store: after a failure nobody can know what the disk holds.
     fn fatal<T>(&self, outcome: Result<T, Cause>) -> Result<T, Cause> {
-        if outcome.is_err() {
+        if outcome.is_err() && !Mistake::FailedWriteTriedAgain.is_made() {
             self.shared.poisoned.store(true, Ordering::Release);
         }
         outcome

@@ -9,6 +9,8 @@ use postcard::ser_flavors::ExtendFlavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::mistake::Mistake;
+
 /// Reads values one after the other from a header.
 pub(crate) struct HeaderReader<'de> {
     rest: &'de [u8],
@@ -22,7 +24,11 @@ impl<'de> HeaderReader<'de> {
     /// The next value.
     pub(crate) fn take<T: DeserializeOwned>(&mut self) -> Result<T, postcard::Error> {
         let mut deserializer = postcard::Deserializer::from_flavor(Frugal { rest: self.rest });
-        let value = T::deserialize(&mut deserializer)?;
+        let value = T::deserialize(&mut deserializer);
+        if Mistake::ErrorsPanic.is_made() {
+            assert!(value.is_ok(), "the header can't be read");
+        }
+        let value = value?;
         self.rest = deserializer.finalize()?;
         Ok(value)
     }

@@ -44,6 +44,7 @@ mod bounded;
 mod budget;
 mod change;
 mod header;
+mod mistake;
 
 pub mod client;
 pub mod frame;
@@ -54,3 +55,5 @@ pub mod snapshot;
 
 pub use frame::{DecodeError, EncodeError, Frame, Prelude};
 pub use kind::{Kind, Limits};
+#[cfg(seeded_bugs)]
+pub use mistake::Mistake;

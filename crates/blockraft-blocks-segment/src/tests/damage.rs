@@ -3,6 +3,8 @@
 use blockraft_blocks::Lookup;
 
 use super::{Chance, block, open};
+#[cfg(seeded_bugs)]
+use crate::Mistake;
 use crate::format::segment::RECORDS_FROM;
 use crate::{DamagedBlock, MemoryDisk, MemoryTable, Segments, Thoroughness, Write, Written};
 
@@ -99,6 +101,16 @@ fn damage_before_the_synced_mark_is_reported_by_name_and_cuts_nothing_off() {
     }
     assert_eq!(segments.write(&[Write::Put(damaged.clone())]).unwrap(), [Written::Created]);
     assert_eq!(segments.reader().get(damaged.multihash()).unwrap(), Lookup::Present(damaged));
+}
+
+/// A control: the test above must notice a store that cuts damage off.
+#[cfg(seeded_bugs)]
+#[test]
+fn damage_that_is_cut_off_as_torn_is_noticed() {
+    Mistake::choose(Some(Mistake::DamageCutAsTorn));
+    let noticed = std::panic::catch_unwind(damage_before_the_synced_mark_is_reported_by_name_and_cuts_nothing_off);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
 }
 
 #[test]

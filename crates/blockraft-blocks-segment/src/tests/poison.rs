@@ -3,6 +3,8 @@
 use blockraft_blocks::{Lookup, WriteError};
 
 use super::{block, open};
+#[cfg(seeded_bugs)]
+use crate::Mistake;
 use crate::{MemoryDisk, MemoryTable, Thoroughness, Write, Written};
 
 #[test]
@@ -81,4 +83,14 @@ fn what_a_failed_sync_lost_is_written_again_by_the_next_life() {
             assert_eq!(found, Lookup::Present(block(n)), "step {step} failed");
         }
     }
+}
+
+/// A control: the test above must notice a store that goes on after a failed sync.
+#[cfg(seeded_bugs)]
+#[test]
+fn a_failed_sync_that_is_tried_again_is_noticed() {
+    Mistake::choose(Some(Mistake::FailedSyncTriedAgain));
+    let noticed = std::panic::catch_unwind(after_any_failed_step_no_write_succeeds_until_the_store_is_opened_anew);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
 }

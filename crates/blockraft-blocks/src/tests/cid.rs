@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+#[cfg(seeded_bugs)]
+use crate::Mistake;
 use crate::cid::{CID_BYTES_MAX, CidVersion, INLINE_BYTES_MAX, ParseCidError};
 use crate::{Block, BlockLimits, Cid, CidTarget, Codec, HashCode, Multihash};
 
@@ -158,4 +160,14 @@ fn near_cids() -> impl Strategy<Value = Vec<u8>> {
             bytes
         });
     prop_oneof![damaged, prop::collection::vec(any::<u8>(), 0..300)]
+}
+
+/// A control: the test above must notice CIDs of which one version is keyed as a whole.
+#[cfg(seeded_bugs)]
+#[test]
+fn cids_that_lead_elsewhere_by_their_version_are_noticed() {
+    Mistake::choose(Some(Mistake::V0LeadsElsewhere));
+    let noticed = std::panic::catch_unwind(the_empty_unixfs_directory_has_one_name_in_both_versions);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
 }

@@ -8,6 +8,8 @@ use blockraft_log::{LogReader, LogStore, ReadError};
 use blockraft_types::{GroupId, LogIndex, Position, Term};
 
 use super::scribe::{self, BIRTH, GROUP, SMALL, Scribe};
+#[cfg(seeded_bugs)]
+use crate::Mistake;
 use crate::audit::audit;
 use crate::open::OpenError;
 use crate::record::{decode_entry, encode_entry};
@@ -57,6 +59,16 @@ fn a_flipped_bit_anywhere_is_noticed_or_harmless() {
         "RocksDB drops in silence what the watermark misses: {outcomes:?}"
     );
     assert!(outcomes.contains_key("database refused"), "table files carry checksums: {outcomes:?}");
+}
+
+/// A control: the test above must notice a log for which damage is its end.
+#[cfg(seeded_bugs)]
+#[test]
+fn a_log_that_damage_ends_is_noticed() {
+    Mistake::choose(Some(Mistake::ReplayTrusted));
+    let noticed = std::panic::catch_unwind(a_flipped_bit_anywhere_is_noticed_or_harmless);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
 }
 
 #[test]

@@ -6,6 +6,8 @@ use blockraft_log::{CompactError, CreateGroupError, LoadError, LogStore, Persist
 use blockraft_types::{GroupId, LogIndex};
 
 use super::scribe::{self, BIRTH, GROUP, Scribe};
+#[cfg(seeded_bugs)]
+use crate::Mistake;
 use crate::store::RocksLog;
 
 #[test]
@@ -41,4 +43,14 @@ fn a_failed_write_is_final_and_loses_nothing_acknowledged() {
     let read = log.reader().entries(GROUP, LogIndex(1), LogIndex(9_999), u64::MAX).expect("whole");
     assert!(acknowledged.entries.len() <= read.len());
     assert_eq!(read[..acknowledged.entries.len()], acknowledged.entries);
+}
+
+/// A control: the test above must notice a store that goes on after a failure.
+#[cfg(seeded_bugs)]
+#[test]
+fn a_failed_write_that_is_tried_again_is_noticed() {
+    Mistake::choose(Some(Mistake::FailedWriteTriedAgain));
+    let noticed = std::panic::catch_unwind(a_failed_write_is_final_and_loses_nothing_acknowledged);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
 }

@@ -105,6 +105,26 @@ fn an_announced_length_beyond_the_limit_is_refused_from_the_prelude_alone() {
     }
 }
 
+#[test]
+fn a_header_that_isnt_one_is_refused() {
+    for kind in Kind::ALL {
+        let junk = [0xff; 40];
+        let framed = [&[b'b', b'R', kind.number(), kind.version(), 40, 0, 0, 0, 0, 0, 0, 0], &junk[..]].concat();
+        assert!(Sample::decode(kind, framed.into()).is_err(), "{kind}");
+    }
+}
+
+/// A control: the test above must notice a decoder that panics.
+#[cfg(seeded_bugs)]
+#[test]
+fn a_decoder_that_panics_is_noticed() {
+    use blockraft_wire::Mistake;
+    Mistake::choose(Some(Mistake::ErrorsPanic));
+    let noticed = std::panic::catch_unwind(a_header_that_isnt_one_is_refused);
+    Mistake::choose(None);
+    assert!(noticed.is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
