@@ -11,6 +11,8 @@ use blockraft_blocks::{Block, BlockStore, DeleteOutcome, Lookup, Multihash, Page
 use blockraft_exchange::effect::Space;
 use bytes::Bytes;
 
+use crate::mistake::{Origin, verify};
+
 /// What is durable. Clones are handles of one disk.
 ///
 /// As a [`BlockStore`] it answers at once; the world decides when a write counts.
@@ -100,7 +102,7 @@ impl BlockDisk {
     pub(crate) fn read(&self, name: &Multihash) -> Lookup {
         let shelf = &mut *self.shelf();
         let Some(copy) = shelf.copies.get_mut(name) else { return Lookup::Absent };
-        if let Ok(block) = Block::verify(*name, copy.bytes.clone()) {
+        if let Ok(block) = verify(Origin::Copy, *name, copy.bytes.clone()) {
             return Lookup::Present(block);
         }
         copy.condition = Condition::KnownRotten;

@@ -82,8 +82,12 @@
 pub mod campaign;
 pub mod catch_up;
 pub mod run;
+#[cfg(seeded_bugs)]
+pub mod score;
 
 pub mod fault;
+#[cfg(seeded_bugs)]
+pub mod known;
 pub mod law;
 pub mod limits;
 pub mod marks;

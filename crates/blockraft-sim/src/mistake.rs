@@ -1,8 +1,14 @@
-//! A mistake that some nodes of a world make, so that the world proves that it would notice. Builds without
+//! A mistake that the nodes of a world make, so that the world proves that it would notice. Builds without
 //! `--cfg seeded_bugs` have none.
 
+#[cfg(seeded_bugs)]
+use std::cell::Cell;
+
+use blockraft_blocks::block::VerifyError;
+use blockraft_blocks::{Block, Multihash};
 use blockraft_driver::ReplicaOptions;
 use blockraft_node::gate::NodeGate;
+use bytes::Bytes;
 
 /// Which mistake all nodes make, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,25 +25,27 @@ pub enum Bug {
     Core(blockraft_core::Mistake),
     /// In the data plane.
     Exchange(blockraft_exchange::Mistake),
-    /// In what proposers are told.
+    /// Around the core: what proposers are told, the order of log and state machine.
     Driver(blockraft_driver::Mistake),
+    /// In applying.
+    Catalog(blockraft_catalog::Mistake),
     /// In reads, replay, and what holds the log.
     Node(blockraft_node::Mistake),
+    /// In what counts as a block.
+    Unverified(Origin),
+}
+
+/// Where bytes come from that have to hash to their name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From this node's own store, which may have rotted.
+    Copy,
+    /// From a peer.
+    Peer,
 }
 
 #[cfg(seeded_bugs)]
 impl Bug {
-    /// All that a world of fixed members can meet.
-    #[must_use]
-    pub fn all() -> Vec<Self> {
-        let core = blockraft_core::Mistake::ALL.iter().filter(|mistake| is_within_reach(**mistake));
-        let core = core.map(|mistake| Self::Core(*mistake));
-        let exchange = blockraft_exchange::Mistake::ALL.iter().map(|mistake| Self::Exchange(*mistake));
-        let driver = blockraft_driver::Mistake::ALL.iter().map(|mistake| Self::Driver(*mistake));
-        let node = blockraft_node::Mistake::ALL.iter().map(|mistake| Self::Node(*mistake));
-        core.chain(exchange).chain(driver).chain(node).collect()
-    }
-
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> String {
@@ -45,47 +53,38 @@ impl Bug {
             Self::Core(mistake) => format!("{mistake:?}"),
             Self::Exchange(mistake) => format!("{mistake:?}"),
             Self::Driver(mistake) => format!("{mistake:?}"),
+            Self::Catalog(mistake) => format!("{mistake:?}"),
             Self::Node(mistake) => format!("{mistake:?}"),
+            Self::Unverified(Origin::Copy) => "CopiesUnverified".to_owned(),
+            Self::Unverified(Origin::Peer) => "PeersUnverified".to_owned(),
         }
     }
 }
 
-/// Whether a mistake of the core can show in worlds whose members are fixed and send no snapshots. The explorer and the
-/// core's own tests find the others.
-#[cfg(seeded_bugs)]
-const fn is_within_reach(mistake: blockraft_core::Mistake) -> bool {
-    use blockraft_core::Mistake;
-    !matches!(
-        mistake,
-        Mistake::JointCountsOneHalf
-            | Mistake::LearnersCounted
-            | Mistake::ConfigurationsWaitForCommit
-            | Mistake::ConfigurationsOutliveTruncation
-            | Mistake::VotersChangeInOneStep
-            | Mistake::ChangesBeforeOwnTermCommits
-            | Mistake::ChangesOverlap
-            | Mistake::RevertsInAnyTerm
-            | Mistake::RemovedLeaderCountsItself
-            | Mistake::UsedIdsGivenAgain
-            | Mistake::EmptyLearnersPromoted
-            | Mistake::StaleSnapshotInstalled
-            | Mistake::ConflictingSuffixKept
-            | Mistake::SnapshotWithoutMembership
-            | Mistake::SnapshotWithoutTerm
-            | Mistake::CompactedBeforeApplied
-            // Breaks no promise to anybody: what is proposed so is overwritten, and said to be.
-            | Mistake::ProposalsDuringTransfer
-    )
-}
-
 impl Planted {
-    /// All nodes of all worlds of this process make this mistake from now on.
+    /// Nodes make this mistake.
     #[cfg(seeded_bugs)]
     #[must_use]
-    pub fn bug(bug: Bug) -> Self {
-        blockraft_driver::Mistake::choose(if let Bug::Driver(mistake) = bug { Some(mistake) } else { None });
-        blockraft_node::Mistake::choose(if let Bug::Node(mistake) = bug { Some(mistake) } else { None });
+    pub const fn bug(bug: Bug) -> Self {
         Self { bug: Some(bug) }
+    }
+
+    /// The world that this thread runs next makes it, and no other.
+    #[cfg(not(seeded_bugs))]
+    #[expect(clippy::unused_self, reason = "the same call as in a seeded build")]
+    pub(crate) const fn choose(self) {}
+
+    /// The world that this thread runs next makes it, and no other.
+    #[cfg(seeded_bugs)]
+    pub(crate) fn choose(self) {
+        blockraft_driver::Mistake::choose(if let Some(Bug::Driver(mistake)) = self.bug { Some(mistake) } else { None });
+        blockraft_catalog::Mistake::choose(if let Some(Bug::Catalog(mistake)) = self.bug {
+            Some(mistake)
+        } else {
+            None
+        });
+        blockraft_node::Mistake::choose(if let Some(Bug::Node(mistake)) = self.bug { Some(mistake) } else { None });
+        UNVERIFIED.set(if let Some(Bug::Unverified(origin)) = self.bug { Some(origin) } else { None });
     }
 
     #[cfg(not(seeded_bugs))]
@@ -97,7 +96,28 @@ impl Planted {
         match self.bug {
             Some(Bug::Core(mistake)) => options.core = options.core.with_mistake(Some(mistake)),
             Some(Bug::Exchange(mistake)) => gate.seed_mistake(mistake),
-            Some(Bug::Driver(_) | Bug::Node(_)) | None => {}
+            Some(Bug::Driver(_) | Bug::Catalog(_) | Bug::Node(_) | Bug::Unverified(_)) | None => {}
         }
     }
+}
+
+/// The block of that name, if the bytes hash to it.
+#[cfg(not(seeded_bugs))]
+pub(crate) fn verify(_: Origin, name: Multihash, bytes: Bytes) -> Result<Block, VerifyError> {
+    Block::verify(name, bytes)
+}
+
+/// The block of that name, if the bytes hash to it, or if that isn't looked at.
+#[cfg(seeded_bugs)]
+pub(crate) fn verify(origin: Origin, name: Multihash, bytes: Bytes) -> Result<Block, VerifyError> {
+    use blockraft_blocks::Mistake;
+    Mistake::choose((UNVERIFIED.get() == Some(origin)).then_some(Mistake::HashUnchecked));
+    let block = Block::verify(name, bytes);
+    Mistake::choose(None);
+    block
+}
+
+#[cfg(seeded_bugs)]
+thread_local! {
+    static UNVERIFIED: Cell<Option<Origin>> = const { Cell::new(None) };
 }

@@ -50,6 +50,7 @@ pub struct Report {
 /// Runs `seed`.
 #[must_use]
 pub fn run(seed: u64, limits: &Limits, planted: Planted, lines: Lines) -> Report {
+    planted.choose();
     let weather = Weather::draw(seed, limits);
     let nodes = weather.nodes;
     let mut world = World::new(seed, weather, planted, lines);

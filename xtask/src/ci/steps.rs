@@ -35,7 +35,7 @@ pub(crate) const STEPS: &[Step] = &[
         run: cluster::check,
     },
     Step { name: "sim", about: "2,000 simulated clusters break no law and meet every situation", run: sim },
-    Step { name: "seeded", about: "seeded bugs of the core are caught", run: seeded::check },
+    Step { name: "seeded", about: "tests and simulated clusters notice every known mistake", run: seeded::check },
 ];
 
 fn fmt(workspace: &Workspace) -> Result<()> {
