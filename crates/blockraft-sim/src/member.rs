@@ -4,7 +4,7 @@ use core::fmt::Display;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::MemoryTable;
+use blockraft_catalog::{CatalogState, MemoryTable, Row};
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Event, Remains, Replica, restore};
 use blockraft_exchange::Input;
@@ -403,18 +403,18 @@ impl Member {
         Ok(())
     }
 
-    /// Every name that its catalog shows.
-    pub(crate) fn rows(&self) -> Vec<Multihash> {
-        let Some(Awake { life, .. }) = &self.awake else { return Vec::new() };
-        let (mut names, mut after) = (Vec::new(), None);
+    /// What its catalog says of itself, and its rows.
+    pub(crate) fn catalog(&self) -> (Option<CatalogState>, Vec<(Multihash, Row)>) {
+        let Some(Awake { life, .. }) = &self.awake else { return (None, Vec::new()) };
+        let (mut rows, mut after) = (Vec::new(), None);
         while let Ok(page) = life.rows.list(after, 1_000) {
-            names.extend(page.value.rows.iter().map(|(name, _)| *name));
+            rows.extend(page.value.rows);
             after = page.value.next;
             if after.is_none() {
                 break;
             }
         }
-        names
+        (Some(life.rows.state()), rows)
     }
 }
 

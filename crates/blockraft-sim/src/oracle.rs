@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::{Command, Outcome, batch};
+use blockraft_catalog::{CatalogState, Command, Outcome, Row, batch};
 use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, Term};
 
 use crate::law::{Law, Verdict, demand};
@@ -17,6 +17,8 @@ pub(crate) struct Oracle {
     membership: Membership,
     /// When each block came and went, by index.
     rows: BTreeMap<Multihash, Vec<(LogIndex, Presence)>>,
+    /// The rows that are there after the last entry.
+    catalog: BTreeMap<Multihash, Row>,
     /// Where each attempt of a client stands in the log.
     attempts: BTreeMap<Multihash, Attempt>,
     /// The last entry that was first applied by a member in each term: it was committed in that term or before.
@@ -64,6 +66,7 @@ impl Oracle {
             committed: Vec::new(),
             membership: genesis,
             rows: BTreeMap::new(),
+            catalog: BTreeMap::new(),
             attempts: BTreeMap::new(),
             by_term: BTreeMap::new(),
             acknowledged: Vec::new(),
@@ -117,19 +120,21 @@ impl Oracle {
         };
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in &commands {
-            outcomes.push(self.obey(position.index, command)?);
+            outcomes.push(self.obey(position, command)?);
         }
         self.committed.push(Committed { position, chain: entry.head.chain, outcomes, commands });
         Ok(())
     }
 
-    fn obey(&mut self, index: LogIndex, command: &Command) -> Result<Outcome, (Law, String)> {
+    fn obey(&mut self, position: Position, command: &Command) -> Result<Outcome, (Law, String)> {
+        let index = position.index;
         match command {
             Command::Noop => Ok(Outcome::Nothing),
             Command::Put { multihash, .. } if self.presence(multihash) == Presence::Present => {
                 Ok(Outcome::AlreadyPresent)
             }
-            Command::Put { multihash, .. } => {
+            Command::Put { multihash, length, .. } => {
+                self.catalog.insert(*multihash, Row { length: *length, created: position });
                 self.rows.entry(*multihash).or_default().push((index, Presence::Present));
                 Ok(Outcome::Created)
             }
@@ -150,6 +155,7 @@ impl Oracle {
                 if self.presence(multihash) == Presence::Absent {
                     return Ok(Outcome::Absent);
                 }
+                self.catalog.remove(multihash);
                 self.rows.entry(*multihash).or_default().push((index, Presence::Absent));
                 Ok(Outcome::Deleted)
             }
@@ -181,8 +187,15 @@ impl Oracle {
 
     /// Every block that is there.
     pub(crate) fn present(&self) -> Vec<Multihash> {
-        let names = self.rows.keys().filter(|name| self.presence(name) == Presence::Present);
-        names.copied().collect()
+        self.catalog.keys().copied().collect()
+    }
+
+    /// What a catalog has to say of itself, and its rows, after the last entry.
+    pub(crate) fn catalog(&self) -> (Option<CatalogState>, Vec<(Multihash, Row)>) {
+        let rows: Vec<(Multihash, Row)> = self.catalog.iter().map(|(name, row)| (*name, *row)).collect();
+        let (blocks, bytes) = (rows.len() as u64, rows.iter().map(|(_, row)| u64::from(row.length)).sum());
+        let last = self.committed.last();
+        (last.map(|last| CatalogState { position: last.position, chain: last.chain, blocks, bytes }), rows)
     }
 
     /// The last entry that was surely committed before `term`.

@@ -204,10 +204,12 @@ fn all_together(world: &mut World) -> Result<(), Breach> {
     if !settled {
         return Err(unsettled(world));
     }
-    let expected = world.stage.oracle.present();
+    let expected = world.stage.oracle.catalog();
     for place in taking_part(world) {
-        if world.members[place].rows() != expected {
-            let what = format!("node {} has other rows than the committed entries make", place + 1);
+        let found = world.members[place].catalog();
+        if found != expected {
+            let (found, expected) = (found.0, expected.0);
+            let what = format!("node {} has {found:?} and other rows than the entries make: {expected:?}", place + 1);
             return Err(Breach { law: Law::Convergence, at: world.stage.now, what });
         }
     }

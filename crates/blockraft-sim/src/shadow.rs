@@ -167,16 +167,12 @@ impl Shadows {
 
     /// A member starts and finds this.
     pub(crate) fn found(&self, node: usize, state: &LogState) -> Verdict {
-        let member = &self.members[node];
-        let last = member.durable.last().map_or(Position::ZERO, |link| link.position);
-        demand(state.hard_state == member.hard_state && state.last.position == last, Law::Recovery, || {
-            format!(
-                "node {} finds {:?} and {}, and had {:?} and {last}",
-                node + 1,
-                state.hard_state,
-                state.last.position,
-                member.hard_state
-            )
+        let Shadow { durable, hard_state, anchor, .. } = &self.members[node];
+        let last = durable.last().map_or(Position::ZERO, |link| link.position);
+        let same = durable.last().is_none_or(|link| link.chain == state.last.chain)
+            && (state.hard_state, state.last.position, state.anchor.position.index) == (*hard_state, last, *anchor);
+        demand(same, Law::Recovery, || {
+            format!("node {} finds {state:?}, and had {hard_state:?} and a log after {anchor} up to {last}", node + 1)
         })
     }
 
@@ -264,6 +260,13 @@ impl Shadows {
             .find(|position| self.entries.get(&(position.index, position.term)).is_some_and(&is_it))
     }
 
+    /// The durable entry of the leader of `term`, as long as it is in that term.
+    fn of_leader(&self, term: Term, leader: NodeId, index: LogIndex) -> Option<Link> {
+        let place = self.leaders.get(&term).copied().filter(|place| *place as u64 + 1 == leader.0)?;
+        let member = self.members.get(place).filter(|member| member.hard_state.term == term)?;
+        at(&member.durable, index)
+    }
+
     /// What a message promises must be durable.
     pub(crate) fn sent(&self, node: usize, to: NodeId, message: &Message) -> Verdict {
         let member = &self.members[node];
@@ -293,6 +296,14 @@ impl Shadows {
             Message::AppendEntriesReply(reply) => match reply.verdict {
                 AppendVerdict::Matched { match_index } if member.durable.len() < match_index.0 as usize => {
                     Err(broken("those entries aren't durable"))
+                }
+                // A leader's log only grows in its term; the end of it may not be durable yet.
+                AppendVerdict::Matched { match_index }
+                    if self
+                        .of_leader(reply.term, to, match_index)
+                        .is_some_and(|link| at(&member.durable, match_index) != Some(link)) =>
+                {
+                    Err(broken("its entry there is another one"))
                 }
                 AppendVerdict::Matched { .. } | AppendVerdict::Conflict { .. } => Ok(()),
             },
