@@ -212,6 +212,7 @@ fn fair() -> Weather {
         straggling_permille: 0,
         straggling: Span { min: 0, max: 0 },
         bulk_loss_permille: 0,
+        garbling_permille: 0,
         bulk_byte: 0,
         log_sync: Span { min: 100, max: 1_000 },
         store_write: Span { min: 100, max: 2_000 },

@@ -47,11 +47,15 @@ pub enum Fault {
     Members,
     /// A node's disks are gone for ever.
     Wipe,
+    /// Some leaders in a row lose their power moments after they began to lead.
+    Hunt,
+    /// A bit of a payload flips on its way.
+    Garbling,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Loss,
         Self::Duplication,
         Self::Straggling,
@@ -73,6 +77,8 @@ impl Fault {
         Self::Transfer,
         Self::Members,
         Self::Wipe,
+        Self::Hunt,
+        Self::Garbling,
     ];
 
     /// Its name on the command line.
@@ -100,6 +106,8 @@ impl Fault {
             Self::Transfer => "transfer",
             Self::Members => "members",
             Self::Wipe => "wipe",
+            Self::Hunt => "hunt",
+            Self::Garbling => "garbling",
         }
     }
 

@@ -12,6 +12,7 @@ use crate::life::Death;
 use crate::marks::Mark;
 use crate::member::{Disks, Member};
 use crate::stage::Stage;
+use crate::weather::Span;
 
 /// Draws strokes among the faults of a world.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Nemesis {
     /// Copies rot on these nodes alone, fewer than half of those that the group is born with.
     rotting: Vec<usize>,
     pub(crate) admin: Admin,
+    /// How many leaders are hunted still.
+    prey: u64,
 }
 
 impl Nemesis {
@@ -34,7 +37,7 @@ impl Nemesis {
         if !stage.weather.faults.has(Fault::Rot) {
             places.clear();
         }
-        let mut nemesis = Self { chance, kinds, is_over: false, rotting: places, admin: Admin::new() };
+        let mut nemesis = Self { chance, kinds, is_over: false, rotting: places, admin: Admin::new(), prey: 0 };
         nemesis.schedule(stage);
         nemesis
     }
@@ -51,7 +54,10 @@ impl Nemesis {
     }
 
     fn schedule(&mut self, stage: &mut Stage) {
-        let delay = stage.weather.strokes.draw(&mut self.chance);
+        // A hunt is quick: what a new leader does first takes it no longer than this.
+        let weather = &stage.weather;
+        let moments = Span { min: 100, max: weather.latency.max + weather.log_sync.max };
+        let delay = if 0 < self.prey { moments } else { weather.strokes }.draw(&mut self.chance);
         stage.after(delay, 0, None, What::Stroke);
     }
 
@@ -61,6 +67,9 @@ impl Nemesis {
         }
         let Some(kind) = self.chance.pick(&self.kinds) else { return };
         self.schedule(stage);
+        if 0 < self.prey && !self.chance.permille(STROKES_AMID_HUNT_PERMILLE) {
+            return self.hunt(stage, members);
+        }
         // A leader has more to lose.
         let leader = stage.leading.iter().position(Option::is_some).filter(|_| self.chance.permille(400));
         let node = leader.unwrap_or_else(|| self.chance.below(members.len() as u64) as usize);
@@ -122,7 +131,9 @@ impl Nemesis {
                     self.admin.wipe(stage, members, node, &bad);
                 }
             }
+            Fault::Hunt => self.prey = self.chance.between(2, 12),
             Fault::Loss
+            | Fault::Garbling
             | Fault::Duplication
             | Fault::Straggling
             | Fault::BulkLoss
@@ -131,6 +142,17 @@ impl Nemesis {
         }
         if members.iter().all(|member| !member.is_up()) {
             stage.meet(Mark::AllDown);
+        }
+    }
+
+    /// A leader's first entries are on it alone, or on one more, when it goes. The next one goes likewise, and the first comes
+    /// back: that is how entries of older terms come to be on a majority (Raft paper, figure 8).
+    fn hunt(&mut self, stage: &mut Stage, members: &mut [Member]) {
+        let Some(leader) = stage.leading.iter().position(Option::is_some) else { return };
+        if self.chance.permille(500) {
+            stage.strike(Fault::Hunt);
+            self.prey -= 1;
+            members[leader].cut_power(stage);
         }
     }
 
@@ -226,7 +248,7 @@ pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
 }
 
 /// Kinds that strike at a moment; the others are there all the while.
-const STROKES: [Fault; 15] = [
+const STROKES: [Fault; 16] = [
     Fault::Partition,
     Fault::OneWay,
     Fault::Reconnect,
@@ -242,4 +264,8 @@ const STROKES: [Fault; 15] = [
     Fault::Transfer,
     Fault::Members,
     Fault::Wipe,
+    Fault::Hunt,
 ];
+
+/// How often something else strikes while leaders are hunted.
+const STROKES_AMID_HUNT_PERMILLE: u64 = 20;

@@ -139,6 +139,11 @@ impl Network {
         self.bulk_bytes[to]
     }
 
+    /// Whether a bit of a payload flips on its way.
+    pub(crate) fn garbles(&mut self, weather: &Weather) -> bool {
+        self.chance.permille(weather.garbling_permille)
+    }
+
     fn delay(&mut self, weather: &Weather) -> u64 {
         let mut micros = weather.latency.draw(&mut self.chance);
         if self.chance.permille(weather.straggling_permille) {

@@ -147,6 +147,7 @@ impl Stage {
         let session = self.network.session(from, to)?;
         match self.network.bulk(&self.weather, self.now.0, from, to, bytes) {
             Way::Through(micros) => {
+                let frame = self.garble(frame);
                 self.after(micros, to, None, What::Deliver { from, session, frame });
                 Some(micros)
             }
@@ -170,6 +171,19 @@ impl Stage {
     pub(crate) fn durably_reset(&mut self, node: usize, anchor: Anchor) {
         let links = self.oracle.links(anchor.position.index);
         self.shadows.durably_reset(node, &links);
+    }
+
+    /// A payload as it comes out of the bulk lane.
+    fn garble(&mut self, frame: Frame) -> Frame {
+        match frame {
+            Frame::Bulk { header, body } if !body.is_empty() && self.network.garbles(&self.weather) => {
+                self.strike(Fault::Garbling);
+                let mut bytes = body.to_vec();
+                bytes[0] ^= 1;
+                Frame::Bulk { header, body: bytes.into() }
+            }
+            frame => frame,
+        }
     }
 
     /// How often each fault struck, as in [`Fault::ALL`].

@@ -62,6 +62,8 @@ pub struct Weather {
     pub straggling: Span,
     /// How often a payload is lost.
     pub bulk_loss_permille: u64,
+    /// How often a bit of a payload flips on its way.
+    pub garbling_permille: u64,
     /// Microseconds that a byte takes on the bulk lane.
     pub bulk_byte: u64,
     /// How long a sync of the log takes.
@@ -174,6 +176,7 @@ impl Weather {
             straggling_permille: strength(chance, Fault::Straggling, 150),
             straggling: Span { min: 5_000, max: straggling_max },
             bulk_loss_permille: strength(chance, Fault::BulkLoss, 300),
+            garbling_permille: strength(chance, Fault::Garbling, 150),
             bulk_byte: chance.between(0, 20),
             log_sync: Span { min: 100, max: sync_max },
             store_write: Span { min: 100, max: write_max },
@@ -205,6 +208,7 @@ impl Weather {
         self.duplication_permille = 0;
         self.straggling_permille = 0;
         self.bulk_loss_permille = 0;
+        self.garbling_permille = 0;
         self.log_sync.max = self.log_sync.max.min(CALM_DISK_MICROS).max(self.log_sync.min);
         self.store_write.max = self.store_write.max.min(CALM_DISK_MICROS).max(self.store_write.min);
         self.apply.max = self.apply.max.min(CALM_DISK_MICROS);
@@ -253,7 +257,7 @@ fn options(chance: &mut Chance) -> (Options, u64) {
         election_ticks_min,
         election_ticks_max,
         commit_stall_ticks: election_ticks_max * 2 + 1 + chance.below(40) as u32,
-        append_entries_max: chance.between(1, 12),
+        append_entries_max: chance.pick(&[1, 2, 5, 12]).unwrap_or(12),
         append_bytes_max: chance.between(40, 1_500),
         inflight_messages_max: chance.between(1, 8) as usize,
         inflight_bytes_max: chance.between(80, 4_000),

@@ -57,9 +57,9 @@ impl Desk {
         let Wanted::Read(name, consistency) = request.wanted else { return };
         let presence = if value.is_some() { Presence::Present } else { Presence::Absent };
         if let Some(block) = value.and_then(|found| found.block)
-            && *block.multihash() != name
+            && Multihash::of(name.hash_code(), block.bytes()) != name
         {
-            stage.breach(Law::RightBytes, format!("node {} served another block than {name}", life.place + 1));
+            stage.breach(Law::RightBytes, format!("node {} served other bytes than {name} names", life.place + 1));
         }
         match (consistency, presence) {
             (Consistency::Confirmed { .. }, Presence::Present) if position.index < request.floor => {

@@ -15,6 +15,7 @@ use crate::happening::{Frame, What, body_of};
 use crate::law::Law;
 use crate::life::{Found, Life, Operation, Said};
 use crate::marks::Mark;
+use crate::mistake::{Origin, verify};
 use crate::oracle::Presence;
 use crate::stage::Stage;
 
@@ -87,6 +88,10 @@ impl Life {
         match operation {
             Operation::Store { block, space } => {
                 let name = *block.multihash();
+                if Multihash::of(name.hash_code(), block.bytes()) != name {
+                    let what = format!("node {} stores other bytes than {name} names", self.place + 1);
+                    stage.breach(Law::RightBytes, what);
+                }
                 let result = self.blocks.write(&block, space).map_err(|_| {
                     stage.meet(Mark::StoreFull);
                     stage.strike(Fault::StoreFull);
@@ -199,13 +204,15 @@ impl Life {
 
     pub(crate) fn arrived(&mut self, stage: &mut Stage, from: NodeId, header: BulkHeader, body: Bytes) {
         let Some(name) = header.name() else { return self.rows_arrived(stage, from, header, &body) };
-        match Block::verify(name, body) {
+        match verify(Origin::Peer, name, body) {
             Ok(block) => {
                 if matches!(header, BulkHeader::Fetched { .. }) {
                     stage.meet(Mark::Fetched);
                 }
                 self.gate(stage, Input::Arrived { from, header, payload: BlockPayload(block) });
             }
+            // What came isn't what left: it goes no further, as if it had been lost.
+            Err(_) if stage.weather.faults.has(Fault::Garbling) => {}
             Err(error) => stage.breach(Law::RightBytes, format!("node {} sent {error}", from)),
         }
     }

@@ -10,6 +10,7 @@ use blockraft_types::{BodyDigest, NodeId, RemoteTicket};
 use blockraft_wire::snapshot::{SnapshotRow, decode_rows, encode_rows};
 use bytes::Bytes;
 
+use crate::fault::Fault;
 use crate::happening::Frame;
 use crate::law::Law;
 use crate::life::Life;
@@ -68,6 +69,7 @@ impl Life {
                 let chunk = Chunk { after, rows: rows.iter().map(snapshot::received_row).collect(), rest };
                 self.gate(stage, Input::ChunkArrived { from, export, chunk });
             }
+            _ if stage.weather.faults.has(Fault::Garbling) => {}
             _ => stage.breach(Law::RightBytes, format!("node {from} sent rows that can't be read")),
         }
     }
