@@ -2,8 +2,9 @@
 //!
 //! This crate is what every other crate of the house agrees on: who is who ([`NodeId`], [`ClusterId`],
 //! [`Incarnation`]), where something stands ([`Term`], [`LogIndex`], [`Position`]), what the log is made of
-//! ([`Entry`], [`EntryHead`]), what must survive a restart ([`HardState`]), who is counted ([`Membership`]) and what
-//! members say to each other ([`Message`], one struct per RPC of the Raft paper).
+//! ([`Entry`], [`EntryHead`]), what must survive a restart ([`HardState`]), who is counted ([`Membership`]), what
+//! members say to each other ([`Message`], one struct per RPC of the Raft paper), and whose turn a client's command is
+//! ([`Turn`]).
 //!
 //! It is not a protocol: nothing here decides, waits, reads a clock or knows what the bytes of an entry mean.
 //!
@@ -45,6 +46,8 @@ pub mod message;
 pub mod persist;
 pub mod position;
 pub mod role;
+pub mod session;
+pub mod turns;
 
 pub use chain::ChainDigest;
 pub use digest::BodyDigest;
@@ -58,6 +61,8 @@ pub use message::Message;
 pub use persist::{PersistNumber, PersistReceipt, PersistTicket};
 pub use position::{LogIndex, Position, Term};
 pub use role::Role;
+pub use session::{Sequence, SessionId, Turn};
+pub use turns::Turns;
 
 #[cfg(test)]
 mod tests;

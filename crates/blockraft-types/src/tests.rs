@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::{
     BodyDigest, ChainDigest, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex, Membership, NodeId,
-    PersistNumber, PersistTicket, Position, Term,
+    PersistNumber, PersistTicket, Position, Sequence, SessionId, Term, Turns, session,
 };
 
 fn membership(voters: u64) -> Membership {
@@ -119,4 +119,19 @@ proptest! {
         let good = text.len() == 32 && !text.contains('g');
         prop_assert_eq!(text.parse::<Incarnation>().is_ok(), good);
     }
+}
+
+#[test]
+fn a_session_has_so_many_unanswered_commands_and_no_more() {
+    let mut turns = Turns::new(SessionId { opened: LogIndex(5), number: 2 });
+    assert_eq!(turns.begin(session::UNANSWERED_MAX + 1), None);
+    let first = turns.begin(1).unwrap();
+    let rest = turns.begin(session::UNANSWERED_MAX - 1).unwrap();
+    assert_eq!((first, rest, turns.begin(1)), (Sequence(1), Sequence(2), None));
+    turns.end(rest);
+    assert_eq!(turns.begin(1), None, "the first one is unanswered");
+    turns.end(first);
+    let next = turns.begin(1).unwrap();
+    assert_eq!(next, Sequence(session::UNANSWERED_MAX + 1));
+    assert_eq!((turns.turn(next).first_unanswered, turns.turn(next).plus(3).sequence), (next, next.plus(3)));
 }
