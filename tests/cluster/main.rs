@@ -7,5 +7,6 @@ mod partitions;
 mod puts;
 mod reads;
 mod restarts;
+mod sessions;
 mod snapshots;
 mod stores;

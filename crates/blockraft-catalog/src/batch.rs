@@ -7,16 +7,20 @@
 //!  +---------+----------+----------------------+---------------+
 //! ```
 //!
+//! In version 2 a command of a session has its turn in front of it, and sessions can be opened; batches without such
+//! commands are written in version 1 as ever.
+//!
 //! Two kinds of bounds: [`BatchLimits`] bind whoever makes a batch and can be configured; the constants here are the
 //! format's and bind the reader. A member with smaller limits must still apply what the cluster committed.
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::limits::BLOCK_BYTES_MAX;
+use blockraft_types::Turn;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::command::Command;
+use crate::command::{Command, Request};
 
 /// What a maker of batches allows itself. Values above the format's count as the format's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +44,17 @@ pub struct BatchLimits {
 /// let mut builder = BatchBuilder::new(BatchLimits::default());
 /// let delete = Command::Delete { multihash: Multihash::of(HashCode::Blake3, b"a block") };
 /// builder.push(delete.clone())?;
-/// assert_eq!(batch::decode(&builder.finish())?, [delete]);
+/// assert_eq!(batch::decode(&builder.finish())?, [delete.into()]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     limits: BatchLimits,
+    version: u8,
     commands: usize,
+    /// What stands in front of the bodies, in the first version and in the second.
     heads: Vec<u8>,
+    turns_and_heads: Vec<u8>,
     bodies: Vec<Bytes>,
     body_bytes: usize,
 }
@@ -91,11 +98,11 @@ pub enum DecodeBatchError {
     #[error("the batch is empty of bytes")]
     Empty,
     /// A version that this release does not read.
-    #[error("version {found} of batches is not supported, only version {supported} is")]
+    #[error("version {found} of batches is not supported, only versions up to {supported} are")]
     Version {
         /// The version that it names.
         found: u8,
-        /// The version that this release reads.
+        /// The newest version that this release reads.
         supported: u8,
     },
     /// More bytes than a batch may have.
@@ -126,6 +133,12 @@ pub enum DecodeBatchError {
         #[source]
         source: postcard::Error,
     },
+    /// A command that the batch's version doesn't have.
+    #[error("command {number} of the batch is of a newer version than the batch")]
+    Newer {
+        /// Which one, counted from 0.
+        number: u32,
+    },
     /// A put names a length that no block has, or that no inlined block may have.
     #[error("command {number} of the batch names a block of {length} bytes")]
     Length {
@@ -155,24 +168,39 @@ impl BatchBuilder {
     /// An empty batch.
     #[must_use]
     pub const fn new(limits: BatchLimits) -> Self {
-        Self { limits, commands: 0, heads: Vec::new(), bodies: Vec::new(), body_bytes: 0 }
+        Self {
+            limits,
+            version: BATCH_VERSION,
+            commands: 0,
+            heads: Vec::new(),
+            turns_and_heads: Vec::new(),
+            bodies: Vec::new(),
+            body_bytes: 0,
+        }
     }
 
     /// Takes one command. After an error the batch is as it was.
     ///
     /// # Errors
     /// [`PushError::Full`] asks for another batch; the other errors are final for this command.
-    pub fn push(&mut self, command: Command) -> Result<(), PushError> {
-        let (head, body) = WireCommand::split(command, self.limits.inline_bytes_max.min(INLINE_BYTES_MAX))?;
-        let head = postcard::to_allocvec(&head).expect("a command has no value that postcard refuses");
-        let grown = self.encoded_bytes() + head.len() + body.len();
+    pub fn push(&mut self, request: impl Into<Request>) -> Result<(), PushError> {
+        let Request { turn, command } = request.into();
+        let (command, body) = WireCommand::split(command, self.limits.inline_bytes_max.min(INLINE_BYTES_MAX))?;
+        let head = postcard::to_allocvec(&command).expect("a command has no value that postcard refuses");
+        let turn_bytes = postcard::to_allocvec(&turn).expect("a turn has no value that postcard refuses");
+        let grown = self.encoded_bytes() + turn_bytes.len() + head.len() + body.len();
         let fits = self.commands < self.limits.commands_max.min(COMMANDS_MAX)
             && grown <= self.limits.batch_bytes_max.min(BATCH_BYTES_MAX);
         if !fits && 0 < self.commands {
             return Err(PushError::Full);
         }
+        if needs_sessions(&(turn, command)) {
+            self.version = SESSIONS_VERSION;
+        }
         self.commands += 1;
         self.heads.extend_from_slice(&head);
+        self.turns_and_heads.extend_from_slice(&turn_bytes);
+        self.turns_and_heads.extend_from_slice(&head);
         self.body_bytes += body.len();
         if !body.is_empty() {
             self.bodies.push(body);
@@ -189,7 +217,7 @@ impl BatchBuilder {
     /// How many bytes the batch takes at most.
     #[must_use]
     pub const fn encoded_bytes(&self) -> usize {
-        1 + COUNT_BYTES_MAX + self.heads.len() + self.body_bytes
+        1 + COUNT_BYTES_MAX + self.turns_and_heads.len() + self.body_bytes
     }
 
     /// The batch as the body of an entry.
@@ -198,9 +226,9 @@ impl BatchBuilder {
         let count = self.commands as u32; // at most COMMANDS_MAX
         let count = postcard::to_allocvec(&count).expect("postcard writes any number");
         let mut bytes = Vec::with_capacity(self.encoded_bytes());
-        bytes.push(BATCH_VERSION);
+        bytes.push(self.version);
         bytes.extend_from_slice(&count);
-        bytes.extend_from_slice(&self.heads);
+        bytes.extend_from_slice(if self.version == BATCH_VERSION { &self.heads } else { &self.turns_and_heads });
         for body in &self.bodies {
             bytes.extend_from_slice(body);
         }
@@ -212,21 +240,24 @@ impl BatchBuilder {
 ///
 /// # Errors
 /// [`PushError`] of the first command that did not fit.
-pub fn encode(commands: impl IntoIterator<Item = Command>, limits: BatchLimits) -> Result<Bytes, PushError> {
+pub fn encode<R: Into<Request>>(
+    requests: impl IntoIterator<Item = R>,
+    limits: BatchLimits,
+) -> Result<Bytes, PushError> {
     let mut builder = BatchBuilder::new(limits);
-    commands.into_iter().try_for_each(|command| builder.push(command))?;
+    requests.into_iter().try_for_each(|request| builder.push(request))?;
     Ok(builder.finish())
 }
 
 /// Reads the body of an entry. Inlined blocks are slices of it. Allocates at most four times the body's bytes and
-/// 512 KiB. Whether an inlined block hashes to its name was checked where it came in, and is by the gate of each member.
+/// 2 MiB. Whether an inlined block hashes to its name was checked where it came in, and is by the gate of each member.
 ///
 /// # Errors
 /// The bytes are not exactly one batch of a supported version.
-pub fn decode(body: &Bytes) -> Result<Vec<Command>, DecodeBatchError> {
+pub fn decode(body: &Bytes) -> Result<Vec<Request>, DecodeBatchError> {
     let (&version, _) = body.split_first().ok_or(DecodeBatchError::Empty)?;
-    if version != BATCH_VERSION {
-        return Err(DecodeBatchError::Version { found: version, supported: BATCH_VERSION });
+    if !(BATCH_VERSION..=SESSIONS_VERSION).contains(&version) {
+        return Err(DecodeBatchError::Version { found: version, supported: SESSIONS_VERSION });
     }
     if BATCH_BYTES_MAX < body.len() {
         return Err(DecodeBatchError::TooLong { bytes: body.len() });
@@ -240,10 +271,16 @@ pub fn decode(body: &Bytes) -> Result<Vec<Command>, DecodeBatchError> {
     let mut heads = Vec::new();
     let mut named: u64 = 0;
     for number in 0..count {
-        let (head, behind) = postcard::take_from_bytes::<WireCommand>(rest)
-            .map_err(|source| DecodeBatchError::Command { number, source })?;
-        head.check(number)?;
-        named += u64::from(head.inline_bytes());
+        let taken = match version {
+            BATCH_VERSION => postcard::take_from_bytes(rest).map(|(command, behind)| ((None, command), behind)),
+            _ => postcard::take_from_bytes::<Head>(rest),
+        };
+        let (head, behind) = taken.map_err(|source| DecodeBatchError::Command { number, source })?;
+        if version == BATCH_VERSION && needs_sessions(&head) {
+            return Err(DecodeBatchError::Newer { number });
+        }
+        head.1.check(number)?;
+        named += u64::from(head.1.inline_bytes());
         heads.push(head);
         rest = behind;
     }
@@ -251,7 +288,8 @@ pub fn decode(body: &Bytes) -> Result<Vec<Command>, DecodeBatchError> {
         return Err(DecodeBatchError::Bodies { named, found: rest.len() as u64 });
     }
     let mut bodies = body.slice_ref(rest);
-    Ok(heads.into_iter().map(|head| head.join(&mut bodies)).collect())
+    let request = |(turn, head): Head| Request { turn, command: head.join(&mut bodies) };
+    Ok(heads.into_iter().map(request).collect())
 }
 
 /// A command as it stands in front of the inlined bodies.
@@ -263,6 +301,14 @@ enum WireCommand {
     Put { multihash: Multihash, length: u32 },
     PutInline { multihash: Multihash, length: u32 },
     Delete { multihash: Multihash },
+    OpenSession,
+}
+
+/// What stands of each command in front of the inlined bodies: in the first version, the second half alone.
+type Head = (Option<Turn>, WireCommand);
+
+const fn needs_sessions((turn, command): &Head) -> bool {
+    turn.is_some() || matches!(command, WireCommand::OpenSession)
 }
 
 impl WireCommand {
@@ -282,6 +328,7 @@ impl WireCommand {
             }
             Command::Delete { multihash } => Ok((Self::Delete { multihash }, Bytes::new())),
             Command::Noop => Ok((Self::Noop, Bytes::new())),
+            Command::OpenSession => Ok((Self::OpenSession, Bytes::new())),
         }
     }
 
@@ -291,14 +338,14 @@ impl WireCommand {
             Self::PutInline { length, .. } if INLINE_BYTES_MAX < length as usize => {
                 Err(DecodeBatchError::Length { number, length })
             }
-            Self::Put { .. } | Self::PutInline { .. } | Self::Delete { .. } | Self::Noop => Ok(()),
+            Self::Put { .. } | Self::PutInline { .. } | Self::Delete { .. } | Self::Noop | Self::OpenSession => Ok(()),
         }
     }
 
     const fn inline_bytes(&self) -> u32 {
         match *self {
             Self::PutInline { length, .. } => length,
-            Self::Put { .. } | Self::Delete { .. } | Self::Noop => 0,
+            Self::Put { .. } | Self::Delete { .. } | Self::Noop | Self::OpenSession => 0,
         }
     }
 
@@ -312,6 +359,7 @@ impl WireCommand {
             }
             Self::Delete { multihash } => Command::Delete { multihash },
             Self::Noop => Command::Noop,
+            Self::OpenSession => Command::OpenSession,
         }
     }
 }
@@ -325,7 +373,10 @@ pub const INLINE_BYTES_MAX: usize = 64 * KIB;
 /// The most bytes that the format allows for a batch: what a control frame has room for.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * KIB;
 
+/// A batch without sessions.
 const BATCH_VERSION: u8 = 1;
+/// A batch in which each command may have a turn.
+const SESSIONS_VERSION: u8 = 2;
 
 /// A count of at most [`COMMANDS_MAX`] as a varint.
 const COUNT_BYTES_MAX: usize = 2;

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, LogIndex, Membership, Position};
+use blockraft_types::{ChainDigest, Entry, EntryKind, GroupId, LogIndex, Membership, Position, SessionId};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::batch::{self, DecodeBatchError};
-use crate::command::Command;
+use crate::command::{Command, Request};
 use crate::flusher::CatalogFlusher;
 use crate::mistake::Mistake;
 use crate::moment::{RowError, row_in};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Settled};
 use crate::reader::CatalogReader;
 use crate::row::{CatalogState, DecodeRecordError, Keys, Row, Slot, StateRecord, decode, encode};
+use crate::session::Known;
+use crate::sessions::{ChangedSessions, LoadError, SessionLimits, Sessions, SessionsRun};
 use crate::shared::Shared;
 use crate::snapshot::{ImportError, Importer, InstallError, Manifest};
 use crate::table::{Change, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
@@ -33,6 +35,8 @@ pub struct Catalog<T: Table> {
     state: CatalogState,
     /// The configuration that the last membership entry brought, with its place.
     membership: Option<(LogIndex, Membership)>,
+    sessions: Sessions,
+    session_limits: SessionLimits,
     installed: Option<Position>,
     /// Set for good by the first write that failed: what the table holds since is unknown.
     writes: Writes,
@@ -43,8 +47,8 @@ pub struct Catalog<T: Table> {
 pub struct Applied {
     /// The entry.
     pub position: Position,
-    /// One outcome for each command of its body, in order; none for an entry of consensus itself.
-    pub outcomes: Vec<Outcome>,
+    /// What became of each command of its body, in order; none for an entry of consensus itself.
+    pub outcomes: Vec<Settled>,
     /// What changed for the data plane, in order.
     pub effects: Vec<Effect>,
 }
@@ -84,7 +88,7 @@ pub enum OpenError {
         /// The one that the caller's log began with.
         expected: ChainDigest,
     },
-    /// The catalog's state can't be read: it is damaged, or of a newer release.
+    /// The catalog's state, or a session in it, can't be read: it is damaged, or of a newer release.
     #[error("the catalog's state can't be read")]
     State {
         /// What is wrong with it.
@@ -187,13 +191,24 @@ impl<T: Table> Catalog<T> {
         let (state, slot) = read_state(table.view().as_ref(), keys, genesis)?;
         let membership = read_record(table.view().as_ref(), &keys.membership())?;
         let installed = read_record(table.view().as_ref(), &keys.installed())?;
-        let shared = Arc::new(Shared::new(table, state, slot));
-        let catalog =
-            Self { shared, keys: keys.in_slot(slot), genesis, state, membership, installed, writes: Writes::Sound };
+        let keys = keys.in_slot(slot);
+        let sessions = Sessions::load(table.view().as_ref(), keys).map_err(|error| match error {
+            LoadError::Table(source) => OpenError::Table { source },
+            LoadError::Record(source) => OpenError::State { source },
+        })?;
+        let (shared, writes) = (Arc::new(Shared::new(table, state, slot)), Writes::Sound);
+        let session_limits = SessionLimits::FORMAT;
+        let catalog = Self { shared, keys, genesis, state, membership, sessions, session_limits, installed, writes };
         if catalog.is_installed() {
             catalog.importer().clear().map_err(|source| OpenError::Replaced { source })?;
         }
         Ok(catalog)
+    }
+
+    /// The sessions of clients at [`state`](Self::state).
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The configuration in force at [`state`](Self::state) and the entry that brought it; none while it is the one that
@@ -236,6 +251,11 @@ impl<T: Table> Catalog<T> {
         let of_then = |manifest: &Manifest| (manifest.state.position, manifest.state.chain) == (position, chain);
         let Manifest { state, membership } = manifest.filter(of_then).ok_or(absent)?;
         let slot = self.shared.slot().other();
+        let sessions = Sessions::load(self.shared.table().view().as_ref(), self.keys.in_slot(slot));
+        let sessions = sessions.map_err(|error| match error {
+            LoadError::Table(source) => InstallError::Read { source },
+            LoadError::Record(source) => InstallError::Sessions { source },
+        })?;
         let membership_key = self.keys.membership();
         let changes = vec![
             Change::Remove { key: self.keys.next() },
@@ -255,9 +275,15 @@ impl<T: Table> Catalog<T> {
             return Err(InstallError::Flush { source });
         }
         (self.state, self.keys, self.membership) = (state, self.keys.in_slot(slot), membership);
-        self.installed = Some(position);
+        (self.installed, self.sessions) = (Some(position), sessions);
         self.shared.install(state, slot);
         Ok(())
+    }
+
+    /// Keeps less from now on, so that a test reaches the bounds.
+    #[cfg(test)]
+    pub(crate) const fn limit_sessions(&mut self, limits: SessionLimits) {
+        self.session_limits = limits;
     }
 
     /// How far the catalog has come.
@@ -302,10 +328,15 @@ impl<T: Table> Catalog<T> {
         let Some(last) = entries.last() else {
             return Ok(Vec::new());
         };
-        let mut run =
-            Run { view: self.shared.table().view(), keys: self.keys, state: self.state, rows: BTreeMap::new() };
+        let mut run = Run {
+            view: self.shared.table().view(),
+            keys: self.keys,
+            state: self.state,
+            rows: BTreeMap::new(),
+            sessions: SessionsRun::on(&self.sessions, self.session_limits),
+        };
         let applied = entries.iter().map(|entry| run.apply(entry)).collect::<Result<Vec<_>, _>>()?;
-        let (state, mut batch) = run.finish(self.genesis, self.shared.slot());
+        let (state, sessions, mut batch) = run.finish(self.genesis, self.shared.slot());
         let membership = entries.iter().rev().find_map(membership_of);
         if let Some(membership) = &membership {
             batch.changes.push(Change::Set { key: self.keys.membership(), value: encode(membership) });
@@ -318,6 +349,7 @@ impl<T: Table> Catalog<T> {
             return Err(ApplyError::Write { position: last.head.position, source });
         }
         self.state = state;
+        self.sessions.take(sessions);
         self.membership = membership.or_else(|| self.membership.take());
         self.shared.advance(state);
         Ok(applied)
@@ -346,6 +378,7 @@ struct Run<'a> {
     state: CatalogState,
     /// Rows that differ from the view, `None` for those that are gone.
     rows: BTreeMap<Multihash, Option<Row>>,
+    sessions: SessionsRun<'a>,
 }
 
 impl Run<'_> {
@@ -361,21 +394,21 @@ impl Run<'_> {
         if !entry.body_matches_head() {
             return Err(ApplyError::Body { position });
         }
-        let mut commands = match entry.head.kind {
+        let mut requests = match entry.head.kind {
             EntryKind::Command => {
                 batch::decode(&entry.body).map_err(|source| ApplyError::Undecodable { position, source })?
             }
             EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
         };
         if Mistake::CommandsInOtherOrder.is_made() && self.rows.len() % 2 == 1 {
-            commands.reverse();
+            requests.reverse();
         }
-        let mut outcomes = Vec::with_capacity(commands.len());
+        let mut outcomes = Vec::with_capacity(requests.len());
         let mut effects = Vec::new();
-        for command in commands {
-            let (outcome, effect) =
-                self.obey(position, command).map_err(|source| ApplyError::Row { position, source })?;
-            outcomes.push(outcome);
+        for (number, request) in (0..).zip(requests) {
+            let (settled, effect) =
+                self.settle(position, number, request).map_err(|source| ApplyError::Row { position, source })?;
+            outcomes.push(settled);
             effects.extend(effect);
         }
         self.state.position = position;
@@ -383,7 +416,34 @@ impl Run<'_> {
         Ok(Applied { position, outcomes, effects })
     }
 
-    fn obey(&mut self, position: Position, command: Command) -> Result<(Outcome, Option<Effect>), RowError> {
+    /// Carries a command out, unless its session knows better (Raft thesis, section 6.3).
+    fn settle(
+        &mut self,
+        position: Position,
+        number: u32,
+        Request { turn, command }: Request,
+    ) -> Result<(Settled, Option<Effect>), RowError> {
+        if let Some(turn) = &turn {
+            match self.sessions.meet(turn, position.index) {
+                Known::Nothing => {}
+                Known::Settled(settled) => return Ok((settled, None)),
+                Known::Refused(outcome) => return Ok((Settled { outcome, position }, None)),
+            }
+        }
+        let (outcome, effect) = self.obey(position, number, command)?;
+        let settled = Settled { outcome, position };
+        if let Some(turn) = &turn {
+            self.sessions.settle(turn, settled);
+        }
+        Ok((settled, effect))
+    }
+
+    fn obey(
+        &mut self,
+        position: Position,
+        number: u32,
+        command: Command,
+    ) -> Result<(Outcome, Option<Effect>), RowError> {
         match command {
             Command::Put { multihash, length, inline } => {
                 if self.row(&multihash)?.is_some() {
@@ -405,6 +465,10 @@ impl Run<'_> {
                 Ok((Outcome::Deleted, Some(Effect::Dead { multihash, length })))
             }
             Command::Noop => Ok((Outcome::Nothing, None)),
+            Command::OpenSession => {
+                self.sessions.open(SessionId { opened: position.index, number });
+                Ok((Outcome::SessionOpened, None))
+            }
         }
     }
 
@@ -415,8 +479,9 @@ impl Run<'_> {
         }
     }
 
-    fn finish(self, genesis: ChainDigest, slot: Slot) -> (CatalogState, WriteBatch) {
-        let Self { view: _, keys, state, rows } = self;
+    fn finish(self, genesis: ChainDigest, slot: Slot) -> (CatalogState, ChangedSessions, WriteBatch) {
+        let Self { view: _, keys, state, rows, sessions } = self;
+        let sessions = sessions.finish();
         let mut changes = Vec::with_capacity(rows.len() + 1);
         for (multihash, row) in rows {
             let key = keys.row(&multihash);
@@ -425,8 +490,9 @@ impl Run<'_> {
                 None => Change::Remove { key },
             });
         }
+        changes.extend(sessions.changes(keys));
         changes.push(Change::Set { key: keys.state(), value: StateRecord { genesis, state, slot }.encode() });
-        (state, WriteBatch { changes })
+        (state, sessions, WriteBatch { changes })
     }
 }
 

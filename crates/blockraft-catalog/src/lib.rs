@@ -15,7 +15,7 @@
 //!
 //! ```
 //! use blockraft_blocks::{Block, HashCode};
-//! use blockraft_catalog::{BatchLimits, Catalog, Command, Effect, MemoryTable, Outcome, batch};
+//! use blockraft_catalog::{BatchLimits, Catalog, Command, Effect, MemoryTable, Outcome, Settled, batch};
 //! use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
 //!
 //! let genesis = ChainDigest::from_bytes([7; 16]);
@@ -29,7 +29,7 @@
 //! let head = EntryHead::chained(genesis, position, EntryKind::Command, body.len() as u32, digest);
 //! let applied = catalog.apply(&Entry { head, body })?;
 //!
-//! assert_eq!(applied.outcomes, [Outcome::Created]);
+//! assert_eq!(applied.outcomes, [Settled { outcome: Outcome::Created, position }]);
 //! assert!(matches!(applied.effects[..], [Effect::Live { length: 5, .. }]));
 //! let row = catalog.reader().visible(block.multihash())?;
 //! assert_eq!((row.position, row.value.map(|row| row.created)), (position, Some(position)));
@@ -57,7 +57,8 @@
 //! # Limits
 //!
 //! At most 4,096 commands and 4 MiB per batch, 64 KiB per inlined block ([`BatchLimits`] bind makers of batches more
-//! tightly); pages of at most 1,000 rows.
+//! tightly); pages of at most 1,000 rows. At most 4,096 sessions, 4,096 outcomes in each and 131,072 in all: beyond that the
+//! session that was used least recently expires.
 
 pub mod batch;
 pub mod catalog;
@@ -68,6 +69,8 @@ pub mod moment;
 pub mod outcome;
 pub mod reader;
 pub mod row;
+pub mod session;
+pub mod sessions;
 pub mod snapshot;
 pub mod suite;
 pub mod table;
@@ -77,15 +80,17 @@ mod shared;
 
 pub use batch::{BatchBuilder, BatchLimits};
 pub use catalog::{Applied, ApplyError, Catalog, Effect, OpenError};
-pub use command::Command;
+pub use command::{Command, Request};
 pub use flusher::{CatalogFlushError, CatalogFlusher};
 pub use memory::MemoryTable;
 #[cfg(seeded_bugs)]
 pub use mistake::Mistake;
 pub use moment::RowError;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, Settled};
 pub use reader::{AsOf, CatalogReader, RowPage};
 pub use row::{CatalogState, Row};
+pub use session::Session;
+pub use sessions::Sessions;
 pub use snapshot::{Export, ImportError, Importer, InstallError, Manifest};
 pub use table::{Change, KeyRange, Table, View, WriteBatch};
 

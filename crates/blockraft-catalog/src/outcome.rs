@@ -1,12 +1,24 @@
 //! What commands did, and the bytes in which a list of outcomes travels.
 
+use blockraft_types::{LogIndex, Position, Term};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::batch::COMMANDS_MAX;
 
+/// What became of one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Settled {
+    /// What it did.
+    pub outcome: Outcome,
+    /// The entry that did it. For a command that was carried out before, that is the first one.
+    pub position: Position,
+}
+
 /// What one command did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u8", try_from = "u8")]
 pub enum Outcome {
     /// The put made the block visible.
     Created,
@@ -18,6 +30,15 @@ pub enum Outcome {
     Absent,
     /// It was a no-op.
     Nothing,
+    /// A session begins.
+    SessionOpened,
+    /// Nothing was done: the session has expired, or never was. Whether the command was carried out before it expired
+    /// can't be said any more.
+    SessionExpired,
+    /// Nothing was done: the session has too many outcomes that its client hasn't said it knows.
+    SessionFull,
+    /// Nothing was done: its client has said that it needs no outcome of this command. What it did before is forgotten.
+    Overtaken,
 }
 
 /// Bytes that are no list of outcomes.
@@ -28,12 +49,18 @@ pub enum DecodeOutcomesError {
     #[error("the list of outcomes is empty of bytes")]
     Empty,
     /// A version that this release does not read.
-    #[error("version {found} of lists of outcomes is not supported, only version {supported} is")]
+    #[error("version {found} of lists of outcomes is not supported, only versions up to {supported} are")]
     Version {
         /// The version that it names.
         found: u8,
-        /// The version that this release reads.
+        /// The newest version that this release reads.
         supported: u8,
+    },
+    /// The list breaks off in an outcome.
+    #[error("a list of outcomes breaks off behind {outcomes} of them")]
+    Short {
+        /// How many are whole.
+        outcomes: usize,
     },
     /// More outcomes than a batch has commands.
     #[error("{found} outcomes in one list, at most {COMMANDS_MAX} are allowed")]
@@ -49,48 +76,101 @@ pub enum DecodeOutcomesError {
     },
 }
 
-impl Outcome {
-    /// Writes a list of outcomes: a version byte, then a byte for each.
+impl Settled {
+    /// Writes what became of the commands of the entry at `position`: a version byte, then a byte for each, with the
+    /// position behind it if that is another one's.
     #[must_use]
-    pub fn encode_list(outcomes: &[Self]) -> Bytes {
-        [OUTCOMES_VERSION].into_iter().chain(outcomes.iter().map(|outcome| outcome.number())).collect()
+    pub fn encode_list(settled: &[Self], position: Position) -> Bytes {
+        let is_repeated = |settled: &Self| settled.position != position;
+        let version = if settled.iter().any(is_repeated) { REPEATS_VERSION } else { OUTCOMES_VERSION };
+        let mut bytes = vec![version];
+        for settled in settled {
+            let number = u8::from(settled.outcome);
+            if is_repeated(settled) {
+                bytes.push(number | REPEATED);
+                bytes.extend_from_slice(&settled.position.term.0.to_le_bytes());
+                bytes.extend_from_slice(&settled.position.index.0.to_le_bytes());
+            } else {
+                bytes.push(number);
+            }
+        }
+        bytes.into()
     }
 
-    /// Reads what [`encode_list`](Self::encode_list) wrote.
+    /// Reads what [`encode_list`](Self::encode_list) wrote for the entry at `position`.
     ///
     /// # Errors
     /// The bytes are no such list, or of another version.
-    pub fn decode_list(bytes: &[u8]) -> Result<Vec<Self>, DecodeOutcomesError> {
-        let (&version, numbers) = bytes.split_first().ok_or(DecodeOutcomesError::Empty)?;
-        if version != OUTCOMES_VERSION {
-            return Err(DecodeOutcomesError::Version { found: version, supported: OUTCOMES_VERSION });
+    pub fn decode_list(bytes: &[u8], position: Position) -> Result<Vec<Self>, DecodeOutcomesError> {
+        let (&version, mut rest) = bytes.split_first().ok_or(DecodeOutcomesError::Empty)?;
+        if !(OUTCOMES_VERSION..=REPEATS_VERSION).contains(&version) {
+            return Err(DecodeOutcomesError::Version { found: version, supported: REPEATS_VERSION });
         }
-        if COMMANDS_MAX < numbers.len() {
-            return Err(DecodeOutcomesError::TooMany { found: numbers.len() });
+        let mut list = Vec::new();
+        while let Some((&number, behind)) = rest.split_first() {
+            if list.len() == COMMANDS_MAX {
+                return Err(DecodeOutcomesError::TooMany { found: list.len() + rest.len() });
+            }
+            rest = behind;
+            let is_repeated = version == REPEATS_VERSION && number & REPEATED != 0;
+            let (number, position) = if is_repeated {
+                let position = take_position(&mut rest).ok_or(DecodeOutcomesError::Short { outcomes: list.len() })?;
+                (number & !REPEATED, position)
+            } else {
+                (number, position)
+            };
+            list.push(Self { outcome: Outcome::try_from(number)?, position });
         }
-        numbers.iter().map(|&number| Self::of_number(number)).collect()
+        Ok(list)
     }
+}
 
-    const fn number(self) -> u8 {
-        match self {
-            Self::Created => 1,
-            Self::AlreadyPresent => 2,
-            Self::Deleted => 3,
-            Self::Absent => 4,
-            Self::Nothing => 5,
+impl From<Outcome> for u8 {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Created => 1,
+            Outcome::AlreadyPresent => 2,
+            Outcome::Deleted => 3,
+            Outcome::Absent => 4,
+            Outcome::Nothing => 5,
+            Outcome::SessionOpened => 6,
+            Outcome::SessionExpired => 7,
+            Outcome::SessionFull => 8,
+            Outcome::Overtaken => 9,
         }
     }
+}
 
-    const fn of_number(number: u8) -> Result<Self, DecodeOutcomesError> {
+impl TryFrom<u8> for Outcome {
+    type Error = DecodeOutcomesError;
+
+    fn try_from(number: u8) -> Result<Self, DecodeOutcomesError> {
         Ok(match number {
             1 => Self::Created,
             2 => Self::AlreadyPresent,
             3 => Self::Deleted,
             4 => Self::Absent,
             5 => Self::Nothing,
+            6 => Self::SessionOpened,
+            7 => Self::SessionExpired,
+            8 => Self::SessionFull,
+            9 => Self::Overtaken,
             found => return Err(DecodeOutcomesError::Unknown { found }),
         })
     }
 }
 
+fn take_position(rest: &mut &[u8]) -> Option<Position> {
+    let (term, behind) = rest.split_first_chunk::<8>()?;
+    let (index, behind) = behind.split_first_chunk::<8>()?;
+    *rest = behind;
+    Some(Position { term: Term(u64::from_le_bytes(*term)), index: LogIndex(u64::from_le_bytes(*index)) })
+}
+
+/// A list of outcomes that are all of the entry itself.
 const OUTCOMES_VERSION: u8 = 1;
+/// A list in which some are those of earlier entries.
+const REPEATS_VERSION: u8 = 2;
+
+/// Says in an outcome's byte that a position follows.
+const REPEATED: u8 = 0x80;

@@ -2,11 +2,12 @@
 //!
 //! Keys begin with the group, so that the catalogs of many groups can share a table. Behind it stands `r` or `R`, one for
 //! each [`Slot`], and the multihash for a row; `s` for the state, which says which slot is in force; `m` for the
-//! configuration, if it isn't the first one; and `n` for what the other slot holds, if that is a whole snapshot.
+//! configuration, if it isn't the first one; and `n` for what the other slot holds, if that is a whole snapshot. Sessions of
+//! clients stand behind `c` or `C`, one for each slot too, and their names.
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::multihash::ParseMultihashError;
-use blockraft_types::{ChainDigest, GroupId, Position};
+use blockraft_types::{ChainDigest, GroupId, LogIndex, Position, SessionId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -64,6 +65,13 @@ impl Slot {
             Self::Second => b'R',
         }
     }
+
+    const fn sessions_kind(self) -> u8 {
+        match self {
+            Self::First => b'c',
+            Self::Second => b'C',
+        }
+    }
 }
 
 /// A value of the table that is not what the catalog writes.
@@ -101,6 +109,9 @@ pub enum DecodeRecordError {
         #[source]
         source: ParseMultihashError,
     },
+    /// What is known of a session contradicts itself, or doesn't stand under a session's name.
+    #[error("a record of a session contradicts itself")]
+    Session,
 }
 
 /// The keys of one group.
@@ -164,6 +175,30 @@ impl Keys {
     pub(crate) fn multihash(self, row_key: &[u8]) -> Result<Multihash, DecodeRecordError> {
         let bytes = row_key.strip_prefix(self.rows_first().as_slice()).unwrap_or_default();
         Multihash::from_bytes(bytes).map_err(|source| DecodeRecordError::Key { source })
+    }
+
+    pub(crate) fn session(self, id: &SessionId) -> Vec<u8> {
+        let mut key = self.sessions_first();
+        key.extend_from_slice(&id.opened.0.to_be_bytes());
+        key.extend_from_slice(&id.number.to_be_bytes());
+        key
+    }
+
+    /// The first key that a session may have.
+    pub(crate) fn sessions_first(self) -> Vec<u8> {
+        self.under(self.slot.sessions_kind())
+    }
+
+    /// The key after every session.
+    pub(crate) fn sessions_end(self) -> Vec<u8> {
+        self.under(self.slot.sessions_kind() + 1)
+    }
+
+    pub(crate) fn session_id(self, key: &[u8]) -> Result<SessionId, DecodeRecordError> {
+        let id = key.strip_prefix(self.sessions_first().as_slice()).and_then(|id| id.split_first_chunk::<8>());
+        let (opened, number) = id.ok_or(DecodeRecordError::Session)?;
+        let number = number.try_into().map_err(|_| DecodeRecordError::Session)?;
+        Ok(SessionId { opened: LogIndex(u64::from_be_bytes(*opened)), number: u32::from_be_bytes(number) })
     }
 
     fn under(self, kind: u8) -> Vec<u8> {

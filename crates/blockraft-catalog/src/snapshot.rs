@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
-use blockraft_types::{LogIndex, Membership, Position};
+use blockraft_types::{LogIndex, Membership, Position, SessionId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::moment::{RowError, moment_of, rows_in};
-use crate::row::{CatalogState, Keys, Row, decode, encode};
+use crate::row::{CatalogState, DecodeRecordError, Keys, Row, decode, encode};
+use crate::session::Session;
+use crate::sessions::{LoadError, Sessions};
 use crate::shared::Shared;
 use crate::table::{Change, FlushError, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
 
@@ -59,6 +61,17 @@ impl<'a> Export<'a> {
     pub fn rows(&self, after: Option<Multihash>, limit: usize) -> Result<Vec<(Multihash, Row)>, RowError> {
         rows_in(self.view.as_ref(), self.keys, after, limit.clamp(1, LIST_LIMIT_MAX))
     }
+
+    /// The sessions of clients at that moment, to be [put](Importer::put_sessions) beside the rows.
+    ///
+    /// # Errors
+    /// The table is damaged or can't be read.
+    pub fn sessions(&self) -> Result<Sessions, RowError> {
+        Sessions::load(self.view.as_ref(), self.keys).map_err(|error| match error {
+            LoadError::Table(source) => RowError::Table { source },
+            LoadError::Record(source) => RowError::State { source },
+        })
+    }
 }
 
 /// Puts a snapshot together in the slot that isn't in force. One at a time, from any thread.
@@ -98,6 +111,13 @@ pub enum ImportError {
         expected: u64,
         /// The number that came.
         found: u64,
+    },
+    /// The sessions are not what a catalog wrote.
+    #[error("reading a snapshot's sessions")]
+    Sessions {
+        /// What is wrong with them.
+        #[source]
+        source: DecodeRecordError,
     },
     /// The table couldn't be read.
     #[error("looking for a snapshot's rows")]
@@ -149,6 +169,7 @@ impl<T: Table> Importer<T> {
         if self.after.is_none() {
             // What was sealed before is whole no longer.
             changes.push(Change::Remove { key: self.group.next() });
+            changes.push(Change::RemoveRange { first: keys.sessions_first(), end: keys.sessions_end() });
         }
         changes.extend(rows.iter().map(|(name, row)| Change::Set { key: keys.row(name), value: row.encode() }));
         self.write(changes)?;
@@ -159,6 +180,17 @@ impl<T: Table> Importer<T> {
             self.state = State::Complete;
         }
         Ok(())
+    }
+
+    /// Writes the sessions, once the rows have begun. A snapshot for which this isn't called has none.
+    ///
+    /// # Errors
+    /// [`ImportError::Write`].
+    pub fn put_sessions(&self, sessions: &Sessions) -> Result<(), ImportError> {
+        let keys = self.keys();
+        let set =
+            |(id, session): (&SessionId, &Session)| Change::Set { key: keys.session(id), value: session.encode() };
+        self.write(sessions.iter().map(set).collect())
     }
 
     /// Notes what the rows are a snapshot of, and makes all of it durable: it may be installed now.
@@ -185,16 +217,17 @@ impl<T: Table> Importer<T> {
     pub fn clear(&mut self) -> Result<bool, ImportError> {
         let keys = self.keys();
         (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
-        let range = KeyRange { first: &keys.rows_first(), end: &keys.rows_end() };
-        let found = self.shared.table().view().scan(range, 1).map_err(|source| ImportError::Read { source })?;
-        if found.is_empty() {
-            return Ok(false);
+        let ranges = [(keys.rows_first(), keys.rows_end()), (keys.sessions_first(), keys.sessions_end())];
+        let mut found = false;
+        for (first, end) in &ranges {
+            let pairs = self.shared.table().view().scan(KeyRange { first, end }, 1);
+            found |= !pairs.map_err(|source| ImportError::Read { source })?.is_empty();
         }
-        self.write(vec![
-            Change::Remove { key: self.group.next() },
-            Change::RemoveRange { first: keys.rows_first(), end: keys.rows_end() },
-        ])?;
-        Ok(true)
+        if found {
+            let removals = ranges.into_iter().map(|(first, end)| Change::RemoveRange { first, end });
+            self.write([Change::Remove { key: self.group.next() }].into_iter().chain(removals).collect())?;
+        }
+        Ok(found)
     }
 
     /// Begins again from the first name, with another snapshot.
@@ -253,6 +286,13 @@ pub enum InstallError {
         /// What the table said.
         #[source]
         source: FlushError,
+    },
+    /// A session in it can't be read.
+    #[error("reading the sessions of a snapshot")]
+    Sessions {
+        /// What is wrong with it.
+        #[source]
+        source: DecodeRecordError,
     },
     /// A write or a flush failed before.
     #[error("the catalog stopped after a failed write or flush")]

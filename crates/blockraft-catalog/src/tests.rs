@@ -5,6 +5,8 @@ mod batch;
 mod durability;
 mod golden;
 mod history;
+mod model;
 mod readers;
+mod sessions;
 mod snapshot;
 mod suite;

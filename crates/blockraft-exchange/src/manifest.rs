@@ -2,6 +2,7 @@
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{ChainDigest, LogIndex, Membership, Position};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Named;
@@ -41,6 +42,9 @@ pub struct Chunk {
     pub rows: Vec<ManifestRow>,
     /// Whether others follow.
     pub rest: Rest,
+    /// What the state machine keeps besides rows, the sessions of clients, which mean nothing to the data plane. They come
+    /// with the last rows.
+    pub sessions: Bytes,
 }
 
 /// What follows a chunk.

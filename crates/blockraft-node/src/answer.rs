@@ -1,7 +1,7 @@
 //! What a node answers: a value, and the position that it is as of.
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::{Outcome, Row};
+use blockraft_catalog::{Outcome, Row, Settled};
 use blockraft_types::Position;
 
 /// A write that is committed and applied.
@@ -9,9 +9,15 @@ use blockraft_types::Position;
 pub struct Written {
     /// What it did.
     pub outcome: Outcome,
-    /// Where it stands in the log; for a put of a block that was already visible, the position at which that was
-    /// confirmed.
+    /// Where it stands in the log: for a command of a session that was repeated, where it was carried out; for a put of a
+    /// block that was already visible, the position at which that was confirmed.
     pub position: Position,
+}
+
+impl From<Settled> for Written {
+    fn from(Settled { outcome, position }: Settled) -> Self {
+        Self { outcome, position }
+    }
 }
 
 /// The answer to a read.

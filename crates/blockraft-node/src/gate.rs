@@ -145,9 +145,10 @@ impl AppendGate for NodeGate {
     }
 
     fn admit_proposal(&mut self, ticket: ProposalTicket, body: &Bytes) -> Admission {
-        let Ok(commands) = batch::decode(body) else {
+        let Ok(requests) = batch::decode(body) else {
             return Admission::Refuse(GateRefusal::Never("the body is not a batch of commands"));
         };
+        let commands: Vec<Command> = requests.into_iter().map(|request| request.command).collect();
         if !commands.iter().all(inlined_body_is_true) {
             return Admission::Refuse(GateRefusal::Never("an inlined block doesn't hash to its name"));
         }
@@ -268,7 +269,7 @@ pub(crate) fn inlined(entry: &Entry) -> Vec<Block> {
         .into_iter()
         .filter_map(|command| match command {
             Command::Put { multihash, inline: Some(inline), .. } => Block::verify(multihash, inline).ok(),
-            Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop => None,
+            Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop | Command::OpenSession => None,
         })
         .collect()
 }
@@ -292,7 +293,10 @@ fn snapshot_of(manifest: Manifest) -> Snapshot {
 
 fn commands(entry: &Entry) -> Vec<Command> {
     match entry.head.kind {
-        EntryKind::Command => batch::decode(&entry.body).unwrap_or_default(),
+        EntryKind::Command => {
+            let requests = batch::decode(&entry.body).unwrap_or_default();
+            requests.into_iter().map(|request| request.command).collect()
+        }
         EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
     }
 }
@@ -310,7 +314,7 @@ fn put_of(command: &Command) -> Option<(Named, Option<&Bytes>)> {
         Command::Put { multihash, length, inline } => {
             Some((Named { name: *multihash, length: *length }, inline.as_ref()))
         }
-        Command::Delete { .. } | Command::Noop => None,
+        Command::Delete { .. } | Command::Noop | Command::OpenSession => None,
     }
 }
 
@@ -319,7 +323,7 @@ fn inlined_body_is_true(command: &Command) -> bool {
         Command::Put { multihash, inline: Some(inline), .. } => {
             Multihash::of(multihash.hash_code(), inline) == *multihash
         }
-        Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop => true,
+        Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop | Command::OpenSession => true,
     }
 }
 

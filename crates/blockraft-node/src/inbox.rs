@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use blockraft_blocks::Block;
 use blockraft_driver::InForce;
 use blockraft_driver::status::DriverStatus;
+use blockraft_exchange::Input;
 use blockraft_exchange::message::BulkHeader;
-use blockraft_exchange::{Chunk, Input};
 use blockraft_transport::{Bulk, Incoming, Peer, Transport};
 use blockraft_types::{BodyDigest, GroupId, LogIndex, Message, NodeId, RemoteTicket};
 use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult, RecallReply};
-use blockraft_wire::snapshot::decode_rows;
 use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -23,7 +22,7 @@ use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::payload::BlockPayload;
 use crate::requests::Requests;
-use crate::snapshot::received_row;
+use crate::snapshot::received_chunk;
 use crate::waiting::Waiting;
 use crate::witness::{Past, Witness};
 
@@ -166,16 +165,13 @@ impl Inbox {
     }
 
     /// Rows of a snapshot, behind their digest.
-    fn rows(&self, from: NodeId, header: BulkHeader, body: &[u8]) {
+    fn rows(&self, from: NodeId, header: BulkHeader, body: &Bytes) {
         let BulkHeader::Chunk { export, after, rest, digest } = header else { return };
         if BodyDigest::of(body) != digest {
             return warn!(peer = from.0, "refused_rows");
         }
-        match decode_rows(body) {
-            Ok(rows) => {
-                let chunk = Chunk { after, rows: rows.iter().map(received_row).collect(), rest };
-                let _ = self.driver.gate(Input::ChunkArrived { from, export, chunk });
-            }
+        match received_chunk(after, rest, body) {
+            Ok(chunk) => drop(self.driver.gate(Input::ChunkArrived { from, export, chunk })),
             Err(error) => warn!(peer = from.0, error = &error as &dyn std::error::Error, "refused_rows"),
         }
     }

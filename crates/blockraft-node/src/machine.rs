@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockraft_blocks::Multihash;
 use blockraft_catalog::catalog::{Applied, Effect};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{Catalog, CatalogFlusher, Outcome};
+use blockraft_catalog::{Catalog, CatalogFlusher, Settled};
 use blockraft_driver::state_machine::{ApplyError, FlushError, InstallError, StateMachine};
 use blockraft_exchange::Input;
 use blockraft_log::Anchor;
@@ -51,13 +51,13 @@ impl CatalogMachine {
 }
 
 impl StateMachine for CatalogMachine {
-    type Output = Vec<Outcome>;
+    type Output = Vec<Settled>;
 
     fn applied(&self) -> Anchor {
         self.anchor()
     }
 
-    fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Vec<Outcome>>, ApplyError> {
+    fn apply(&mut self, entries: &[Entry]) -> Result<Vec<Vec<Settled>>, ApplyError> {
         self.hold_inlined(entries);
         let catalog = &mut self.catalog;
         let applied = self.told.in_order(|| {

@@ -12,7 +12,7 @@ use blockraft_driver::StopReason;
 use blockraft_driver::status::RoleStatus;
 use blockraft_exchange::Input;
 use blockraft_transport::Transport;
-use blockraft_types::{NodeId, Term};
+use blockraft_types::{NodeId, SessionId, Term, Turn};
 use futures::StreamExt;
 use futures::stream;
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ use crate::reader::Reader;
 use crate::requests::Requests;
 use crate::status::Status;
 use crate::write_error::{Obstacle, WriteError};
-use crate::writer::Writer;
+use crate::writer::{BytesHeld, Writer};
 
 /// A handle to a running node. Clone it freely and use it from any task; any node takes any request.
 ///
@@ -82,7 +82,7 @@ impl Node {
             Err(ReadError::Stopping) => return Err(WriteError::Stopping),
             Ok(_) | Err(ReadError::NoCopy { .. } | ReadError::Storage { .. }) => {}
         }
-        let written = self.shared.writer.put(block).await?;
+        let written = self.shared.writer.put(None, block, BytesHeld::Unknown).await?;
         self.shared.reader.freshness.returned(written.position);
         Ok(written)
     }
@@ -90,6 +90,43 @@ impl Node {
     /// Puts blocks side by side, each on its own: some may succeed and others fail. Answers in the order given.
     pub async fn put_many(&self, blocks: Vec<Block>) -> Vec<Result<Written, WriteError>> {
         stream::iter(blocks).map(|block| self.put(block)).buffered(SIDE_BY_SIDE_MAX).collect().await
+    }
+
+    /// Opens a session, through the log: commands of it are carried out once, however often they are asked for and through
+    /// whichever nodes. [`Turns`](blockraft_types::Turns) gives them their numbers.
+    ///
+    /// A cluster keeps 4,096 sessions. When another one is opened, the one that was used least recently expires. Dropping
+    /// the future may leave a session that nobody uses.
+    ///
+    /// # Errors
+    /// See [`WriteError`]. After any of them this may be called again.
+    pub async fn open_session(&self) -> Result<SessionId, WriteError> {
+        let (written, session) = self.shared.writer.open_session().await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok(session)
+    }
+
+    /// Puts a block as the command of a session whose turn it is. Always goes through the log, so that every replica
+    /// knows that it was carried out; the bytes don't travel if the block is visible and whole here.
+    ///
+    /// Repeats by itself what may have been done, until it knows or the time is over; asked again with the same turn,
+    /// here or at another node, it tells what the first time did. Dropping the future leaves the outcome open until then.
+    ///
+    /// # Errors
+    /// See [`WriteError`]. After [`Unknown`](WriteError::Unknown) it may be asked again, with the same turn.
+    pub async fn put_in(&self, turn: Turn, block: Block) -> Result<Written, WriteError> {
+        let visible = self.shared.rows.visible(block.multihash());
+        let is_visible = visible.is_ok_and(|row| row.value.is_some());
+        let held = if is_visible && self.holds_whole(&block).await { BytesHeld::Here } else { BytesHeld::Unknown };
+        let written = self.shared.writer.put(Some(turn), block, held).await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok(written)
+    }
+
+    /// Puts blocks side by side as commands of a session: the first one in `turn`, each further one in the turn behind.
+    pub async fn put_many_in(&self, turn: Turn, blocks: Vec<Block>) -> Vec<Result<Written, WriteError>> {
+        let put = |(number, block)| self.put_in(turn.plus(number), block);
+        stream::iter((0..).zip(blocks)).map(put).buffered(SIDE_BY_SIDE_MAX).collect().await
     }
 
     /// The block, or `None` when it is absent at the consistency asked for. The bytes hash to the multihash, always.
@@ -162,7 +199,7 @@ impl Node {
     /// # Errors
     /// As [`put`](Self::put). Dropping the future leaves the outcome open.
     pub async fn delete(&self, multihash: Multihash) -> Result<Written, WriteError> {
-        let written = self.shared.writer.delete(multihash).await?;
+        let written = self.shared.writer.delete(None, multihash).await?;
         self.shared.reader.freshness.returned(written.position);
         Ok(written)
     }
@@ -171,6 +208,22 @@ impl Node {
     pub async fn delete_many(&self, multihashes: Vec<Multihash>) -> Vec<Result<Written, WriteError>> {
         let delete = |multihash| self.delete(multihash);
         stream::iter(multihashes).map(delete).buffered(SIDE_BY_SIDE_MAX).collect().await
+    }
+
+    /// Deletes a block as the command of a session whose turn it is.
+    ///
+    /// # Errors
+    /// As [`put_in`](Self::put_in).
+    pub async fn delete_in(&self, turn: Turn, multihash: Multihash) -> Result<Written, WriteError> {
+        let written = self.shared.writer.delete(Some(turn), multihash).await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok(written)
+    }
+
+    /// Deletes blocks side by side as commands of a session, numbered like [`put_many_in`](Self::put_many_in).
+    pub async fn delete_many_in(&self, turn: Turn, multihashes: Vec<Multihash>) -> Vec<Result<Written, WriteError>> {
+        let delete = |(number, multihash)| self.delete_in(turn.plus(number), multihash);
+        stream::iter((0..).zip(multihashes)).map(delete).buffered(SIDE_BY_SIDE_MAX).collect().await
     }
 
     /// A page of at most `limit` (1 to 1,000) visible blocks after `after`, in the order of multihashes.

@@ -184,9 +184,9 @@ impl Plane {
     }
 
     async fn send_chunk(&self, to: NodeId, export: ExportTicket, remote: RemoteTicket, chunk: Option<Chunk>) {
-        if let Some(Chunk { after, rows, rest }) = chunk {
+        if let Some(Chunk { after, rows, rest, sessions }) = chunk {
             let rows: Vec<SnapshotRow> = rows.iter().map(sent_row).collect();
-            let body = Bytes::from(encode_rows(&rows));
+            let body = Bytes::from(encode_rows(&rows, &sessions));
             let header = BulkHeader::Chunk { export: remote, after, rest, digest: BodyDigest::of(&body) };
             self.bulk(to, &header, body).await;
         }

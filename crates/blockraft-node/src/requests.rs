@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use blockraft_catalog::Outcome;
+use blockraft_catalog::Settled;
 use blockraft_driver::ChangeOutcome;
 use blockraft_driver::change::ChangeError;
 use blockraft_driver::proposal::{NotProposed as DriverNotProposed, ProposeError, Unknown};
@@ -52,7 +52,7 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BatchFate {
     /// Committed and applied at the leader.
-    Committed { position: Position, outcomes: Vec<Outcome> },
+    Committed { position: Position, outcomes: Vec<Settled> },
     /// Never happened and never will.
     NotProposed { reason: NotProposed, leader: Option<NodeId> },
     /// Nobody knows.
@@ -118,10 +118,12 @@ impl Requests {
             }
         };
         match answered {
-            Ok(Some(ForwardResult::Committed { position, outcomes })) => match Outcome::decode_list(&outcomes) {
-                Ok(outcomes) => BatchFate::Committed { position, outcomes },
-                Err(_) => BatchFate::Unknown { reason: "the leader's answer could not be read" },
-            },
+            Ok(Some(ForwardResult::Committed { position, outcomes })) => {
+                match Settled::decode_list(&outcomes, position) {
+                    Ok(outcomes) => BatchFate::Committed { position, outcomes },
+                    Err(_) => BatchFate::Unknown { reason: "the leader's answer could not be read" },
+                }
+            }
             Ok(Some(ForwardResult::NotProposed { reason, leader })) => BatchFate::NotProposed { reason, leader },
             Ok(Some(ForwardResult::Unknown) | None) => BatchFate::Unknown { reason: "the leader was lost on the way" },
             Err(_) => BatchFate::Unknown { reason: "the leader did not answer in time" },
@@ -233,7 +235,7 @@ impl Requests {
             };
             let result = match fate {
                 BatchFate::Committed { position, outcomes } => {
-                    ForwardResult::Committed { position, outcomes: Outcome::encode_list(&outcomes) }
+                    ForwardResult::Committed { position, outcomes: Settled::encode_list(&outcomes, position) }
                 }
                 BatchFate::NotProposed { reason, leader } => ForwardResult::NotProposed { reason, leader },
                 BatchFate::Unknown { .. } => ForwardResult::Unknown,

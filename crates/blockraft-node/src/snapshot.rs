@@ -9,12 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
 use blockraft_blocks::Multihash;
+use blockraft_catalog::row::DecodeRecordError;
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{CatalogReader, Export, ImportError, Importer, Manifest as CatalogManifest, Row, RowError};
+use blockraft_catalog::{
+    CatalogReader, Export, ImportError, Importer, Manifest as CatalogManifest, Row, RowError, Sessions,
+};
 use blockraft_exchange::ticket::ExportTicket;
 use blockraft_exchange::{Chunk, Input, Manifest, ManifestRow, Named, Rest, Sealed};
 use blockraft_types::{LogIndex, Membership};
-use blockraft_wire::snapshot::SnapshotRow;
+use blockraft_wire::snapshot::{DecodeRowsError, SnapshotRow, decode_rows};
+use bytes::Bytes;
+use thiserror::Error;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
@@ -115,7 +120,10 @@ impl Held {
 impl Question {
     fn answer_from(self, held: &Export<'_>) -> Result<(), RowError> {
         let Self { after, rows_max, payload_bytes_max, answer } = self;
-        let chunk = chunk_of(after, &held.rows(after, rows_max)?, rows_max, payload_bytes_max);
+        let mut chunk = chunk_of(after, &held.rows(after, rows_max)?, rows_max, payload_bytes_max);
+        if chunk.rest == Rest::Nothing {
+            chunk.sessions = sessions_of(held)?;
+        }
         // Whoever asked may have gone away.
         let _ = answer.send(chunk);
         Ok(())
@@ -139,7 +147,15 @@ pub fn chunk_of(
     let rows: Vec<ManifestRow> = found.iter().copied().take_while(fits).map(manifest_row).collect();
     // A page that isn't full is the last one.
     let is_last = found.len() < rows_max && rows.len() == found.len();
-    Chunk { after, rows, rest: if is_last { Rest::Nothing } else { Rest::More } }
+    Chunk { after, rows, rest: if is_last { Rest::Nothing } else { Rest::More }, sessions: Bytes::new() }
+}
+
+/// The sessions of clients as they travel with the last chunk.
+///
+/// # Errors
+/// The table is damaged or can't be read.
+pub fn sessions_of(held: &Export<'_>) -> Result<Bytes, RowError> {
+    held.sessions().map(|sessions| if sessions.is_empty() { Bytes::new() } else { sessions.encode().into() })
 }
 
 /// A wish of the data plane about the snapshot that is being put together.
@@ -196,7 +212,12 @@ fn import(importer: &mut Importer<Arc<dyn Table>>, chunk: &Chunk) -> Result<(), 
     }
     let row = |row: &ManifestRow| (row.named.name, Row { length: row.named.length, created: row.created });
     let rows: Vec<(Multihash, Row)> = chunk.rows.iter().map(row).collect();
-    importer.put(&rows, chunk.rest == Rest::Nothing)
+    importer.put(&rows, chunk.rest == Rest::Nothing)?;
+    if chunk.sessions.is_empty() {
+        return Ok(());
+    }
+    let sessions = Sessions::decode(&chunk.sessions).map_err(|source| ImportError::Sessions { source })?;
+    importer.put_sessions(&sessions)
 }
 
 fn seal(importer: &Importer<Arc<dyn Table>>, manifest: Manifest) -> Result<Input<BlockPayload>, ImportError> {
@@ -233,8 +254,31 @@ pub const fn sent_row(row: &ManifestRow) -> SnapshotRow {
     SnapshotRow { multihash: row.named.name, length: row.named.length, created: row.created }
 }
 
+/// Why what came isn't a chunk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChunkError {
+    /// The rows can't be read.
+    #[error("reading a chunk's rows")]
+    Rows(#[from] DecodeRowsError),
+    /// The sessions aren't what a catalog wrote.
+    #[error("reading a chunk's sessions")]
+    Sessions(#[from] DecodeRecordError),
+}
+
+/// A chunk that came: `body` holds its rows, directly behind `after`.
+///
+/// # Errors
+/// It isn't what a node sends.
+pub fn received_chunk(after: Option<Multihash>, rest: Rest, body: &Bytes) -> Result<Chunk, ChunkError> {
+    let (rows, sessions) = decode_rows(body)?;
+    if !sessions.is_empty() {
+        Sessions::decode(sessions)?;
+    }
+    Ok(Chunk { after, rows: rows.iter().map(received_row).collect(), rest, sessions: body.slice_ref(sessions) })
+}
+
 /// A row that came.
-#[must_use]
-pub const fn received_row(row: &SnapshotRow) -> ManifestRow {
+const fn received_row(row: &SnapshotRow) -> ManifestRow {
     ManifestRow { named: Named { name: row.multihash, length: row.length }, created: row.created }
 }

@@ -29,6 +29,10 @@ pub enum WriteError {
         /// Why nobody knows.
         reason: &'static str,
     },
+    /// The session of the command has expired: of this call nothing was written. An earlier call with the same turn may
+    /// have written, if its outcome was unknown.
+    #[error("the session has expired; nothing was written")]
+    SessionExpired,
     /// This node is stopping or has stopped; it did not happen.
     #[error("this node is stopping; nothing was written")]
     Stopping,

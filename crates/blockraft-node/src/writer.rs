@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, BlockLimits, Multihash};
 use blockraft_catalog::batch::{BatchBuilder, BatchLimits, INLINE_BYTES_MAX, PushError};
-use blockraft_catalog::{Command, Outcome};
+use blockraft_catalog::{Command, Outcome, Request, Settled};
 use blockraft_exchange::Input;
 use blockraft_exchange::effect::PutFailure;
 use blockraft_exchange::ticket::PutId;
-use blockraft_types::NodeId;
+use blockraft_types::{NodeId, SessionId, Turn};
 use blockraft_wire::node::NotProposed;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -42,16 +42,49 @@ pub(crate) struct Writer {
 /// A command on its way into the next batch.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    command: Command,
+    request: Request,
     fate: oneshot::Sender<CommandFate>,
+}
+
+/// Whether the bytes of a block have to be carried along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BytesHeld {
+    /// The block is visible here with a whole copy: most likely every member has it.
+    Here,
+    Unknown,
+}
+
+/// One write over all its attempts.
+#[derive(Debug)]
+struct Course {
+    turn: Option<Turn>,
+    deadline: Instant,
+    pause: Duration,
+    /// Why it is unknown what became of an earlier attempt, if it is.
+    left_open: Option<&'static str>,
+}
+
+/// Why an attempt didn't write.
+#[derive(Debug)]
+enum Setback {
+    /// The next one may.
+    Again { obstacle: Obstacle, leader: Option<NodeId> },
+    /// No other one will.
+    Final(WriteError),
 }
 
 /// What became of one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CommandFate {
-    Written(Written),
-    NotProposed { reason: NotProposed, leader: Option<NodeId> },
-    Unknown { reason: &'static str },
+    /// Which command of its entry it is stands beside.
+    Settled(Settled, u32),
+    NotProposed {
+        reason: NotProposed,
+        leader: Option<NodeId>,
+    },
+    Unknown {
+        reason: &'static str,
+    },
 }
 
 impl Writer {
@@ -76,31 +109,47 @@ impl Writer {
         self.limits.blocks
     }
 
-    /// Puts a block. See [`Node::put`](crate::Node::put).
-    pub(crate) async fn put(&self, block: Block) -> Result<Written, WriteError> {
+    /// Puts a block. See [`Node::put`](crate::Node::put) and [`Node::put_in`](crate::Node::put_in).
+    pub(crate) async fn put(&self, turn: Option<Turn>, block: Block, held: BytesHeld) -> Result<Written, WriteError> {
         self.limits.blocks.check(block.bytes().len() as u64)?;
         let length = block.bytes().len() as u32; // within the limit, which is at most 64 MiB
         let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
         // A block longer than the whole budget takes all of it.
         let charge = length.clamp(1, self.limits.put_bytes_max);
         let _room = self.put_bytes.acquire_many(charge).await.map_err(|_| WriteError::Stopping)?;
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let mut course = self.course(turn);
         let multihash = *block.multihash();
+        let named = Command::Put { multihash, length, inline: None };
+        if held == BytesHeld::Here {
+            // The entry alone will do. If the block was deleted meanwhile and its bytes are gone, the leader refuses.
+            match self.attempt(&mut course, named.clone()).await {
+                Ok((settled, _)) => return Ok(settled.into()),
+                Err(Setback::Final(error)) => return Err(error),
+                Err(Setback::Again { .. }) => {}
+            }
+        }
         if length <= self.limits.inline_bytes_max.min(INLINE_BYTES_MAX as u32) {
             let command = Command::Put { multihash, length, inline: Some(block.into_bytes()) };
-            return self.submit(command, deadline).await;
+            return self.submit(&mut course, command).await.map(|(settled, _)| settled.into());
         }
-        let put = self.disseminate(block, deadline).await?;
-        let written = self.submit(Command::Put { multihash, length, inline: None }, deadline).await;
+        let put = self.disseminate(block, course.deadline).await.map_err(|error| course.undone(error))?;
+        let written = self.submit(&mut course, named).await;
         drop(put);
-        written
+        written.map(|(settled, _)| settled.into())
     }
 
-    /// Deletes a block. See [`Node::delete`](crate::Node::delete).
-    pub(crate) async fn delete(&self, multihash: Multihash) -> Result<Written, WriteError> {
+    /// Deletes a block. See [`Node::delete`](crate::Node::delete) and [`Node::delete_in`](crate::Node::delete_in).
+    pub(crate) async fn delete(&self, turn: Option<Turn>, multihash: Multihash) -> Result<Written, WriteError> {
         let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
-        let deadline = Instant::now() + self.limits.request_timeout;
-        self.submit(Command::Delete { multihash }, deadline).await
+        let written = self.submit(&mut self.course(turn), Command::Delete { multihash }).await;
+        written.map(|(settled, _)| settled.into())
+    }
+
+    /// Opens a session. See [`Node::open_session`](crate::Node::open_session).
+    pub(crate) async fn open_session(&self) -> Result<(Written, SessionId), WriteError> {
+        let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
+        let (settled, number) = self.submit(&mut self.course(None), Command::OpenSession).await?;
+        Ok((settled.into(), SessionId { opened: settled.position.index, number }))
     }
 
     /// Refuses writes from now on, and those that wait or surely aren't proposed.
@@ -136,44 +185,68 @@ impl Writer {
         Err(self.not_proposed(obstacle, None))
     }
 
-    /// Gets a command committed. Repeats it only after it surely wasn't proposed.
-    async fn submit(&self, command: Command, deadline: Instant) -> Result<Written, WriteError> {
-        let mut pause = RETRY_PAUSE_MIN;
+    fn course(&self, turn: Option<Turn>) -> Course {
+        let deadline = Instant::now() + self.limits.request_timeout;
+        Course { turn, deadline, pause: RETRY_PAUSE_MIN, left_open: None }
+    }
+
+    /// Gets a command committed. Repeats it only if it surely wasn't proposed, or if it is carried out once all the same.
+    async fn submit(&self, course: &mut Course, command: Command) -> Result<(Settled, u32), WriteError> {
         loop {
-            let (fate, answer) = oneshot::channel();
-            let submission = Submission { command: command.clone(), fate };
-            match timeout_at(deadline, self.commands.send(submission)).await {
-                Ok(sent) => sent.map_err(|_| WriteError::Stopping)?,
-                Err(_) => return Err(self.not_proposed(Obstacle::Overloaded, None)),
-            }
-            let (reason, leader) = match timeout_at(deadline, answer).await {
-                Ok(Ok(CommandFate::Written(written))) => return Ok(written),
-                Ok(Ok(CommandFate::NotProposed { reason, leader })) => (reason, leader),
-                Ok(Ok(CommandFate::Unknown { reason })) => return Err(WriteError::Unknown { reason }),
-                Ok(Err(_)) => return Err(WriteError::Unknown { reason: "the node stopped while it was under way" }),
-                Err(_) => return Err(WriteError::Unknown { reason: "it is still under way" }),
+            let (obstacle, leader) = match self.attempt(course, command.clone()).await {
+                Ok(settled) => return Ok(settled),
+                Err(Setback::Final(error)) => return Err(error),
+                Err(Setback::Again { obstacle, leader }) => (obstacle, leader),
             };
             if self.open.is_closed() {
-                return Err(WriteError::Stopping);
+                return Err(course.undone(WriteError::Stopping));
             }
-            let obstacle = match reason {
-                NotProposed::Overloaded => Obstacle::Overloaded,
-                NotProposed::DiskFull => Obstacle::DiskFull,
-                NotProposed::NotLeader if leader.is_none() => Obstacle::NoLeader,
-                NotProposed::Invalid => return Err(self.not_proposed(Obstacle::Overloaded, leader)),
-                NotProposed::NotLeader
-                | NotProposed::OtherTerm { .. }
-                | NotProposed::Transferring
-                | NotProposed::Stopping => Obstacle::LeaderChanging,
-            };
-            let next_try = Instant::now() + pause;
+            let next_try = Instant::now() + course.pause;
             // A try that has no time to be answered turns "surely not proposed" into "unknown".
-            if deadline <= next_try + TRY_TIME_MIN {
-                return Err(self.not_proposed(obstacle, leader));
+            if course.deadline <= next_try + TRY_TIME_MIN {
+                return Err(course.undone(self.not_proposed(obstacle, leader)));
             }
             self.wait_for_news(next_try).await;
-            pause = (pause * 2).min(RETRY_PAUSE_MAX);
+            course.pause = (course.pause * 2).min(RETRY_PAUSE_MAX);
         }
+    }
+
+    /// Tries once to get a command committed.
+    async fn attempt(&self, course: &mut Course, command: Command) -> Result<(Settled, u32), Setback> {
+        // A session that is opened twice leaves one that nobody uses.
+        let repeatable = course.turn.is_some() || command == Command::OpenSession;
+        let (fate, answer) = oneshot::channel();
+        let submission = Submission { request: Request { turn: course.turn, command }, fate };
+        match timeout_at(course.deadline, self.commands.send(submission)).await {
+            Ok(sent) => sent.map_err(|_| Setback::Final(course.undone(WriteError::Stopping)))?,
+            Err(_) => return Err(Setback::Final(course.undone(self.not_proposed(Obstacle::Overloaded, None)))),
+        }
+        let unknown = |reason| Setback::Final(WriteError::Unknown { reason });
+        let (reason, leader) = match timeout_at(course.deadline, answer).await {
+            Ok(Ok(CommandFate::Settled(settled, number))) => return course.judge(settled, number),
+            Ok(Ok(CommandFate::NotProposed { reason, leader })) => (reason, leader),
+            Ok(Ok(CommandFate::Unknown { reason })) if repeatable => {
+                course.left_open = Some(reason);
+                return Err(Setback::Again { obstacle: Obstacle::LeaderChanging, leader: None });
+            }
+            Ok(Ok(CommandFate::Unknown { reason })) => return Err(unknown(reason)),
+            Ok(Err(_)) => return Err(unknown("the node stopped while it was under way")),
+            Err(_) => return Err(unknown("it is still under way")),
+        };
+        let obstacle = match reason {
+            NotProposed::Overloaded => Obstacle::Overloaded,
+            NotProposed::DiskFull => Obstacle::DiskFull,
+            NotProposed::NotLeader if leader.is_none() => Obstacle::NoLeader,
+            NotProposed::Invalid => {
+                let refused = self.not_proposed(Obstacle::Overloaded, leader);
+                return Err(Setback::Final(course.undone(refused)));
+            }
+            NotProposed::NotLeader
+            | NotProposed::OtherTerm { .. }
+            | NotProposed::Transferring
+            | NotProposed::Stopping => Obstacle::LeaderChanging,
+        };
+        Err(Setback::Again { obstacle, leader })
     }
 
     /// Waits for another role, term or leader, or until the time of the next try.
@@ -191,6 +264,30 @@ impl Writer {
     fn not_proposed(&self, reason: Obstacle, leader: Option<NodeId>) -> WriteError {
         let leader = leader.or_else(|| self.driver.roles().borrow().leader);
         WriteError::NotProposed { within: self.limits.request_timeout, reason, leader }
+    }
+}
+
+impl Course {
+    /// What the caller is told when an attempt surely did nothing.
+    fn undone(&self, error: WriteError) -> WriteError {
+        self.left_open.map_or(error, |reason| WriteError::Unknown { reason })
+    }
+
+    /// What a committed entry says became of the command.
+    fn judge(&self, settled: Settled, number: u32) -> Result<(Settled, u32), Setback> {
+        match settled.outcome {
+            Outcome::SessionExpired => Err(Setback::Final(self.undone(WriteError::SessionExpired))),
+            Outcome::Overtaken => {
+                Err(Setback::Final(WriteError::Unknown { reason: "a later command said that nobody asks for it" }))
+            }
+            Outcome::SessionFull => Err(Setback::Again { obstacle: Obstacle::Overloaded, leader: None }),
+            Outcome::Created
+            | Outcome::AlreadyPresent
+            | Outcome::Deleted
+            | Outcome::Absent
+            | Outcome::Nothing
+            | Outcome::SessionOpened => Ok((settled, number)),
+        }
     }
 }
 
@@ -230,21 +327,21 @@ pub(crate) async fn batch_commands(mut queue: mpsc::Receiver<Submission>, reques
 }
 
 /// Takes as many commands of the first one's kind as one batch holds. Batches are taken or refused whole, and a leader
-/// whose disk is full refuses puts: no delete may be among them.
+/// whose disk is full refuses puts: no delete may be among them, nor what opens the session of one.
 fn fill_batch(gathered: &mut Vec<Submission>, limits: BatchLimits) -> (Bytes, Vec<oneshot::Sender<CommandFate>>) {
     // Whoever gave up doesn't get it done behind their back.
     gathered.retain(|submission| !submission.fate.is_closed());
-    let is_delete = |submission: &Submission| matches!(submission.command, Command::Delete { .. });
-    let deletes = gathered.first().is_some_and(is_delete);
+    let is_put = |submission: &Submission| matches!(submission.request.command, Command::Put { .. });
+    let puts = gathered.first().is_some_and(is_put);
     let mut batch = BatchBuilder::new(limits);
     let mut fates = Vec::new();
     let mut submissions = core::mem::take(gathered).into_iter();
     while let Some(submission) = submissions.next() {
-        if is_delete(&submission) != deletes {
+        if is_put(&submission) != puts {
             gathered.push(submission);
             continue;
         }
-        match batch.push(submission.command.clone()) {
+        match batch.push(submission.request.clone()) {
             Ok(()) => fates.push(submission.fate),
             Err(PushError::Full) => {
                 gathered.push(submission);
@@ -266,11 +363,12 @@ pub(crate) fn batch_limits(limits: &NodeLimits) -> BatchLimits {
 }
 
 fn tell(fates: Vec<oneshot::Sender<CommandFate>>, fate: &BatchFate) {
-    for (place, asker) in fates.into_iter().enumerate() {
+    for (number, asker) in (0..).zip(fates) {
         let fate = match fate {
-            BatchFate::Committed { position, outcomes } => outcome_at(outcomes, place)
-                .map_or(CommandFate::Unknown { reason: "the leader's answer was too short" }, |outcome| {
-                    CommandFate::Written(Written { outcome, position: *position })
+            BatchFate::Committed { outcomes, .. } => outcomes
+                .get(number as usize)
+                .map_or(CommandFate::Unknown { reason: "the leader's answer was too short" }, |settled| {
+                    CommandFate::Settled(*settled, number)
                 }),
             BatchFate::NotProposed { reason, leader } => CommandFate::NotProposed { reason: *reason, leader: *leader },
             BatchFate::Unknown { reason } => CommandFate::Unknown { reason },
@@ -278,10 +376,6 @@ fn tell(fates: Vec<oneshot::Sender<CommandFate>>, fate: &BatchFate) {
         // A client that went away needs no answer.
         let _ = asker.send(fate);
     }
-}
-
-fn outcome_at(outcomes: &[Outcome], place: usize) -> Option<Outcome> {
-    outcomes.get(place).copied()
 }
 
 /// Entries of this node under way at once. While all are, commands gather into larger batches. Those that a deposed leader

@@ -8,7 +8,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::Outcome;
+use blockraft_catalog::Settled;
 use blockraft_catalog::reader::AsOf;
 use blockraft_exchange::{Input, PutId};
 use blockraft_node::Consistency;
@@ -206,7 +206,7 @@ impl Desk {
                 let fate = match reply.result {
                     ForwardResult::Committed { position, outcomes } => {
                         stage.meet(Mark::Forwarded);
-                        Outcome::decode_list(&outcomes)
+                        Settled::decode_list(&outcomes, position)
                             .map_or(Fate::Unknown, |outcomes| Fate::Committed(position, outcomes))
                     }
                     ForwardResult::NotProposed { reason, .. } => {
@@ -318,7 +318,7 @@ impl Desk {
 /// What became of a submitted command.
 #[derive(Debug)]
 enum Fate {
-    Committed(Position, Vec<Outcome>),
+    Committed(Position, Vec<Settled>),
     NotProposed,
     Unknown,
 }

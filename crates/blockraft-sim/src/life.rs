@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{CatalogReader, Importer, Outcome, Row};
+use blockraft_catalog::{CatalogReader, Importer, Row, Settled};
 use blockraft_driver::proposal::ProposeError;
 use blockraft_driver::proposals::{Proposals, Settled as SettledProposal};
 use blockraft_driver::state_machine::StateMachine;
@@ -90,7 +90,7 @@ pub(crate) struct Life {
     operations: BTreeMap<u64, Operation>,
     newest_operation: u64,
     /// Snapshots that are held still for others.
-    exports: BTreeMap<ExportTicket, Vec<(Multihash, Row)>>,
+    exports: BTreeMap<ExportTicket, (Vec<(Multihash, Row)>, Bytes)>,
 }
 
 /// Whether something is on its way already.
@@ -144,7 +144,7 @@ enum Operation {
 /// What a life says to those who wait.
 #[derive(Debug)]
 pub(crate) enum Said {
-    Proposed(SettledProposal<Waiter, Vec<Outcome>>),
+    Proposed(SettledProposal<Waiter, Vec<Settled>>),
     ReadIndex(Asker, Option<LogIndex>),
     PutReady(blockraft_exchange::PutId),
     PutFailed(blockraft_exchange::PutId),

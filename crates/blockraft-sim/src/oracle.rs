@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::{CatalogState, Command, Outcome, Row, batch};
+use blockraft_catalog::{CatalogState, Command, Outcome, Row, Settled, batch};
 use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, Term};
 
 use crate::law::{Law, Verdict, demand};
@@ -31,7 +31,7 @@ pub(crate) struct Oracle {
 struct Committed {
     position: Position,
     chain: ChainDigest,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Settled>,
     commands: Vec<Command>,
 }
 
@@ -84,7 +84,7 @@ impl Oracle {
         node: usize,
         term: Term,
         entry: &Entry,
-        outcomes: &[Outcome],
+        outcomes: &[Settled],
     ) -> Result<News, (Law, String)> {
         let position = entry.head.position;
         let place = position.index.0 as usize;
@@ -109,7 +109,7 @@ impl Oracle {
 
     fn extend(&mut self, entry: &Entry) -> Verdict {
         let position = entry.head.position;
-        let commands = match &entry.head.kind {
+        let requests = match &entry.head.kind {
             EntryKind::Command => batch::decode(&entry.body)
                 .map_err(|error| (Law::StateMachineSafety, format!("{position} is no batch: {error}")))?,
             EntryKind::Membership(membership) => {
@@ -118,9 +118,10 @@ impl Oracle {
             }
             EntryKind::Blank => Vec::new(),
         };
+        let commands: Vec<Command> = requests.into_iter().map(|request| request.command).collect();
         let mut outcomes = Vec::with_capacity(commands.len());
         for command in &commands {
-            outcomes.push(self.obey(position, command)?);
+            outcomes.push(Settled { outcome: self.obey(position, command)?, position });
         }
         self.committed.push(Committed { position, chain: entry.head.chain, outcomes, commands });
         Ok(())
@@ -130,6 +131,7 @@ impl Oracle {
         let index = position.index;
         match command {
             Command::Noop => Ok(Outcome::Nothing),
+            Command::OpenSession => Ok(Outcome::SessionOpened),
             Command::Put { multihash, .. } if self.presence(multihash) == Presence::Present => {
                 Ok(Outcome::AlreadyPresent)
             }
@@ -244,7 +246,7 @@ impl Oracle {
     }
 
     /// It was said that the attempt stands at `position`, with these outcomes.
-    pub(crate) fn judge_written(&self, marker: &Multihash, position: Position, outcomes: &[Outcome]) -> Verdict {
+    pub(crate) fn judge_written(&self, marker: &Multihash, position: Position, outcomes: &[Settled]) -> Verdict {
         let known = (position.index.0 as usize).checked_sub(1).and_then(|place| self.committed.get(place));
         let Some(known) = known.filter(|known| known.position == position) else {
             return Err((Law::WritesAreTrue, format!("a write was answered with {position}, which isn't committed")));

@@ -366,11 +366,11 @@ impl Known {
             }
             EntryKind::Blank => return known,
         }
-        for command in batch::decode(&entry.body).unwrap_or_default() {
-            match command {
+        for request in batch::decode(&entry.body).unwrap_or_default() {
+            match request.command {
                 Command::Put { multihash, inline: None, .. } => known.beside.push(multihash),
                 Command::Put { multihash, inline: Some(_), .. } => known.inlined.push(multihash),
-                Command::Delete { .. } | Command::Noop => {}
+                Command::Delete { .. } | Command::Noop | Command::OpenSession => {}
             }
         }
         known

@@ -2,7 +2,7 @@
 
 use blockraft_blocks::{HashCode, Multihash};
 use blockraft_catalog::batch::{self, BatchLimits};
-use blockraft_catalog::{Command, Outcome};
+use blockraft_catalog::{Command, Outcome, Settled};
 use blockraft_node::Consistency;
 use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Position, Term};
 
@@ -100,13 +100,22 @@ impl Past {
         Entry { head, body }
     }
 
+    fn applied(&mut self, node: usize, entry: &Entry, outcome: Outcome) -> Result<(), Law> {
+        let outcomes = settled(entry.head.position, &[outcome]);
+        self.oracle.applied(node, Term(1), entry, &outcomes).map(drop).map_err(|(law, _)| law)
+    }
+
     fn commit(&mut self, commands: Vec<Command>, outcomes: &[Outcome]) -> Result<Position, Law> {
         let entry = self.entry(commands);
-        self.oracle.applied(0, Term(1), &entry, outcomes).map_err(|(law, _)| law)?;
+        self.oracle.applied(0, Term(1), &entry, &settled(entry.head.position, outcomes)).map_err(|(law, _)| law)?;
         self.chain = entry.head.chain;
         self.next += 1;
         Ok(entry.head.position)
     }
+}
+
+fn settled(position: Position, outcomes: &[Outcome]) -> Vec<Settled> {
+    outcomes.iter().map(|&outcome| Settled { outcome, position }).collect()
 }
 
 fn name() -> Multihash {
@@ -151,16 +160,10 @@ fn a_stale_answer_is_told_from_a_fresh_one() {
 fn replicas_that_part_are_found_out() {
     let (mut past, _, _) = deleted();
     let entry = past.entry(vec![put()]);
-    assert_eq!(
-        past.oracle.applied(0, Term(1), &entry, &[Outcome::AlreadyPresent]).map_err(|(law, _)| law),
-        Err(Law::StateMachineSafety)
-    );
+    assert_eq!(past.applied(0, &entry, Outcome::AlreadyPresent), Err(Law::StateMachineSafety));
     past.next = 2;
     let other = past.entry(vec![put()]);
-    assert_eq!(
-        past.oracle.applied(1, Term(1), &other, &[Outcome::Created]).map_err(|(law, _)| law),
-        Err(Law::StateMachineSafety)
-    );
+    assert_eq!(past.applied(1, &other, Outcome::Created), Err(Law::StateMachineSafety));
 }
 
 #[test]
@@ -170,8 +173,10 @@ fn an_attempt_happens_at_most_once_and_never_after_it_was_called_off() {
     let mut past = Past::new();
     past.oracle.attempt(marker);
     let position = past.commit(attempt(), &[Outcome::Created, Outcome::Absent]).expect("it is the first time");
-    assert!(past.oracle.judge_written(&marker, position, &[Outcome::Created, Outcome::Absent]).is_ok());
-    assert!(past.oracle.judge_written(&marker, position, &[Outcome::AlreadyPresent, Outcome::Absent]).is_err());
+    let judged =
+        |outcome| past.oracle.judge_written(&marker, position, &settled(position, &[outcome, Outcome::Absent]));
+    assert!(judged(Outcome::Created).is_ok());
+    assert!(judged(Outcome::AlreadyPresent).is_err());
     assert_eq!(past.oracle.void(&marker).map_err(|(law, _)| law), Err(Law::NotProposedNeverHappens));
     assert_eq!(past.commit(attempt(), &[Outcome::AlreadyPresent, Outcome::Absent]), Err(Law::AtMostOnce));
 

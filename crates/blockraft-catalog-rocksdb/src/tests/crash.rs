@@ -10,8 +10,12 @@ use std::process::{Command as Process, Stdio};
 
 use blockraft_blocks::{HashCode, Multihash};
 use blockraft_catalog::table::{Change, FlushError, Table, View, WriteBatch, WriteError};
-use blockraft_catalog::{BatchLimits, Catalog, CatalogState, Command, Importer, MemoryTable, Row, batch};
-use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
+use blockraft_catalog::{
+    BatchLimits, Catalog, CatalogState, Command, Importer, MemoryTable, Request, Row, Sessions, batch,
+};
+use blockraft_types::{
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Sequence, SessionId, Term, Turn,
+};
 
 use crate::{RocksTable, RocksTableOptions};
 
@@ -21,6 +25,8 @@ const OPTIONS: RocksTableOptions = RocksTableOptions { memtable_bytes: 64 << 10,
 const GENESIS: ChainDigest = ChainDigest::from_bytes([7; 16]);
 const GROUP: GroupId = GroupId(0);
 const ENTRIES: u64 = 100_000;
+/// Each so many entries open a session.
+const SESSION_EVERY: u64 = 50;
 const FOLDER: &str = "BLOCKRAFT_CATALOG_CRASH_FOLDER";
 const CONDUCT: &str = "BLOCKRAFT_CATALOG_CRASH_CONDUCT";
 const ROUNDS: &str = "BLOCKRAFT_CRASH_ROUNDS";
@@ -86,15 +92,17 @@ impl Log {
     fn next(&mut self) -> Entry {
         self.position.index = self.position.index.next();
         let number = self.position.index.0;
-        let commands = (0..chance(number, 0) % 5).map(|command| {
+        let requests = (0..chance(number, 0) % 5).map(|command| {
             let choice = chance(number, 1 + command);
             let multihash = Multihash::of(HashCode::Blake3, &(choice % 500).to_le_bytes());
-            if choice.is_multiple_of(3) {
-                return Command::Delete { multihash };
-            }
-            Command::Put { multihash, length: (choice % 1000) as u32, inline: None }
+            let command = match choice % 3 {
+                0 => Command::Delete { multihash },
+                _ => Command::Put { multihash, length: (choice % 1000) as u32, inline: None },
+            };
+            Request { turn: choice.is_multiple_of(2).then(|| turn(number, choice)), command }
         });
-        let body = batch::encode(commands, BatchLimits::default()).unwrap();
+        let opens = number.is_multiple_of(SESSION_EVERY).then(|| Command::OpenSession.into());
+        let body = batch::encode(opens.into_iter().chain(requests), BatchLimits::default()).unwrap();
         let digest = BodyDigest::of(&body);
         let head = EntryHead::chained(self.chain, self.position, EntryKind::Command, body.len() as u32, digest);
         self.chain = head.chain;
@@ -105,6 +113,14 @@ impl Log {
         let missing = index.since(self.position.index);
         (0..missing).map(|_| self.next()).collect()
     }
+}
+
+/// A turn in the entry of that number: of one of the latest sessions, and often not the first one of its kind.
+fn turn(number: u64, choice: u64) -> Turn {
+    let opened = LogIndex((number / SESSION_EVERY - choice % 3 % (number / SESSION_EVERY + 1)) * SESSION_EVERY);
+    let sequence = number % SESSION_EVERY;
+    let first_unanswered = Sequence(sequence.saturating_sub(choice % 20));
+    Turn { session: SessionId { opened, number: 0 }, sequence: Sequence(sequence), first_unanswered }
 }
 
 #[test]
@@ -248,6 +264,7 @@ impl Child {
             self.catalog.apply_many(&self.rest_of(&some)).unwrap();
             return;
         }
+        self.importer.put_sessions(&export.sessions().unwrap()).unwrap();
         self.importer.seal(export.manifest()).unwrap();
         say("sealed", self.log.position.index);
         let state = export.manifest().state;
@@ -307,10 +324,10 @@ fn live_and_die(folder: &Path, conduct: Conduct, round: u64) -> Heard {
     Heard { durable: LogIndex(durable), installations: said("installed").count() as u64 }
 }
 
-fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>) {
+fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>, Sessions) {
     let page = catalog.reader().list(None, 1000).unwrap().value;
     assert_eq!(page.next, None, "500 blocks fit on a page");
-    (catalog.state(), page.rows.into_iter().collect())
+    (catalog.state(), page.rows.into_iter().collect(), catalog.sessions().clone())
 }
 
 fn formatted() -> tempfile::TempDir {

@@ -2,16 +2,17 @@
 
 use blockraft_blocks::limits::BLOCK_BYTES_MAX;
 use blockraft_blocks::{HashCode, Multihash};
+use blockraft_types::{LogIndex, Position, Term};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::history::{delete, name, put, put_inline};
+use super::history::{delete, in_turn, name, put, put_inline};
 use crate::batch::{
     BATCH_BYTES_MAX, BatchBuilder, BatchLimits, COMMANDS_MAX, DecodeBatchError, INLINE_BYTES_MAX, PushError, decode,
     encode,
 };
-use crate::command::Command;
-use crate::outcome::{DecodeOutcomesError, Outcome};
+use crate::command::{Command, Request};
+use crate::outcome::{DecodeOutcomesError, Outcome, Settled};
 
 const FORMAT: BatchLimits =
     BatchLimits { commands_max: usize::MAX, inline_bytes_max: usize::MAX, batch_bytes_max: usize::MAX };
@@ -26,7 +27,7 @@ fn inline_of(bytes: usize) -> Command {
 fn a_batch_holds_so_many_commands_and_no_more() {
     for count in [0, 1, COMMANDS_MAX - 1, COMMANDS_MAX] {
         let body = encode(vec![delete(1); count], BatchLimits::default()).unwrap();
-        assert_eq!(decode(&body).unwrap(), vec![delete(1); count]);
+        assert_eq!(decode(&body).unwrap(), vec![Request::from(delete(1)); count]);
     }
     assert_eq!(encode(vec![delete(1); COMMANDS_MAX + 1], FORMAT), Err(PushError::Full));
 }
@@ -42,7 +43,7 @@ fn a_full_batch_is_unchanged_by_the_command_that_did_not_fit() {
     assert!(0 < taken && builder.encoded_bytes() <= 200);
     let body = builder.finish();
     assert!(body.len() <= 200);
-    assert_eq!(decode(&body).unwrap(), (0..taken).map(put).collect::<Vec<_>>());
+    assert_eq!(decode(&body).unwrap(), (0..taken).map(|block| put(block).into()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_command_that_is_alone_larger_than_a_batch_goes_alone() {
     let mut builder = BatchBuilder::new(limits);
     builder.push(put(1)).unwrap();
     assert_eq!(builder.push(put(2)), Err(PushError::Full));
-    assert_eq!(decode(&builder.finish()).unwrap(), [put(1)]);
+    assert_eq!(decode(&builder.finish()).unwrap(), [put(1).into()]);
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn a_block_rides_in_the_log_up_to_the_makers_limit_and_the_formats() {
     let refusal = PushError::InlineTooLong { bytes: 4097, bytes_max: 4096 };
     assert_eq!(encode([inline_of(4097)], limits), Err(refusal));
     let body = encode([inline_of(INLINE_BYTES_MAX)], FORMAT).unwrap();
-    assert_eq!(decode(&body).unwrap(), [inline_of(INLINE_BYTES_MAX)]);
+    assert_eq!(decode(&body).unwrap(), [inline_of(INLINE_BYTES_MAX).into()]);
     assert!(matches!(encode([inline_of(INLINE_BYTES_MAX + 1)], FORMAT), Err(PushError::InlineTooLong { .. })));
 }
 
@@ -85,8 +86,10 @@ fn bytes_that_are_no_batch_are_refused_by_name() {
     let longer = Bytes::from([&good[..], b"!"].concat());
     assert_eq!(decode(&longer), Err(DecodeBatchError::Bodies { named: 8, found: 9 }));
     let mut newer = good.to_vec();
-    newer[0] = 2;
-    assert_eq!(decode(&newer.into()), Err(DecodeBatchError::Version { found: 2, supported: 1 }));
+    newer[0] = 3;
+    assert_eq!(decode(&newer.into()), Err(DecodeBatchError::Version { found: 3, supported: 2 }));
+    let opens = Bytes::from_static(&[1, 1, 4]);
+    assert_eq!(decode(&opens), Err(DecodeBatchError::Newer { number: 0 }), "there were no sessions in version 1");
     assert_eq!(decode(&Bytes::from_static(&[1, 0x81, 0x20])), Err(DecodeBatchError::TooMany { found: 4097 }));
     let enormous = Bytes::from(vec![1; BATCH_BYTES_MAX + 1]);
     assert_eq!(decode(&enormous), Err(DecodeBatchError::TooLong { bytes: BATCH_BYTES_MAX + 1 }));
@@ -95,53 +98,74 @@ fn bytes_that_are_no_batch_are_refused_by_name() {
 #[test]
 fn inlined_blocks_are_slices_of_the_body() {
     let body = encode([put_inline(b"one"), put_inline(b"three")], FORMAT).unwrap();
-    for command in decode(&body).unwrap() {
-        let Command::Put { inline: Some(inline), .. } = command else { panic!("both were inlined") };
+    for request in decode(&body).unwrap() {
+        let Command::Put { inline: Some(inline), .. } = request.command else { panic!("both were inlined") };
         assert!(body.as_ptr_range().contains(&inline.as_ptr()));
     }
 }
 
 #[test]
 fn lists_of_outcomes_come_back_and_nothing_else_passes_for_one() {
-    let all = [Outcome::Created, Outcome::AlreadyPresent, Outcome::Deleted, Outcome::Absent, Outcome::Nothing];
-    let bytes = Outcome::encode_list(&all);
-    assert_eq!(&bytes[..], [1, 1, 2, 3, 4, 5]);
-    assert_eq!(Outcome::decode_list(&bytes).unwrap(), all);
-    assert_eq!(Outcome::decode_list(&[]), Err(DecodeOutcomesError::Empty));
-    assert_eq!(Outcome::decode_list(&[2]), Err(DecodeOutcomesError::Version { found: 2, supported: 1 }));
-    assert_eq!(Outcome::decode_list(&[1, 6]), Err(DecodeOutcomesError::Unknown { found: 6 }));
+    let here = Position { term: Term(3), index: LogIndex(9) };
+    let settled = |number| Settled { outcome: Outcome::try_from(number).unwrap(), position: here };
+    let all: Vec<Settled> = (1..=9).map(settled).collect();
+    let bytes = Settled::encode_list(&all, here);
+    assert_eq!(&bytes[..], [1, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(Settled::decode_list(&bytes, here).unwrap(), all);
+    assert_eq!(Settled::decode_list(&[], here), Err(DecodeOutcomesError::Empty));
+    assert_eq!(Settled::decode_list(&[3], here), Err(DecodeOutcomesError::Version { found: 3, supported: 2 }));
+    assert_eq!(Settled::decode_list(&[1, 10], here), Err(DecodeOutcomesError::Unknown { found: 10 }));
+    assert_eq!(Settled::decode_list(&[1, 0x81], here), Err(DecodeOutcomesError::Unknown { found: 0x81 }));
     let longer = vec![1; COMMANDS_MAX + 2];
-    assert_eq!(Outcome::decode_list(&longer), Err(DecodeOutcomesError::TooMany { found: COMMANDS_MAX + 1 }));
+    assert_eq!(Settled::decode_list(&longer, here), Err(DecodeOutcomesError::TooMany { found: COMMANDS_MAX + 1 }));
 }
 
-fn command() -> impl Strategy<Value = Command> {
-    prop_oneof![
+#[test]
+fn an_outcome_of_an_earlier_entry_travels_with_its_position() {
+    let here = Position { term: Term(3), index: LogIndex(9) };
+    let earlier = Position { term: Term(2), index: LogIndex(258) };
+    let list = [here, earlier, here].map(|position| Settled { outcome: Outcome::Deleted, position });
+    let bytes = Settled::encode_list(&list, here);
+    assert_eq!(&bytes[..], [2, 3, 0x83, 2, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3]);
+    assert_eq!(Settled::decode_list(&bytes, here).unwrap(), list);
+    for cut in 3..19 {
+        assert_eq!(Settled::decode_list(&bytes[..cut], here), Err(DecodeOutcomesError::Short { outcomes: 1 }));
+    }
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let command = prop_oneof![
         Just(Command::Noop),
+        Just(Command::OpenSession),
         (0u64..50).prop_map(delete),
         (0u64..50).prop_map(put),
         (0usize..300).prop_map(inline_of),
-    ]
+    ];
+    (command, prop::option::weighted(0.1, any::<(u64, u64, u64)>())).prop_map(|(command, turn)| match turn {
+        Some((opened, sequence, first_unanswered)) => in_turn(opened, sequence, first_unanswered, command),
+        None => command.into(),
+    })
 }
 
 proptest! {
     #[test]
-    fn a_batch_comes_back_as_it_was(commands in prop::collection::vec(command(), 0..20)) {
+    fn a_batch_comes_back_as_it_was(requests in prop::collection::vec(request(), 0..20)) {
         let mut builder = BatchBuilder::new(BatchLimits::default());
-        for command in commands.clone() {
-            builder.push(command).unwrap();
+        for request in requests.clone() {
+            builder.push(request).unwrap();
         }
         let bound = builder.encoded_bytes();
         let body = builder.finish();
         prop_assert!(body.len() <= bound);
-        prop_assert_eq!(decode(&body).unwrap(), commands);
+        prop_assert_eq!(decode(&body).unwrap(), requests);
     }
 
     #[test]
     fn mutated_batches_never_panic(
-        commands in prop::collection::vec(command(), 0..20),
+        requests in prop::collection::vec(request(), 0..20),
         mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
-        let mut body = encode(commands, FORMAT).unwrap().to_vec();
+        let mut body = encode(requests, FORMAT).unwrap().to_vec();
         for (place, byte) in mutations {
             let place = place.index(body.len());
             body[place] = byte;

@@ -2,11 +2,12 @@
 
 use blockraft_types::{Incarnation, LogIndex, Membership, NodeId, Position, Term};
 
-use super::history::{GENESIS, Log, delete, open, put, put_inline};
+use super::history::{GENESIS, Log, delete, in_turn, open, put, put_inline};
 use crate::batch::{self, BatchLimits};
-use crate::command::Command;
+use crate::command::{Command, Request};
 use crate::memory::MemoryTable;
 use crate::row::{Row, StateRecord};
+use crate::sessions::Sessions;
 use crate::snapshot::Manifest;
 use crate::table::{KeyRange, Table};
 
@@ -16,7 +17,32 @@ fn a_batch_of_version_1_is_read_and_written_as_ever() {
     let golden = include_str!("golden/batch.v1.hex");
     let body = batch::encode(commands.clone(), BatchLimits::default()).unwrap();
     assert_eq!(hex(&body), golden.trim_end());
-    assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), commands);
+    assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), commands.map(Request::from));
+}
+
+#[test]
+fn a_batch_of_version_2_is_read_and_written_as_ever() {
+    let requests = [Command::OpenSession.into(), in_turn(300, 7, 2, put_inline(b"one")), put(1).into()];
+    let golden = include_str!("golden/batch.v2.hex");
+    let body = batch::encode(requests.clone(), BatchLimits::default()).unwrap();
+    assert_eq!(hex(&body), golden.trim_end());
+    assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), requests);
+}
+
+#[test]
+fn a_table_with_sessions_is_read_and_written_as_ever() {
+    let table = MemoryTable::new();
+    let (mut catalog, mut log) = (open(&table), Log::new());
+    let second = in_turn(1, 2, 1, put(1));
+    catalog.apply(&log.commands([Command::OpenSession, Command::OpenSession, put(1)])).unwrap();
+    catalog.apply(&log.commands([in_turn(1, 1, 0, delete(1)), second, in_turn(1, 4, 1, delete(3))])).unwrap();
+    catalog.apply(&log.commands([in_turn(1, 5, 2, put(1))])).unwrap();
+    let golden: Vec<&str> = include_str!("golden/table-with-sessions.v1.hex").lines().collect();
+    assert_eq!(lines(&table), golden);
+    assert_eq!(open(&table).sessions(), catalog.sessions());
+    let golden = include_str!("golden/sessions.v1.hex");
+    assert_eq!(hex(&catalog.sessions().encode()), golden.trim_end());
+    assert_eq!(&Sessions::decode(&unhex(golden)).unwrap(), catalog.sessions());
 }
 
 #[test]

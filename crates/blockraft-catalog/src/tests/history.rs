@@ -1,17 +1,21 @@
-//! A log to apply, and a plain model of what it means.
+//! A log to apply.
 
 use std::collections::BTreeMap;
 
 use blockraft_blocks::{HashCode, Multihash};
-use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
+use blockraft_types::{
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Sequence, SessionId, Term, Turn,
+};
 use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::batch::{self, BatchLimits};
 use crate::catalog::{Applied, Catalog};
-use crate::command::Command;
+use crate::command::{Command, Request};
 use crate::memory::MemoryTable;
+use crate::outcome::Outcome;
 use crate::row::{CatalogState, Row};
+use crate::sessions::Sessions;
 use crate::table::Table;
 
 pub(super) const GENESIS: ChainDigest = ChainDigest::from_bytes([7; 16]);
@@ -36,8 +40,8 @@ impl Log {
         Entry { head, body }
     }
 
-    pub(super) fn commands(&mut self, commands: impl IntoIterator<Item = Command>) -> Entry {
-        let body = batch::encode(commands, BatchLimits::default()).unwrap();
+    pub(super) fn commands<R: Into<Request>>(&mut self, requests: impl IntoIterator<Item = R>) -> Entry {
+        let body = batch::encode(requests, BatchLimits::default()).unwrap();
         self.entry(EntryKind::Command, body)
     }
 
@@ -64,47 +68,54 @@ pub(super) fn delete(block: u64) -> Command {
     Command::Delete { multihash: name(block) }
 }
 
+/// A command of the session that was opened by the first command of the entry at `opened`.
+pub(super) fn in_turn(opened: u64, sequence: u64, first_unanswered: u64, command: Command) -> Request {
+    let session = SessionId { opened: LogIndex(opened), number: 0 };
+    let turn = Turn { session, sequence: Sequence(sequence), first_unanswered: Sequence(first_unanswered) };
+    Request { turn: Some(turn), command }
+}
+
 /// What [`history`] makes a log of: a vector of commands for each entry.
 pub(super) fn choices() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..16)
 }
 
-/// A log of puts, deletes and no-ops over few blocks, with entries of consensus and changes of term in between.
+/// A log of puts, deletes and no-ops over few blocks, of a few sessions and of none, with entries of consensus and changes
+/// of term in between. Sessions repeat commands, some of which are other commands by then.
 pub(super) fn history(choices: &[Vec<u8>]) -> Vec<Entry> {
     let mut log = Log::new();
-    let command = |&choice: &u8| {
-        let block = u64::from(choice >> 2) % 12;
-        match choice % 4 {
-            0 => delete(block),
-            1 if choice > 250 => Command::Noop,
-            _ => put(block),
-        }
-    };
-    let entry = |commands: &Vec<u8>| match commands.as_slice() {
-        [] => {
+    let mut sessions: Vec<SessionId> = Vec::new();
+    let mut entry = |choices: &Vec<u8>| {
+        if choices.is_empty() {
             log.position.term = log.position.term.next();
-            log.blank()
+            return log.blank();
         }
-        commands => log.commands(commands.iter().map(command)),
-    };
-    choices.iter().map(entry).collect()
-}
-
-/// What the entries mean, in the plainest words.
-pub(super) fn model(entries: &[Entry]) -> BTreeMap<Multihash, Row> {
-    let mut rows = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.head.kind == EntryKind::Command) {
-        for command in batch::decode(&entry.body).unwrap() {
-            match command {
-                Command::Put { multihash, length, .. } => {
-                    rows.entry(multihash).or_insert(Row { length, created: entry.head.position });
+        let opened = log.position.index.next();
+        let mut opens = Vec::new();
+        let request = |(number, &choice): (u32, &u8)| {
+            let block = u64::from(choice >> 2) % 12;
+            let command = match choice % 4 {
+                0 => delete(block),
+                1 if 235 < choice => {
+                    opens.push(SessionId { opened, number });
+                    Command::OpenSession
                 }
-                Command::Delete { multihash } => drop(rows.remove(&multihash)),
-                Command::Noop => {}
-            }
-        }
-    }
-    rows
+                1 if 225 < choice => Command::Noop,
+                _ => put(block),
+            };
+            let of_session = 96 < choice && choice < 225 && !sessions.is_empty();
+            let turn = of_session.then(|| Turn {
+                session: sessions[usize::from(choice) % sessions.len()],
+                sequence: Sequence(u64::from(choice / 8)),
+                first_unanswered: Sequence(u64::from(choice.saturating_sub(100) / 8)),
+            });
+            Request { turn, command }
+        };
+        let entry = log.commands((0..).zip(choices).map(request).collect::<Vec<_>>());
+        sessions.extend(opens);
+        entry
+    };
+    choices.iter().map(&mut entry).collect()
 }
 
 pub(super) fn open(table: &MemoryTable) -> Catalog<MemoryTable> {
@@ -112,18 +123,23 @@ pub(super) fn open(table: &MemoryTable) -> Catalog<MemoryTable> {
 }
 
 /// Everything a replica holds: two replicas that are equal here are equal.
-pub(super) fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>) {
+pub(super) fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>, Sessions) {
     let (mut rows, mut after) = (BTreeMap::new(), None);
     loop {
         let page = catalog.reader().list(after, 5).unwrap().value;
         rows.extend(page.rows);
         after = page.next;
         if after.is_none() {
-            return (catalog.state(), rows);
+            return (catalog.state(), rows, catalog.sessions().clone());
         }
     }
 }
 
 pub(super) fn apply_all(catalog: &mut Catalog<MemoryTable>, entries: &[Entry]) -> Vec<Applied> {
     entries.iter().map(|entry| catalog.apply(entry).unwrap()).collect()
+}
+
+/// What the commands of an entry did.
+pub(super) fn outcomes(applied: &Applied) -> Vec<Outcome> {
+    applied.outcomes.iter().map(|settled| settled.outcome).collect()
 }

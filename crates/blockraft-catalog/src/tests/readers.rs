@@ -8,7 +8,8 @@ use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_types::Position;
 use proptest::prelude::*;
 
-use super::history::{GENESIS, GROUP, Log, apply_all, choices, delete, history, image, model, name, open, put};
+use super::history::{GENESIS, GROUP, Log, apply_all, choices, delete, history, image, name, open, put};
+use super::model::model;
 use crate::catalog::Catalog;
 use crate::memory::MemoryTable;
 use crate::moment::RowError;

@@ -7,9 +7,11 @@ use proptest::prelude::*;
 
 use super::history::{Log, apply_all, choices, delete, history, image, name, open, put};
 use crate::catalog::Catalog;
+use crate::command::Command;
 use crate::memory::{Fault, MemoryTable};
 use crate::moment::RowError;
 use crate::row::Row;
+use crate::sessions::Sessions;
 use crate::snapshot::{ImportError, Importer, InstallError, Manifest};
 
 type Rows = Vec<(Multihash, Row)>;
@@ -44,6 +46,19 @@ fn installed(catalog: &mut Catalog<MemoryTable>, manifest: &Manifest, chunks: &[
     importer.clear().unwrap();
 }
 
+/// Makes `target` what `source` is, sessions and all.
+fn take_over(target: &mut Catalog<MemoryTable>, source: &Catalog<MemoryTable>) {
+    let (manifest, chunks) = exported(source);
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    // As they travel.
+    let sessions = source.reader().export().unwrap().sessions().unwrap().encode();
+    importer.put_sessions(&Sessions::decode(&sessions).unwrap()).unwrap();
+    importer.seal(&manifest).unwrap();
+    target.install(manifest.state.position, manifest.state.chain).unwrap();
+    importer.clear().unwrap();
+}
+
 proptest! {
     #[test]
     fn a_catalog_that_took_a_snapshot_goes_on_as_one_that_applied_everything(
@@ -55,11 +70,12 @@ proptest! {
         let behind = behind.min(at - 1);
         let mut source = open(&MemoryTable::new());
         apply_all(&mut source, &entries[..at]);
-        let (manifest, chunks) = exported(&source);
+        let mut third = open(&MemoryTable::new());
+        take_over(&mut third, &source);
         let table = MemoryTable::new();
         let mut target = open(&table);
         apply_all(&mut target, &entries[..behind]);
-        installed(&mut target, &manifest, &chunks);
+        take_over(&mut target, &source);
         prop_assert_eq!(image(&target), image(&source));
         // A power cut takes nothing of it, and what comes afterwards is applied to it.
         table.cut_power(0);
@@ -68,11 +84,8 @@ proptest! {
         prop_assert_eq!(apply_all(&mut target, &entries[at..]), apply_all(&mut source, &entries[at..]));
         prop_assert_eq!(image(&target), image(&source));
         // And it can be taken from there, by one that took a snapshot before.
-        let mut third = open(&MemoryTable::new());
-        installed(&mut third, &manifest, &chunks);
         if at < entries.len() {
-            let (manifest, chunks) = exported(&target);
-            installed(&mut third, &manifest, &chunks);
+            take_over(&mut third, &target);
         }
         prop_assert_eq!(image(&third), image(&source));
     }
@@ -282,4 +295,21 @@ fn a_snapshot_that_could_not_be_made_durable_stops_flushes() {
     table.inject(Fault::Flush);
     assert!(matches!(importer.seal(&manifest), Err(ImportError::Flush { .. })));
     assert!(target.flusher().flush().is_err());
+}
+
+#[test]
+fn sessions_of_an_import_that_broke_off_are_in_no_later_one() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    source.apply(&log.commands([Command::OpenSession, put(1)])).unwrap();
+    let mut target = open(&MemoryTable::new());
+    let (_, chunks) = exported(&source);
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    importer.put_sessions(source.sessions()).unwrap();
+    importer.restart();
+
+    let mut other = open(&MemoryTable::new());
+    other.apply(&Log::new().commands([put(2)])).unwrap();
+    take_over(&mut target, &other);
+    assert_eq!(image(&target), image(&other));
 }

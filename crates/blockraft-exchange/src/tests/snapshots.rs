@@ -2,6 +2,7 @@
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{ChainDigest, LogIndex, Membership, NodeId, RemoteTicket};
+use bytes::Bytes;
 
 use super::desk::{B, C, Desk, ME, at, block, config, fetches, stores, ticket_of};
 use crate::message::{ChunkWanted, ExportNeeded, ExportOpened, Message, Missing, MissingReason, SnapshotWanted};
@@ -27,7 +28,8 @@ fn blocks(numbers: core::ops::Range<u64>) -> Vec<Named> {
 }
 
 fn chunk(after: Option<Multihash>, blocks: &[Named], rest: Rest) -> Chunk {
-    Chunk { after, rows: blocks.iter().map(|named| ManifestRow { named: *named, created: at(1, 1) }).collect(), rest }
+    let rows = blocks.iter().map(|named| ManifestRow { named: *named, created: at(1, 1) }).collect();
+    Chunk { after, rows, rest, sessions: Bytes::new() }
 }
 
 /// What was sent about snapshots.

@@ -2,7 +2,7 @@
 
 use blockraft_blocks::{HashCode, Multihash};
 use blockraft_catalog::batch::{self, BatchLimits};
-use blockraft_catalog::{Command, Outcome};
+use blockraft_catalog::{Command, Settled};
 use blockraft_driver::gate::GateRefusal;
 use blockraft_driver::proposal::{Committed, NotProposed, ProposeError};
 use blockraft_exchange::{Input, PutId};
@@ -74,7 +74,7 @@ impl Desk {
         stage: &mut Stage,
         life: &mut Life,
         waiter: Waiter,
-        result: Result<Committed<Vec<Outcome>>, ProposeError>,
+        result: Result<Committed<Vec<Settled>>, ProposeError>,
     ) {
         match waiter {
             Waiter::Request(id) => {
@@ -94,7 +94,7 @@ impl Desk {
             Waiter::Peer { from, ticket } => {
                 let result = match result {
                     Ok(Committed { position, output }) => {
-                        ForwardResult::Committed { position, outcomes: Outcome::encode_list(&output) }
+                        ForwardResult::Committed { position, outcomes: Settled::encode_list(&output, position) }
                     }
                     Err(ProposeError::NotProposed { reason, leader }) => {
                         let reason = match reason {

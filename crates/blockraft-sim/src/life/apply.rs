@@ -1,6 +1,6 @@
 //! Where the thread `apply` stands, and the task that tells the data plane what was applied.
 
-use blockraft_catalog::Outcome;
+use blockraft_catalog::Settled;
 use blockraft_driver::proposal::{NotProposed, ProposeError};
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{ApplyRange, Event};
@@ -121,7 +121,7 @@ impl Life {
         }
         self.applied = last;
         let positions = entries.iter().map(|entry| entry.head.position);
-        let applied: Vec<(Position, Vec<Outcome>)> = positions.zip(outputs).collect();
+        let applied: Vec<(Position, Vec<Settled>)> = positions.zip(outputs).collect();
         for settled in self.proposals.resolve(applied, self.role.leader) {
             if let Err(ProposeError::NotProposed { reason: NotProposed::Overwritten, .. }) = &settled.1 {
                 stage.meet(Mark::Overwritten);

@@ -4,10 +4,10 @@ use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_exchange::message::BulkHeader;
 use blockraft_exchange::ticket::ExportTicket;
-use blockraft_exchange::{Chunk, Input, Manifest};
+use blockraft_exchange::{Chunk, Input, Manifest, Rest};
 use blockraft_node::snapshot::{self, Job};
 use blockraft_types::{BodyDigest, NodeId, RemoteTicket};
-use blockraft_wire::snapshot::{SnapshotRow, decode_rows, encode_rows};
+use blockraft_wire::snapshot::{SnapshotRow, encode_rows};
 use bytes::Bytes;
 
 use crate::fault::Fault;
@@ -36,8 +36,9 @@ impl Life {
             }
         }
         let manifest = snapshot::manifest_of(held.manifest(), &self.genesis);
+        let sessions = snapshot::sessions_of(&held).ok()?;
         drop(held);
-        self.exports.insert(export, rows);
+        self.exports.insert(export, (rows, sessions));
         Some(manifest)
     }
 
@@ -49,12 +50,13 @@ impl Life {
         after: Option<Multihash>,
         (rows_max, payload_bytes_max): (usize, u64),
     ) {
-        if let (Some(all), Some(to)) = (self.exports.get(&export), stage.place(to)) {
+        if let (Some((all, sessions)), Some(to)) = (self.exports.get(&export), stage.place(to)) {
             let behind = all.iter().filter(|(name, _)| after.is_none_or(|after| after < *name));
             let found: Vec<_> = behind.take(rows_max).copied().collect();
             let Chunk { rows, rest, .. } = snapshot::chunk_of(after, &found, rows_max, payload_bytes_max);
             let rows: Vec<SnapshotRow> = rows.iter().map(snapshot::sent_row).collect();
-            let body = Bytes::from(encode_rows(&rows));
+            let sessions = if rest == Rest::Nothing { sessions.as_ref() } else { &[] };
+            let body = Bytes::from(encode_rows(&rows, sessions));
             let header = BulkHeader::Chunk { export: remote, after, rest, digest: BodyDigest::of(&body) };
             let bytes = body.len() as u64;
             stage.bulk(self.place, to, Frame::Bulk { header, body }, bytes);
@@ -62,11 +64,10 @@ impl Life {
         self.gate(stage, Input::ChunkSent { export });
     }
 
-    pub(super) fn rows_arrived(&mut self, stage: &mut Stage, from: NodeId, header: BulkHeader, body: &[u8]) {
+    pub(super) fn rows_arrived(&mut self, stage: &mut Stage, from: NodeId, header: BulkHeader, body: &Bytes) {
         let BulkHeader::Chunk { export, after, rest, digest } = header else { return };
-        match decode_rows(body) {
-            Ok(rows) if BodyDigest::of(body) == digest => {
-                let chunk = Chunk { after, rows: rows.iter().map(snapshot::received_row).collect(), rest };
+        match snapshot::received_chunk(after, rest, body) {
+            Ok(chunk) if BodyDigest::of(body) == digest => {
                 self.gate(stage, Input::ChunkArrived { from, export, chunk });
             }
             _ if stage.weather.faults.has(Fault::Garbling) => {}

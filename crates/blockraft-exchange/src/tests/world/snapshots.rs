@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{ChainDigest, LogIndex, Membership, RemoteTicket};
+use bytes::Bytes;
 
 use super::World;
 use super::event::{Event, What};
@@ -75,7 +76,7 @@ impl World {
             let mut rows: Vec<ManifestRow> = behind.map(row).take(rows_max + 1).collect();
             let rest = if rows_max < rows.len() { Rest::More } else { Rest::Nothing };
             rows.truncate(rows_max);
-            let chunk = Chunk { after, rows, rest };
+            let chunk = Chunk { after, rows, rest, sessions: Bytes::new() };
             self.send(node, to, |from, link| What::Chunk { from, link, export: remote, chunk });
         }
         self.step(node, Input::ChunkSent { export })

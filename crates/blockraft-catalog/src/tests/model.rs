@@ -1,0 +1,124 @@
+//! What entries mean, in the plainest words.
+
+use std::collections::BTreeMap;
+
+use blockraft_blocks::Multihash;
+use blockraft_types::session::UNANSWERED_MAX;
+use blockraft_types::{Entry, EntryKind, LogIndex, Position, Sequence, SessionId};
+
+use crate::batch;
+use crate::command::{Command, Request};
+use crate::outcome::{Outcome, Settled};
+use crate::row::Row;
+use crate::sessions::SessionLimits;
+
+/// Everything that entries came to.
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) rows: BTreeMap<Multihash, Row>,
+    /// In the order in which they were used, the one that expires next in front.
+    sessions: Vec<Session>,
+    /// Of each entry.
+    pub(super) outcomes: Vec<Vec<Settled>>,
+}
+
+struct Session {
+    id: SessionId,
+    last_used: LogIndex,
+    needed: Sequence,
+    done: Vec<(Sequence, Settled)>,
+}
+
+/// What entries mean to a catalog as everybody has it.
+pub(super) fn model(entries: &[Entry]) -> BTreeMap<Multihash, Row> {
+    Model::of(entries, SessionLimits::FORMAT).rows
+}
+
+impl Model {
+    pub(super) fn of(entries: &[Entry], limits: SessionLimits) -> Self {
+        let mut model = Self::default();
+        for entry in entries {
+            let requests = match entry.head.kind {
+                EntryKind::Command => batch::decode(&entry.body).unwrap(),
+                EntryKind::Blank | EntryKind::Membership(_) => Vec::new(),
+            };
+            let requests = (0..).zip(requests);
+            let outcomes = requests.map(|(number, request)| model.one(entry.head.position, number, request, limits));
+            let outcomes = outcomes.collect();
+            model.outcomes.push(outcomes);
+        }
+        model
+    }
+
+    /// The sessions that didn't expire.
+    pub(super) fn sessions(&self) -> Vec<SessionId> {
+        let mut ids: Vec<SessionId> = self.sessions.iter().map(|session| session.id).collect();
+        ids.sort();
+        ids
+    }
+
+    fn one(&mut self, position: Position, number: u32, request: Request, limits: SessionLimits) -> Settled {
+        let Request { turn, command } = request;
+        let refused = |outcome| Settled { outcome, position };
+        let Some(turn) = turn else {
+            let outcome = self.carry_out(position, number, command);
+            self.expire(limits);
+            return refused(outcome);
+        };
+        let Some(session) = self.sessions.iter_mut().find(|session| session.id == turn.session) else {
+            return refused(Outcome::SessionExpired);
+        };
+        session.last_used = position.index;
+        session.needed = session.needed.max(turn.first_unanswered.min(turn.sequence));
+        session.done.retain(|(sequence, _)| session.needed <= *sequence);
+        if turn.sequence < session.needed {
+            return refused(Outcome::Overtaken);
+        }
+        if let Some((_, settled)) = session.done.iter().find(|(sequence, _)| *sequence == turn.sequence) {
+            return *settled;
+        }
+        if UNANSWERED_MAX as usize <= session.done.len() {
+            return refused(Outcome::SessionFull);
+        }
+        let settled = refused(self.carry_out(position, number, command));
+        self.expire(limits);
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.id == turn.session) {
+            session.done.push((turn.sequence, settled));
+        }
+        self.expire(limits);
+        settled
+    }
+
+    fn carry_out(&mut self, position: Position, number: u32, command: Command) -> Outcome {
+        match command {
+            Command::Put { multihash, length, .. } => {
+                if self.rows.contains_key(&multihash) {
+                    return Outcome::AlreadyPresent;
+                }
+                self.rows.insert(multihash, Row { length, created: position });
+                Outcome::Created
+            }
+            Command::Delete { multihash } => match self.rows.remove(&multihash) {
+                Some(_) => Outcome::Deleted,
+                None => Outcome::Absent,
+            },
+            Command::Noop => Outcome::Nothing,
+            Command::OpenSession => {
+                let id = SessionId { opened: position.index, number };
+                self.sessions.push(Session { id, last_used: position.index, needed: Sequence(0), done: Vec::new() });
+                Outcome::SessionOpened
+            }
+        }
+    }
+
+    fn expire(&mut self, limits: SessionLimits) {
+        self.sessions.sort_by_key(|session| (session.last_used, session.id));
+        while limits.sessions_max < self.sessions.len() {
+            self.sessions.remove(0);
+        }
+        while limits.outcomes_max < self.sessions.iter().map(|session| session.done.len()).sum() {
+            let gone = self.sessions.iter().position(|session| !session.done.is_empty()).unwrap();
+            self.sessions.remove(gone);
+        }
+    }
+}
