@@ -7,7 +7,7 @@ use blockraft_node::{
     Outcome, ReadError, WriteError, Written,
 };
 use blockraft_transport_quic::ClientName;
-use blockraft_types::{MembershipChange, Position};
+use blockraft_types::{MembershipChange, Position, Turn};
 use blockraft_wire::client::{
     Answer, ChangeMembersOutcome, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, LeaderHint, ListedBlock,
     Operation, Presence, PutOutcome, Refusal, Request, Response, RetryElsewhereReason, RetryLaterReason,
@@ -24,10 +24,13 @@ use crate::status;
 pub(crate) async fn perform(served: &Served, client: &ClientName, share: &mut Share, request: Request) -> Response {
     let Request { position, operation } = request;
     let done = match operation {
-        Operation::Put { blocks } => put(served, blocks).await,
+        Operation::Put { blocks } => put(served, None, blocks).await,
+        Operation::PutInSession { turn, blocks } => put(served, Some(turn), blocks).await,
         Operation::Get { multihashes, consistency } => get(served, share, multihashes, at(consistency, position)).await,
         Operation::Stat { multihashes, consistency } => stat(served, &multihashes, at(consistency, position)).await,
-        Operation::Delete { multihashes } => delete(served, multihashes).await,
+        Operation::Delete { multihashes } => delete(served, None, multihashes).await,
+        Operation::DeleteInSession { turn, multihashes } => delete(served, Some(turn), multihashes).await,
+        Operation::OpenSession => open_session(served).await,
         Operation::List { cursor, limit, consistency } => {
             let seen = cursor.map_or(position, |cursor| later(cursor.position, position));
             list(served, cursor.map(|cursor| cursor.after), limit, at(consistency, seen)).await
@@ -50,14 +53,25 @@ pub(crate) async fn perform(served: &Served, client: &ClientName, share: &mut Sh
 
 type Done = Result<(Position, Answer), Refusal>;
 
-async fn put(served: &Served, blocks: Vec<UnverifiedBlock>) -> Done {
+async fn put(served: &Served, turn: Option<Turn>, blocks: Vec<UnverifiedBlock>) -> Done {
     check_lengths(served.node.block_limits(), &blocks)?;
     let blocks = verified(blocks).await?;
-    let results = served.node.put_many(blocks).await;
+    let results = match turn {
+        Some(turn) => served.node.put_many_in(turn, blocks).await,
+        None => served.node.put_many(blocks).await,
+    };
     let (position, outcomes) = written(served, results)?;
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::AlreadyPresent => PutOutcome::AlreadyPresent,
-        Outcome::Created | Outcome::Deleted | Outcome::Absent | Outcome::Nothing => PutOutcome::Created,
+        // The others are no outcomes of puts, unless the client gave this turn to another command as well.
+        Outcome::Created
+        | Outcome::Deleted
+        | Outcome::Absent
+        | Outcome::Nothing
+        | Outcome::SessionOpened
+        | Outcome::SessionExpired
+        | Outcome::SessionFull
+        | Outcome::Overtaken => PutOutcome::Created,
     });
     Ok((position, Answer::Put { outcomes: outcomes.collect() }))
 }
@@ -79,13 +93,30 @@ async fn change_members(served: &Served, change: MembershipChange) -> Done {
     Ok((served.node.status().last_applied(), Answer::ChangeMembers { outcome }))
 }
 
-async fn delete(served: &Served, multihashes: Vec<Multihash>) -> Done {
-    let (position, outcomes) = written(served, served.node.delete_many(multihashes).await)?;
+async fn delete(served: &Served, turn: Option<Turn>, multihashes: Vec<Multihash>) -> Done {
+    let results = match turn {
+        Some(turn) => served.node.delete_many_in(turn, multihashes).await,
+        None => served.node.delete_many(multihashes).await,
+    };
+    let (position, outcomes) = written(served, results)?;
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Deleted => DeleteOutcome::Deleted,
-        Outcome::Absent | Outcome::Created | Outcome::AlreadyPresent | Outcome::Nothing => DeleteOutcome::Absent,
+        // As above.
+        Outcome::Absent
+        | Outcome::Created
+        | Outcome::AlreadyPresent
+        | Outcome::Nothing
+        | Outcome::SessionOpened
+        | Outcome::SessionExpired
+        | Outcome::SessionFull
+        | Outcome::Overtaken => DeleteOutcome::Absent,
     });
     Ok((position, Answer::Delete { outcomes: outcomes.collect() }))
+}
+
+async fn open_session(served: &Served) -> Done {
+    let session = served.node.open_session().await.map_err(|error| unwritten(served, &error))?;
+    Ok((served.node.status().last_applied(), Answer::SessionOpened { session }))
 }
 
 async fn get(served: &Served, share: &mut Share, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
@@ -253,6 +284,7 @@ fn unwritten(served: &Served, error: &WriteError) -> Refusal {
             _ => Refusal::RetryLater { reason: RetryLaterReason::Overloaded },
         },
         WriteError::Stopping => elsewhere(served, RetryElsewhereReason::Stopping),
+        WriteError::SessionExpired => Refusal::GiveUp { reason: GiveUpReason::SessionExpired },
         _ => Refusal::OutcomeUnknown,
     }
 }

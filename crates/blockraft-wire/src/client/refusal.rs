@@ -21,8 +21,8 @@ pub enum Refusal {
         /// Why not now.
         reason: RetryLaterReason,
     },
-    /// It may have been done, or be done yet. Asking again is the client's decision: a put that lands twice is
-    /// harmless unless somebody deleted the block in between.
+    /// It may have been done, or be done yet. In a session, asking again tells. Otherwise that is the client's decision: a
+    /// put that lands twice is harmless unless somebody deleted the block in between.
     OutcomeUnknown,
     /// Nothing was done, and the same question will never pass.
     GiveUp {
@@ -94,6 +94,8 @@ pub enum GiveUpReason {
     },
     /// The client may not ask this.
     Forbidden,
+    /// The session has expired. An earlier question with the same turn whose answer was lost may have been done.
+    SessionExpired,
 }
 
 impl fmt::Display for Refusal {
@@ -145,6 +147,7 @@ impl fmt::Display for GiveUpReason {
                 write!(f, "the request's version is not supported, only version {supported} is")
             }
             Self::Forbidden => f.write_str("the client may not ask this"),
+            Self::SessionExpired => f.write_str("the session has expired"),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use blockraft_blocks::block::VerifyError;
 use blockraft_blocks::{Block, Multihash};
-use blockraft_types::{MembershipChange, Position};
+use blockraft_types::{MembershipChange, Position, Turn};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,22 @@ pub enum Operation {
     Status,
     /// Change the members of the cluster. Safe to repeat.
     ChangeMembers(MembershipChange),
+    /// Open a session.
+    OpenSession,
+    /// Make these blocks visible, each once. Safe to repeat with the same turn, whatever became of it.
+    PutInSession {
+        /// Of the first block; each further one has the turn behind.
+        turn: Turn,
+        /// At most [`BLOCKS_MAX`].
+        blocks: Vec<UnverifiedBlock>,
+    },
+    /// Make these blocks invisible, each once. Safe to repeat with the same turn, whatever became of it.
+    DeleteInSession {
+        /// Of the first block; each further one has the turn behind.
+        turn: Turn,
+        /// At most [`BLOCKS_MAX`].
+        multihashes: Vec<Multihash>,
+    },
 }
 
 /// Bytes that claim to be a block. [`verify`](Self::verify) finds out.
@@ -184,6 +200,17 @@ enum WireOperation {
     },
     Status,
     ChangeMembers(WireChange),
+    OpenSession,
+    PutInSession {
+        turn: Turn,
+        #[serde(deserialize_with = "bounded::vec::<_, _, BLOCKS_MAX>")]
+        blocks: Vec<BlockHead>,
+    },
+    DeleteInSession {
+        turn: Turn,
+        #[serde(deserialize_with = "bounded::vec::<_, _, BLOCKS_MAX>")]
+        multihashes: Vec<Multihash>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,12 +223,12 @@ impl WireOperation {
     fn split(operation: &Operation) -> (Self, Vec<Bytes>) {
         let header = match operation {
             Operation::Put { blocks } => {
-                let head = |block: &UnverifiedBlock| BlockHead {
-                    multihash: block.multihash,
-                    length: block.bytes.len() as u64,
-                };
-                let bodies = blocks.iter().map(|block| block.bytes.clone()).collect();
-                return (Self::Put { blocks: blocks.iter().map(head).collect() }, bodies);
+                let (blocks, bodies) = split_blocks(blocks);
+                return (Self::Put { blocks }, bodies);
+            }
+            Operation::PutInSession { turn, blocks } => {
+                let (blocks, bodies) = split_blocks(blocks);
+                return (Self::PutInSession { turn: *turn, blocks }, bodies);
             }
             Operation::Get { multihashes, consistency } => {
                 Self::Get { multihashes: multihashes.clone(), consistency: *consistency }
@@ -215,17 +242,19 @@ impl WireOperation {
             }
             Operation::Status => Self::Status,
             Operation::ChangeMembers(change) => Self::ChangeMembers(WireChange::of(change)),
+            Operation::OpenSession => Self::OpenSession,
+            Operation::DeleteInSession { turn, multihashes } => {
+                Self::DeleteInSession { turn: *turn, multihashes: multihashes.clone() }
+            }
         };
         (header, Vec::new())
     }
 
     fn join(self, bodies: &mut BodyReader) -> Option<Operation> {
         Some(match self {
-            Self::Put { blocks } => {
-                let block = |BlockHead { multihash, length }| {
-                    bodies.take(length).map(|bytes| UnverifiedBlock { multihash, bytes })
-                };
-                Operation::Put { blocks: blocks.into_iter().map(block).collect::<Option<_>>()? }
+            Self::Put { blocks } => Operation::Put { blocks: join_blocks(blocks, bodies)? },
+            Self::PutInSession { turn, blocks } => {
+                Operation::PutInSession { turn, blocks: join_blocks(blocks, bodies)? }
             }
             Self::Get { multihashes, consistency } => Operation::Get { multihashes, consistency },
             Self::Stat { multihashes, consistency } => Operation::Stat { multihashes, consistency },
@@ -233,16 +262,29 @@ impl WireOperation {
             Self::List { cursor, limit, consistency } => Operation::List { cursor, limit, consistency },
             Self::Status => Operation::Status,
             Self::ChangeMembers(change) => Operation::ChangeMembers(change.change()),
+            Self::OpenSession => Operation::OpenSession,
+            Self::DeleteInSession { turn, multihashes } => Operation::DeleteInSession { turn, multihashes },
         })
     }
 
     fn blocks(&self) -> usize {
         match self {
-            Self::Put { blocks } => blocks.len(),
-            Self::Get { multihashes, .. } | Self::Stat { multihashes, .. } | Self::Delete { multihashes } => {
-                multihashes.len()
-            }
-            Self::List { .. } | Self::Status | Self::ChangeMembers(_) => 0,
+            Self::Put { blocks } | Self::PutInSession { blocks, .. } => blocks.len(),
+            Self::Get { multihashes, .. }
+            | Self::Stat { multihashes, .. }
+            | Self::Delete { multihashes }
+            | Self::DeleteInSession { multihashes, .. } => multihashes.len(),
+            Self::List { .. } | Self::Status | Self::ChangeMembers(_) | Self::OpenSession => 0,
         }
     }
+}
+
+fn split_blocks(blocks: &[UnverifiedBlock]) -> (Vec<BlockHead>, Vec<Bytes>) {
+    let head = |block: &UnverifiedBlock| BlockHead { multihash: block.multihash, length: block.bytes.len() as u64 };
+    (blocks.iter().map(head).collect(), blocks.iter().map(|block| block.bytes.clone()).collect())
+}
+
+fn join_blocks(heads: Vec<BlockHead>, bodies: &mut BodyReader) -> Option<Vec<UnverifiedBlock>> {
+    let block = |BlockHead { multihash, length }| bodies.take(length).map(|bytes| UnverifiedBlock { multihash, bytes });
+    heads.into_iter().map(block).collect()
 }

@@ -1,7 +1,7 @@
 //! What a node answers.
 
 use blockraft_blocks::Multihash;
-use blockraft_types::{ChangeRefusal, Position};
+use blockraft_types::{ChangeRefusal, Position, SessionId};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,8 @@ pub enum Response {
     Refused(Refusal),
 }
 
-/// What came of an operation: for each kind of [`Operation`](crate::client::Operation) the variant of its name.
+/// What came of an operation: for each kind of [`Operation`](crate::client::Operation) the variant of its name, whether in a
+/// session or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// For each block, in the order given.
@@ -65,6 +66,11 @@ pub enum Answer {
     ChangeMembers {
         /// Whether it is as asked.
         outcome: ChangeMembersOutcome,
+    },
+    /// A session was opened.
+    SessionOpened {
+        /// Its name.
+        session: SessionId,
     },
 }
 
@@ -224,6 +230,9 @@ enum WireAnswer {
     ChangeMembers {
         outcome: ChangeMembersOutcome,
     },
+    SessionOpened {
+        session: SessionId,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -250,6 +259,7 @@ impl WireAnswer {
             Answer::List { blocks, next } => Self::List { blocks: blocks.clone(), next: *next },
             Answer::Status(status) => Self::Status(status.clone()),
             Answer::ChangeMembers { outcome } => Self::ChangeMembers { outcome: *outcome },
+            Answer::SessionOpened { session } => Self::SessionOpened { session: *session },
         };
         (header, Vec::new())
     }
@@ -271,6 +281,7 @@ impl WireAnswer {
             Self::List { blocks, next } => Answer::List { blocks, next },
             Self::Status(status) => Answer::Status(status),
             Self::ChangeMembers { outcome } => Answer::ChangeMembers { outcome },
+            Self::SessionOpened { session } => Answer::SessionOpened { session },
         })
     }
 }
@@ -288,7 +299,7 @@ impl WireFound {
 
 fn check(answer: &Answer) -> Result<(), EncodeError> {
     let blocks = match answer {
-        Answer::ChangeMembers { .. } => return Ok(()),
+        Answer::ChangeMembers { .. } | Answer::SessionOpened { .. } => return Ok(()),
         Answer::Put { outcomes } => outcomes.len(),
         Answer::Get { blocks } => blocks.len(),
         Answer::Stat { presences } => presences.len(),

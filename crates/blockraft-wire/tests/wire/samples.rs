@@ -10,7 +10,7 @@ use blockraft_types::message::{
 };
 use blockraft_types::{
     BodyDigest, BootNonce, ChainDigest, ChangeRefusal, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex,
-    Membership, MembershipChange, Message, NodeId, Position, RemoteTicket, Role, Term,
+    Membership, MembershipChange, Message, NodeId, Position, RemoteTicket, Role, Sequence, SessionId, Term, Turn,
 };
 use blockraft_wire::client::{
     Answer, ChangeMembersOutcome, Connection, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, GroupStatus,
@@ -212,6 +212,11 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     request("list", Operation::List { cursor, limit: 1000, consistency });
     request("status", Operation::Status);
     request("change-members", Operation::ChangeMembers(add(Some("10.0.0.4:4001".to_owned()))));
+    let session = SessionId { opened: LogIndex(300), number: 2 };
+    let turn = Turn { session, sequence: Sequence(301), first_unanswered: Sequence(299) };
+    request("open-session", Operation::OpenSession);
+    request("put-in-session", Operation::PutInSession { turn, blocks: blocks.to_vec() });
+    request("delete-in-session", Operation::DeleteInSession { turn, multihashes: multihashes.clone() });
 
     let mut answer = |name: &str, answer| {
         samples.push((format!("response-{name}"), Sample::Response(Response::Answered { position, answer })));
@@ -226,6 +231,7 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
     answer("delete", Answer::Delete { outcomes: vec![DeleteOutcome::Deleted, DeleteOutcome::Absent] });
     answer("list", Answer::List { blocks: vec![ListedBlock { multihash, length: 7 }], next: cursor });
     answer("status", Answer::Status(status()));
+    answer("session-opened", Answer::SessionOpened { session });
     let refusal = ChangeRefusal::NotCaughtUp { node: id, match_index: LogIndex(7), needed: LogIndex(300) };
     for (name, outcome) in [
         ("already-so", ChangeMembersOutcome::AlreadySo),
@@ -354,11 +360,15 @@ fn random_request(dice: &mut Dice) -> Request {
     let consistency = dice.one_of(&CONSISTENCIES).1;
     let count = dice.below(20);
     let multihashes = (0..count).map(|_| dice.multihash()).collect();
-    let operation = match dice.below(5) {
-        0 => {
+    let session = SessionId { opened: LogIndex(dice.number()), number: dice.number() as u32 };
+    let turn = Turn { session, sequence: Sequence(dice.number()), first_unanswered: Sequence(dice.number()) };
+    let operation = match dice.below(7) {
+        0 | 5 => {
             let block = |_| UnverifiedBlock { multihash: dice.multihash(), bytes: dice.bytes(300) };
-            Operation::Put { blocks: (0..count).map(block).collect() }
+            let blocks = (0..count).map(block).collect();
+            if dice.below(2) == 0 { Operation::Put { blocks } } else { Operation::PutInSession { turn, blocks } }
         }
+        6 => Operation::DeleteInSession { turn, multihashes },
         1 => Operation::Get { multihashes, consistency },
         2 => Operation::Stat { multihashes, consistency },
         3 => Operation::Delete { multihashes },
@@ -503,10 +513,11 @@ const LATER: [(&str, RetryLaterReason); 4] = [
     ("not-enough-copies", RetryLaterReason::NotEnoughCopies),
 ];
 
-const GIVE_UP: [(&str, GiveUpReason); 5] = [
+const GIVE_UP: [(&str, GiveUpReason); 6] = [
     ("hash-mismatch", GiveUpReason::HashMismatch { number: 2 }),
     ("block-too-long", GiveUpReason::BlockTooLong { number: 2, bytes: 5 << 20, bytes_max: 2 << 20 }),
     ("malformed", GiveUpReason::Malformed),
     ("version", GiveUpReason::Version { supported: 1 }),
     ("forbidden", GiveUpReason::Forbidden),
+    ("session-expired", GiveUpReason::SessionExpired),
 ];
