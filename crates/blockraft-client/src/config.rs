@@ -40,8 +40,8 @@ pub struct ClientOptions {
     /// How long a node may be silent before it is asked whether it lives: while it works on a request, and before a write
     /// is sent to it. 100 ms.
     pub silence_min: Duration,
-    /// How long such a node may stay silent before a *write* on its way there is given up as unknown, unless its port is
-    /// closed, which is noticed at once. Reads go elsewhere after 150 ms. 2 s.
+    /// How long such a node may stay silent before a put outside of the session on its way there is given up as unknown,
+    /// unless its port is closed, which is noticed at once. All else goes elsewhere after 150 ms. 2 s.
     pub silence_max: Duration,
     /// The most bytes of blocks that one batch holds, unless it is a single block. 4 MiB.
     pub batch_bytes_max: u32,

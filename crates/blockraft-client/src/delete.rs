@@ -7,7 +7,7 @@ use futures::{StreamExt, stream};
 use thiserror::Error;
 
 use crate::client::Client;
-use crate::pool::{AskError, Effect};
+use crate::pool::AskError;
 use crate::stat::of_names;
 use crate::target::Target;
 use crate::unavailable::Unavailable;
@@ -19,7 +19,8 @@ pub enum DeleteError {
     /// Nothing was done. Try again later.
     #[error("the block was not deleted")]
     Unavailable(#[source] Unavailable),
-    /// The answer was lost: the block may be deleted, or become so yet, even if somebody puts it again now.
+    /// No answer came, however often it was asked for: the block may be deleted. It won't be any more once a later write of
+    /// this client is done.
     #[error("whether the block was deleted is unknown: node {node} took the request, and no outcome came back")]
     Unknown {
         /// The member that was asked.
@@ -41,11 +42,12 @@ pub enum DeleteError {
 impl Client {
     /// Deletes a block. When this resolves with an outcome, that is durable on a quorum.
     ///
-    /// Cancellation: whether the block was deleted is unknown.
+    /// Cancellation: whether the block was deleted is unknown. It won't be any more once a later write of this client is
+    /// done.
     ///
     /// # Errors
     ///
-    /// [`DeleteError`]. A lost answer is never tried again by itself: somebody may have put the block since.
+    /// [`DeleteError`]. A lost answer is asked for again, in the client's session: nothing is deleted twice.
     pub async fn delete(&self, target: impl Into<Target>) -> Result<DeleteOutcome, DeleteError> {
         match target.into().0 {
             CidTarget::Inline(_) => Err(DeleteError::Inline),
@@ -65,8 +67,8 @@ impl Client {
 
     async fn delete_batch(&self, multihashes: Vec<Multihash>) -> Vec<Result<DeleteOutcome, DeleteError>> {
         let count = multihashes.len();
-        let operation = Operation::Delete { multihashes };
-        let answered = self.pool.ask(&operation, Effect::Write, &mut self.pool.attempts()).await;
+        let operation = |turn| Operation::DeleteInSession { turn, multihashes: multihashes.clone() };
+        let answered = self.pool.write(count, operation, &mut self.pool.attempts()).await;
         match answered.map(|answered| answered.answer) {
             Ok(Answer::Delete { outcomes }) => outcomes.into_iter().map(Ok).collect(),
             Ok(_) => unreachable!("the pool passes on answers of the operation's own kind only"),

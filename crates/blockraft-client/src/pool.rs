@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::attempts::Attempts;
 use crate::config::ClientOptions;
 use crate::roster::Roster;
+use crate::session::CurrentSession;
 use crate::slot::{KNOCK_PATIENCE, Slot};
 use crate::unavailable::{Trouble, Unavailable};
 
@@ -26,6 +27,7 @@ pub(crate) struct Pool {
     current: AtomicU64,
     seen: Mutex<Seen>,
     turns: Semaphore,
+    pub(crate) session: CurrentSession,
 }
 
 /// What answers told.
@@ -91,6 +93,7 @@ impl Pool {
             current: AtomicU64::new(first.0),
             seen: Mutex::default(),
             turns: Semaphore::new(options.requests_max.max(1)),
+            session: CurrentSession::default(),
         }
     }
 
@@ -198,7 +201,8 @@ impl Pool {
         };
         let patience = DIAL_PATIENCE.min(deadline.saturating_duration_since(Instant::now()));
         let link = slot.link(patience).await.map_err(AttemptError::Elsewhere)?;
-        if effect == Effect::Write {
+        // What was never sent to a node that died unnoticed isn't unknown.
+        if effect != Effect::Read {
             tokio::select! {
                 proven = slot.prove(&link, self.options.silence_min) => proven.map_err(AttemptError::Elsewhere)?,
                 () = sleep_until(deadline) => return Err(AttemptError::Elsewhere(Trouble::NoAnswer)),
@@ -264,15 +268,22 @@ fn refused(refusal: Refusal) -> AttemptError {
 /// Whether an answer is one to this question: of its kind, with an outcome for each block.
 fn fits(operation: &Operation, answer: &Answer) -> bool {
     match (operation, answer) {
-        (Operation::Put { blocks }, Answer::Put { outcomes }) => blocks.len() == outcomes.len(),
+        (Operation::Put { blocks } | Operation::PutInSession { blocks, .. }, Answer::Put { outcomes }) => {
+            blocks.len() == outcomes.len()
+        }
         (Operation::Get { multihashes, .. }, Answer::Get { blocks }) => multihashes.len() == blocks.len(),
         (Operation::Stat { multihashes, .. }, Answer::Stat { presences }) => multihashes.len() == presences.len(),
-        (Operation::Delete { multihashes }, Answer::Delete { outcomes }) => multihashes.len() == outcomes.len(),
+        (
+            Operation::Delete { multihashes } | Operation::DeleteInSession { multihashes, .. },
+            Answer::Delete { outcomes },
+        ) => multihashes.len() == outcomes.len(),
         (Operation::List { cursor, .. }, Answer::List { next, .. }) => {
             // A listing that doesn't move on would never end.
             !matches!((cursor, next), (Some(from), Some(next)) if next.after <= from.after)
         }
-        (Operation::Status, Answer::Status(_)) | (Operation::ChangeMembers(_), Answer::ChangeMembers { .. }) => true,
+        (Operation::Status, Answer::Status(_))
+        | (Operation::ChangeMembers(_), Answer::ChangeMembers { .. })
+        | (Operation::OpenSession, Answer::SessionOpened { .. }) => true,
         (
             Operation::Put { .. }
             | Operation::Get { .. }
@@ -280,7 +291,10 @@ fn fits(operation: &Operation, answer: &Answer) -> bool {
             | Operation::Delete { .. }
             | Operation::List { .. }
             | Operation::Status
-            | Operation::ChangeMembers(_),
+            | Operation::ChangeMembers(_)
+            | Operation::OpenSession
+            | Operation::PutInSession { .. }
+            | Operation::DeleteInSession { .. },
             _,
         ) => false,
     }

@@ -18,12 +18,13 @@ use crate::unavailable::Unavailable;
 /// What to do when the answer to a put is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnknown {
-    /// End with [`PutError::Unknown`].
+    /// Ask again in the client's session, in which each block is put once, until the outcome is known or the time is over:
+    /// then it ends with [`PutError::Unknown`], and if the block wasn't put by then, it won't be any more once a later
+    /// write of this client is done.
     #[default]
+    Resolve,
+    /// Put it outside of any session, and end with [`PutError::Unknown`].
     Surface,
-    /// Put again, until the time is over: then it ends with [`PutError::Unknown`] all the same. A put that lands twice is harmless, unless somebody deletes the block in between: then the second one
-    /// brings it back.
-    Retry,
 }
 
 /// Why a block wasn't put, or may not have been.
@@ -33,8 +34,8 @@ pub enum PutError {
     /// Nothing was done. Try again later.
     #[error("the block was not put")]
     Unavailable(#[source] Unavailable),
-    /// The answer was lost: the block may be visible, or become so yet. [`stat`](Client::stat) tells what is, not what
-    /// will be; putting again is harmless unless somebody deletes the block.
+    /// No answer came: the block may be visible, or become so yet. [`stat`](Client::stat) tells what is, not what will be;
+    /// putting again is harmless unless somebody deletes the block.
     #[error("whether the block was put is unknown: node {node} took it, and no outcome came back")]
     Unknown {
         /// The member that was asked.
@@ -67,20 +68,20 @@ impl Client {
     /// Puts a block. When this resolves with an outcome, the block is durable on a quorum and visible. The empty block is
     /// put like any other.
     ///
-    /// Cancellation: whether the block was put is unknown.
+    /// Cancellation: whether the block was put is unknown. It won't be any more once a later write of this client is done.
     ///
     /// # Errors
     ///
     /// [`PutError`].
     pub async fn put(&self, block: Block) -> Result<PutOutcome, PutError> {
-        self.put_with(block, OnUnknown::Surface).await
+        self.put_with(block, OnUnknown::default()).await
     }
 
     /// Puts a block, and says what to do when the answer is lost.
     ///
     /// # Errors
     ///
-    /// [`PutError`]; with [`OnUnknown::Retry`] a lost answer isn't one if a later attempt is answered.
+    /// [`PutError`]; with [`OnUnknown::Resolve`] a lost answer isn't one if a later attempt is answered.
     pub async fn put_with(&self, block: Block, on_unknown: OnUnknown) -> Result<PutOutcome, PutError> {
         let mut outcomes = self.put_batch(vec![block], on_unknown).await;
         outcomes.pop().expect("a batch of one block has one outcome")
@@ -102,17 +103,22 @@ impl Client {
     }
 
     async fn put_batch(&self, mut blocks: Vec<Block>, on_unknown: OnUnknown) -> Vec<Result<PutOutcome, PutError>> {
-        let effect = match on_unknown {
-            OnUnknown::Surface => Effect::Write,
-            OnUnknown::Retry => Effect::Repeatable,
-        };
         let mut outcomes: Vec<Option<Result<PutOutcome, PutError>>> = vec![None; blocks.len()];
         let mut pending: Vec<usize> = (0..blocks.len()).collect();
         refuse_oversized(&mut blocks, &mut pending, &mut outcomes);
         let mut attempts = self.pool.attempts();
         while !pending.is_empty() {
-            let operation = Operation::Put { blocks: blocks.iter().cloned().map(Into::into).collect() };
-            match self.pool.ask(&operation, effect, &mut attempts).await.map(|answered| answered.answer) {
+            let unverified = || blocks.iter().cloned().map(Into::into).collect();
+            let answered = match on_unknown {
+                OnUnknown::Resolve => {
+                    let put_in = |turn| Operation::PutInSession { turn, blocks: unverified() };
+                    self.pool.write(blocks.len(), put_in, &mut attempts).await
+                }
+                OnUnknown::Surface => {
+                    self.pool.ask(&Operation::Put { blocks: unverified() }, Effect::Write, &mut attempts).await
+                }
+            };
+            match answered.map(|answered| answered.answer) {
                 Ok(Answer::Put { outcomes: done }) => {
                     for (index, outcome) in pending.drain(..).zip(done) {
                         settle(&mut outcomes, index, Ok(outcome));

@@ -116,7 +116,7 @@ Exit codes:
   1    failed: nothing was done, or not all of it
   2    the command line can't be understood
   3    absent: get, has or stat found at least one block missing
-  4    outcome unknown: a put or rm was sent and not answered; it may have been done, or be done yet
+  4    outcome unknown: a put or rm was sent, and not answered in time by any node; it may have been done, or be done yet
   5    no member of the cluster can be reached
   6    serve: the node was removed from its cluster, for ever
   141  whoever read the output has gone away

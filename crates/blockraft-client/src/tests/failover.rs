@@ -59,18 +59,31 @@ async fn a_node_that_lives_and_takes_its_time_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_put_that_dies_with_its_node_is_unknown_and_not_tried_again() {
+async fn a_put_outside_of_the_session_that_dies_with_its_node_is_unknown_and_not_tried_again() {
     for (life, within) in [(Life::Killed, FAILOVER_MAX), (Life::Stopped, Duration::from_secs(3))] {
         let nodes = Cluster::new(scripts([Box::new(move |_| Reply::Dies(life)), Box::new(honest(1, &[]))]));
         let client = nodes.client();
         let begun = Instant::now();
-        let put = client.put(block("hello")).await;
+        let put = client.put_with(block("hello"), OnUnknown::Surface).await;
         assert!(matches!(put, Err(PutError::Unknown { node: NodeId(1) })), "{put:?}");
         assert!(begun.elapsed() < within, "{life:?} took {:?}", begun.elapsed());
         assert!(nodes.requests(2).is_empty(), "an unknown put was tried again");
 
         client.put(block("world")).await.unwrap();
         assert_eq!(nodes.requests(2).len(), 1, "the next put goes elsewhere");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_dies_with_its_node_is_asked_for_elsewhere_in_its_turn() {
+    for life in [Life::Killed, Life::Stopped] {
+        let nodes = Cluster::new(scripts([Box::new(move |_| Reply::Dies(life)), Box::new(honest(1, &[]))]));
+        let client = nodes.client();
+        let begun = Instant::now();
+        client.put(block("hello")).await.unwrap();
+        assert!(begun.elapsed() < FAILOVER_MAX, "{life:?} took {:?}", begun.elapsed());
+        let [first, second] = [1, 2].map(|node| nodes.requests(node).first().unwrap().operation.clone());
+        assert_eq!(first, second);
     }
 }
 
@@ -181,11 +194,4 @@ async fn the_last_answer_tells_its_node_and_its_own_position_and_not_the_highest
     client.stat(name, Consistency::Confirmed).await.unwrap();
     assert_eq!(client.last_answer(), Some((NodeId(2), at(20))));
     assert_eq!(client.position(), at(30));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_put_is_tried_again_after_unknown_only_if_the_caller_said_so() {
-    let nodes = Cluster::new(scripts([Box::new(|_| Reply::Lost), Box::new(honest(1, &[]))]));
-    nodes.client().put_with(block("hello"), OnUnknown::Retry).await.unwrap();
-    assert_eq!((nodes.requests(1).len(), nodes.requests(2).len()), (1, 1));
 }

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use blockraft_blocks::{Block, HashCode};
 use blockraft_transport_quic::RequestError;
-use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, NodeId, Position, Role, Term};
+use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, NodeId, Position, Role, SessionId, Term};
 use blockraft_wire::client::{
     Answer, Connection, Found, GroupStatus, MemberKind, MemberStatus, NodeStatus, Operation, PutOutcome, Refusal,
     Request, Response,
@@ -57,6 +58,8 @@ struct Node {
 #[derive(Clone)]
 pub(super) struct Cluster {
     nodes: Arc<Mutex<BTreeMap<NodeId, Node>>>,
+    /// How many were opened. Every node that is up opens them, whatever its script says.
+    sessions: Arc<AtomicU64>,
 }
 
 impl Cluster {
@@ -66,7 +69,8 @@ impl Cluster {
             let script: Script = Box::new(script);
             (NodeId(index as u64 + 1), Node { life: Life::Up, script, requests: Vec::new() })
         };
-        Self { nodes: Arc::new(Mutex::new(scripts.into_iter().enumerate().map(node).collect())) }
+        let nodes = Arc::new(Mutex::new(scripts.into_iter().enumerate().map(node).collect()));
+        Self { nodes, sessions: Arc::default() }
     }
 
     /// A client that prefers node 1.
@@ -92,7 +96,12 @@ impl Cluster {
         self.nodes.lock().unwrap().get_mut(&NodeId(node)).unwrap().life = life;
     }
 
-    /// The requests that a node got.
+    /// How many sessions were opened.
+    pub(super) fn sessions(&self) -> u64 {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// The requests that a node got, except for those to open a session.
     pub(super) fn requests(&self, node: u64) -> Vec<Request> {
         self.nodes.lock().unwrap().get(&NodeId(node)).unwrap().requests.clone()
     }
@@ -143,7 +152,10 @@ impl Link for Scripted {
         let reply = {
             let mut nodes = self.cluster.nodes.lock().unwrap();
             let node = nodes.get_mut(&self.node).unwrap();
-            if node.life == Life::Up {
+            if node.life == Life::Up && request.operation == Operation::OpenSession {
+                let opened = LogIndex(self.cluster.sessions.fetch_add(1, Ordering::Relaxed) + 1);
+                Some(answered(1, Answer::SessionOpened { session: SessionId { opened, number: 0 } }))
+            } else if node.life == Life::Up {
                 node.requests.push(request.clone());
                 Some((node.script)(&request))
             } else {
@@ -209,7 +221,9 @@ fn answer(operation: &Operation, blocks: &BTreeMap<blockraft_blocks::Multihash, 
     use blockraft_wire::client::{DeleteOutcome, ListedBlock, Presence};
     let find = |multihash| blocks.get(multihash).cloned();
     match operation {
-        Operation::Put { blocks } => Answer::Put { outcomes: vec![PutOutcome::Created; blocks.len()] },
+        Operation::Put { blocks } | Operation::PutInSession { blocks, .. } => {
+            Answer::Put { outcomes: vec![PutOutcome::Created; blocks.len()] }
+        }
         Operation::Get { multihashes, .. } => Answer::Get {
             blocks: multihashes.iter().map(|name| find(name).map_or(Found::Absent, Found::Present)).collect(),
         },
@@ -218,7 +232,7 @@ fn answer(operation: &Operation, blocks: &BTreeMap<blockraft_blocks::Multihash, 
                 |name| find(name).map_or(Presence::Absent, |bytes| Presence::Present { length: bytes.len() as u32 });
             Answer::Stat { presences: multihashes.iter().map(presence).collect() }
         }
-        Operation::Delete { multihashes } => {
+        Operation::Delete { multihashes } | Operation::DeleteInSession { multihashes, .. } => {
             Answer::Delete { outcomes: vec![DeleteOutcome::Deleted; multihashes.len()] }
         }
         Operation::List { cursor, limit, .. } => {
@@ -233,6 +247,7 @@ fn answer(operation: &Operation, blocks: &BTreeMap<blockraft_blocks::Multihash, 
             let next = next.map(|last| blockraft_wire::client::Cursor { after: last.multihash, position: at(1) });
             Answer::List { blocks: page, next }
         }
+        Operation::OpenSession => Answer::SessionOpened { session: SessionId { opened: LogIndex(1), number: 0 } },
         Operation::Status => status(1, &[]),
         Operation::ChangeMembers(_) => panic!("no script of these tests is asked for this"),
     }

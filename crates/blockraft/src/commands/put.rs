@@ -49,9 +49,6 @@ pub(crate) struct PutArguments {
     /// How many requests are on their way at once, each of one large block or of many small ones
     #[arg(short, long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
-    /// Put again when an answer is lost; harmless unless somebody deletes the block in between
-    #[arg(long)]
-    retry_unknown: bool,
     /// Print CIDs alone
     #[arg(short, long)]
     quiet: bool,
@@ -65,9 +62,8 @@ pub(crate) async fn run(arguments: PutArguments, output: &mut Output) -> Result<
     let client = arguments.connection.connect().await?;
     let progress = Arc::new(Progress::new(files.bytes, output.format()));
     let batches = Batches::read(files, arguments.chunk, arguments.hash);
-    let on_unknown = if arguments.retry_unknown { OnUnknown::Retry } else { OnUnknown::Surface };
     let puts = stream::unfold(batches, |mut batches| async { batches.next().await.map(|batch| (batch, batches)) })
-        .map(|batch| put(&client, batch, on_unknown, &progress))
+        .map(|batch| put(&client, batch, &progress))
         .buffered(arguments.jobs.into());
     let mut puts = std::pin::pin!(puts);
     let mut total = Total::default();
@@ -106,9 +102,9 @@ struct Total {
 }
 
 /// Puts the pieces of a batch with one request, or a few if they are long.
-async fn put(client: &Client, batch: Batch, on_unknown: OnUnknown, progress: &Progress) -> Vec<Put> {
+async fn put(client: &Client, batch: Batch, progress: &Progress) -> Vec<Put> {
     let blocks = batch.iter().filter_map(|piece| piece.as_ref().ok()).map(|piece| piece.block.clone()).collect();
-    let mut outcomes = client.put_many(blocks, on_unknown).await.into_iter();
+    let mut outcomes = client.put_many(blocks, OnUnknown::Resolve).await.into_iter();
     let mut put = |piece: Result<Piece, PieceError>| match piece {
         Err(error) => {
             Put { source: error.source_name().to_owned(), offset: 0, block: None, outcome: Err(NotPut::Unread(error)) }

@@ -7,4 +7,5 @@ mod blocks;
 mod harness;
 mod members;
 mod nodes;
+mod sessions;
 mod trio;
