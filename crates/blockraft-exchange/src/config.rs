@@ -23,10 +23,10 @@ pub struct Config {
     /// Payload bytes that are being written at once; beyond it pushes of peers are refused.
     pub arriving_bytes_max: u64,
     /// Staged payload bytes: durable here, but named by no entry and no row. Beyond it pushes are refused and the oldest
-    /// staged blocks make room; the puts of this node may go beyond it by `put_bytes_max`, fetches for entries at the gate
-    /// by what they name.
+    /// staged blocks make room; the puts of this node come on top with at most `put_bytes_max`, fetches for entries at the
+    /// gate with what they name.
     pub staged_bytes_max: u64,
-    /// Staged blocks, likewise (beyond it by `puts_max`).
+    /// Staged blocks, likewise (with `puts_max` on top).
     pub staged_blocks_max: usize,
     /// A staged block younger than this isn't evicted, so that a receipt is worth something.
     pub evict_ticks_min: u64,

@@ -400,7 +400,11 @@ impl<P: Payload> Exchange<P> {
             return true;
         }
         let length = u64::from(named.length);
+        // The puts of this node have a budget of their own. Nodes that were full of theirs and took none of the others'
+        // would wait for each other.
         let (blocks, bytes) = self.ledger.staged();
+        let blocks = blocks.saturating_sub(self.dissemination.puts());
+        let bytes = bytes.saturating_sub(self.dissemination.bytes());
         if blocks >= self.config.staged_blocks_max || bytes + length > self.config.staged_bytes_max {
             self.ledger.evict(length);
             return false;

@@ -229,6 +229,22 @@ fn a_push_over_the_staging_budget_is_refused_and_the_oldest_block_makes_room() {
 }
 
 #[test]
+fn a_node_that_is_full_of_its_own_puts_takes_those_of_others() {
+    let mut desk = Desk::with(B, Config { staged_blocks_max: 1, staged_bytes_max: 100, ..config() });
+    desk.step(Input::Put { op: PutId(1), payload: block(1) });
+    desk.step(Input::Put { op: PutId(2), payload: block(2) });
+    desk.stored(block(1));
+    desk.stored(block(2));
+    desk.effects();
+    desk.pushed(C, block(3), 1);
+    assert_eq!(stores(&desk.effects()), [block(3)]);
+    desk.stored(block(3));
+    desk.effects();
+    desk.pushed(C, block(4), 2);
+    assert_eq!(receipts(&desk.effects()), [(C, Verdict::Refused(RefusalReason::Full))]);
+}
+
+#[test]
 fn a_block_that_was_just_acknowledged_isnt_evicted() {
     let mut desk = Desk::with(B, Config { staged_bytes_max: 150, evict_ticks_min: 5, ..config() });
     desk.staged(block(1));
