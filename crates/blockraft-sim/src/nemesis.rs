@@ -131,7 +131,7 @@ impl Nemesis {
                     self.admin.wipe(stage, members, node, &bad);
                 }
             }
-            Fault::Hunt => self.prey = self.chance.between(2, 12),
+            Fault::Hunt => self.prey = self.chance.between(4, 40),
             Fault::Loss
             | Fault::Garbling
             | Fault::Duplication

@@ -257,7 +257,7 @@ fn options(chance: &mut Chance) -> (Options, u64) {
         election_ticks_min,
         election_ticks_max,
         commit_stall_ticks: election_ticks_max * 2 + 1 + chance.below(40) as u32,
-        append_entries_max: chance.pick(&[1, 2, 5, 12]).unwrap_or(12),
+        append_entries_max: chance.pick(&[1, 1, 3, 12]).unwrap_or(12),
         append_bytes_max: chance.between(40, 1_500),
         inflight_messages_max: chance.between(1, 8) as usize,
         inflight_bytes_max: chance.between(80, 4_000),
