@@ -140,6 +140,10 @@ impl<SM: StateMachine, E: Send + 'static> Applier<SM, E> {
     fn install(&mut self, anchor: Anchor) -> Result<(), StopReason> {
         let installed = self.machine.install(anchor);
         installed.map_err(|source| StopReason::InstallFailed { source: Arc::new(source) })?;
+        let skipped = self.shared.proposals().skip(anchor.position.index);
+        for (promise, error) in skipped {
+            promise.keep(Err(error));
+        }
         self.shared.applied.send_replace(Applying::Running(anchor.position.index));
         self.tell(Item::Installed(anchor));
         Ok(())

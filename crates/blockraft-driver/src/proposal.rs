@@ -95,7 +95,7 @@ impl NotProposed {
 #[non_exhaustive]
 pub enum Unknown {
     /// This member lost its leadership, and neither this entry nor another in its place was applied here within the
-    /// bound.
+    /// bound, or a snapshot brought what either of them did.
     #[error("leadership was lost and the entry's fate is open")]
     LeadershipLost,
     /// The driver stopped while the entry's fate was open.

@@ -106,6 +106,14 @@ impl<W> Proposals<W> {
         expired.map(|(_, open)| (open.waiter, ProposeError::Unknown { reason: Unknown::LeadershipLost })).collect()
     }
 
+    /// A snapshot took the place of all entries up to `through`: what was among them is known to others, not here. Say so
+    /// before anything behind it is applied.
+    #[must_use = "whoever waits has to be answered"]
+    pub fn skip(&mut self, through: LogIndex) -> Vec<(W, ProposeError)> {
+        let covered = self.open.extract_if(..=(through, Term(u64::MAX)), |_, _| true);
+        covered.map(|(_, open)| (open.waiter, ProposeError::Unknown { reason: Unknown::LeadershipLost })).collect()
+    }
+
     /// The driver stops: nobody here will learn what became of the rest.
     #[must_use = "whoever waits has to be answered"]
     pub fn stop(&mut self) -> Vec<(W, ProposeError)> {

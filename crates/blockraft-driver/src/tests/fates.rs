@@ -78,6 +78,21 @@ fn an_entry_of_a_later_term_applied_before_its_place_means_not_proposed() {
 }
 
 #[test]
+fn what_a_snapshot_covers_is_unknown_though_entries_of_later_terms_are_applied_behind_it() {
+    let mut table = Table::new();
+    let (mut covered, mut behind) = (table.accept(1, 4), table.accept(1, 9));
+    for (promise, error) in table.proposals.skip(LogIndex(6)) {
+        promise.keep(Err(error));
+    }
+    table.apply(2, 7);
+    assert!(matches!(covered.try_recv().unwrap(), Err(ProposeError::Unknown { reason: Unknown::LeadershipLost })));
+    assert!(matches!(
+        behind.try_recv().unwrap(),
+        Err(ProposeError::NotProposed { reason: NotProposed::Overwritten, .. })
+    ));
+}
+
+#[test]
 fn only_what_is_open_at_its_deadline_is_unknown() {
     let mut table = Table::new();
     let (mut early, mut late) = (table.accept(3, 10), table.accept(3, 11));

@@ -46,6 +46,9 @@ impl Life {
                         stage.judge(verdict);
                         stage.shadows.installed(self.place, anchor.position.index);
                         self.applied = anchor.position.index;
+                        for (waiter, error) in self.proposals.skip(anchor.position.index) {
+                            self.said.push_back(Said::Proposed((waiter, Err(error))));
+                        }
                         self.event(stage, Event::Installed { anchor });
                         self.said.push_back(Said::Applied);
                     }
