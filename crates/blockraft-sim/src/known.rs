@@ -108,7 +108,7 @@ pub const KNOWN: &[Known] = &[
     rule(16, Bug::Node(Node::LinearizableWithoutReadIndex), Judge::Worlds),
     rule(16, Bug::Node(Node::AbsentWithoutReadIndex), Judge::Worlds),
     rule(16, Bug::Node(Node::FreshForEver), Judge::Worlds),
-    rule(16, Bug::Node(Node::ProofLookedAtOnce), Judge::Worlds),
+    rule(16, Bug::Node(Node::ProofLookedAtOnce), Judge::TestsOf("blockraft-sim")),
     rule(16, Bug::Node(Node::PositionIgnored), Judge::Worlds),
     rule(17, Bug::Node(Node::FreshAtBirth), Judge::Worlds),
     rule(20, Bug::Driver(Driver::FateByIndexAlone), Judge::Worlds),

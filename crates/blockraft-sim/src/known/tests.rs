@@ -1,4 +1,15 @@
+use core::time::Duration;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use blockraft_blocks::{Block, HashCode};
+use blockraft_catalog::batch::{self, BatchLimits};
+use blockraft_catalog::table::Table;
+use blockraft_catalog::{Command, MemoryTable};
+use blockraft_node::Consistency;
+use blockraft_node::freshness::{Freshness, Moment};
+use blockraft_node::read_course::{ReadCourse, Sight, Step, Want};
+use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
 
 use super::*;
 
@@ -24,4 +35,32 @@ fn the_known_faults_and_ten_orders_of_events_are_covered() {
         sources().filter_map(|source| if let Source::Fault(number) = source { Some(number) } else { None }).collect();
     assert_eq!(faults, (1..=36).filter(|number| *number != 33).collect());
     assert!(10 <= sources().filter(|source| matches!(source, Source::Rule(_))).count());
+}
+
+/// Whether a read asks anew when its proof of freshness gave way while the copy was read.
+fn asks_anew() -> bool {
+    let (block, genesis) = (Block::hash(HashCode::Sha2_256, "a block"), ChainDigest::from_bytes([0; 16]));
+    let table: Arc<dyn Table> = Arc::new(MemoryTable::new());
+    let mut catalog = blockraft_catalog::Catalog::open(table, GroupId(0), genesis).expect("a new one");
+    let put = Command::Put { multihash: *block.multihash(), length: 7, inline: None };
+    let body = batch::encode([put], BatchLimits::default()).expect("one command fits");
+    let position = Position { term: Term(1), index: LogIndex(1) };
+    let digest = BodyDigest::of(&body);
+    let head = EntryHead::chained(genesis, position, EntryKind::Command, body.len() as u32, digest);
+    catalog.apply(&Entry { head, body }).expect("it is the first entry");
+    let (rows, freshness) = (catalog.reader(), Freshness::new(Duration::from_millis(100)));
+    let sight = |millis| Sight { rows: &rows, freshness: &freshness, now: Moment(Duration::from_millis(millis)) };
+    freshness.prove(Moment(Duration::ZERO));
+    let mut course = ReadCourse::new(*block.multihash(), Consistency::default(), Want::Bytes);
+    assert!(matches!(course.begin(sight(50)), Ok(Step::Copy)), "the proof holds at first");
+    matches!(course.copied(Some(block), sight(200)), Ok(Step::ComeUp { .. }))
+}
+
+/// Worlds take thousands of seeds for it: a delete has to be acknowledged elsewhere during just that read.
+#[test]
+fn a_proof_that_is_looked_at_only_once_is_noticed() {
+    assert!(asks_anew());
+    Node::choose(Some(Node::ProofLookedAtOnce));
+    assert!(!asks_anew());
+    Node::choose(None);
 }
