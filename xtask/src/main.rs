@@ -72,9 +72,6 @@ commands! {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = seeded::in_front_of_rustc() {
-        return code;
-    }
     let door = Door::parse();
     match Workspace::find().and_then(|workspace| door.command.run(&workspace)) {
         Ok(()) => ExitCode::SUCCESS,

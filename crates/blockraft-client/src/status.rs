@@ -51,7 +51,7 @@ impl Client {
     }
 
     /// How all nodes are doing, each as it sees itself: those that the client knows, and those that they name. One that
-    /// doesn't answer and is no member any more, as far as the [furthest](furthest) of them knows, is left out.
+    /// doesn't answer and is no member any more, as far as the [furthest] of them knows, is left out.
     pub async fn status_all(&self) -> Vec<(Member, Result<NodeStatus, StatusError>)> {
         let mut asked: Vec<(Member, Result<NodeStatus, StatusError>)> = Vec::new();
         loop {
