@@ -11,6 +11,7 @@ mod judge;
 mod links;
 mod membership;
 mod node;
+mod page;
 mod paper;
 mod pitfalls;
 mod scripts;
