@@ -159,104 +159,6 @@ impl Raft {
         }
     }
 
-    /// A member seen from outside.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let member = &self.member;
-        let (transferring_to, progress) = match &self.role {
-            RoleState::Leader(leader) => (leader.transferring_to(), leader.progress()),
-            RoleState::Follower(_) | RoleState::Candidate(_) => (None, BTreeMap::new()),
-        };
-        Status {
-            id: member.id,
-            role: self.role.name(member),
-            hard_state: member.hard_state(),
-            leader: self.leader(),
-            anchor: member.log.anchor().position,
-            last: member.log.last().position,
-            durable_index: member.durability.durable_index(),
-            commit_index: member.commit_index(),
-            applied_index: member.applied_index(),
-            compactable_through: member.compactable_through(),
-            held_by_all: member.held_by_all,
-            uncommitted_bytes: member.log.uncommitted_bytes(),
-            membership: member.membership().clone(),
-            membership_index: member.membership_index(),
-            transferring_to,
-            progress,
-        }
-    }
-
-    /// The member's role.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.role.name(&self.member)
-    }
-
-    /// The leader of the present term, if this member knows it.
-    #[must_use]
-    pub fn leader(&self) -> Option<NodeId> {
-        match &self.role {
-            RoleState::Follower(follower) => follower.leader(),
-            RoleState::Candidate(_) => None,
-            RoleState::Leader(_) => Some(self.member.id),
-        }
-    }
-
-    /// The configuration in force: the newest one in the log, committed or not.
-    #[must_use]
-    pub fn membership(&self) -> &Membership {
-        self.member.membership()
-    }
-
-    /// The present term.
-    #[must_use]
-    pub const fn term(&self) -> Term {
-        self.member.term()
-    }
-
-    /// The last entry known to be committed.
-    #[must_use]
-    pub const fn commit_index(&self) -> LogIndex {
-        self.member.commit_index()
-    }
-
-    /// The last entry of the log.
-    #[must_use]
-    pub const fn last(&self) -> Position {
-        self.member.log.last().position
-    }
-
-    /// The last entry that is durable here.
-    #[must_use]
-    pub const fn durable_index(&self) -> LogIndex {
-        self.member.durability.durable_index()
-    }
-
-    /// The log may be compacted up to here; see [`Status::compactable_through`].
-    #[must_use]
-    pub fn compactable_through(&self) -> LogIndex {
-        self.member.compactable_through()
-    }
-
-    /// Every member is known to hold the log durably up to here.
-    #[must_use]
-    pub const fn held_by_all(&self) -> LogIndex {
-        self.member.held_by_all
-    }
-
-    /// The compacted end of the log.
-    #[must_use]
-    pub const fn anchor(&self) -> LogPoint {
-        self.member.log.anchor()
-    }
-
-    /// The term of the entry at `index`; `None` if it is compacted or not there.
-    #[must_use]
-    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
-        self.member.log.term_at(index)
-    }
-
     /// The configuration in force, if it is another one than was told of, or stands otherwise.
     fn take_membership(&mut self) -> Option<InForce> {
         let present = in_force(&self.member);
@@ -265,22 +167,6 @@ impl Raft {
         }
         self.told_membership.clone_from(&present);
         Some(present)
-    }
-
-    /// A leader needs no snapshot: it holds whatever is committed. What is committed proves its term, though, to a member
-    /// that has heard nothing of it yet.
-    fn install(&mut self, snapshot: Snapshot) {
-        let position = snapshot.point.position;
-        if self.member.term() < position.term {
-            self.enter_term(position.term, None);
-        }
-        let leads = matches!(self.role, RoleState::Leader(_));
-        if leads || self.member.install(snapshot) == Installation::Unneeded {
-            self.member.outbox.snapshot_unneeded = Some(position);
-        }
-        if let RoleState::Follower(follower) = &self.role {
-            follower.installed(&mut self.member);
-        }
     }
 
     fn state(&self) -> StateChange {
@@ -294,30 +180,6 @@ impl Raft {
             RoleState::Leader(leader) => leader.tick(&mut self.member),
         };
         self.perform(transition);
-    }
-
-    fn persisted(&mut self) {
-        let transition = match &mut self.role {
-            RoleState::Follower(_) => Transition::Stay,
-            RoleState::Candidate(candidate) => candidate.count(&self.member),
-            RoleState::Leader(leader) => leader.advance_commit(&mut self.member),
-        };
-        self.perform(transition);
-    }
-
-    fn refuse_proposal(&mut self, ticket: ProposalTicket) {
-        let reason = ProposalRefusal::NotLeader { leader: self.leader() };
-        self.member.outbox.refused.push(RefusedProposal { ticket, reason });
-    }
-
-    fn refuse_change(&mut self, ticket: ChangeTicket) {
-        let outcome = Err(ChangeRefusal::NotLeader { leader: self.leader() });
-        self.member.outbox.changes.push(ChangeAnswer { ticket, outcome });
-    }
-
-    fn refuse_read(&mut self, ticket: ReadTicket) {
-        let reason = ReadRefusal::NotLeader { leader: self.leader() };
-        self.member.outbox.refused_reads.push(RefusedRead { ticket, reason });
     }
 
     fn receive(&mut self, from: NodeId, message: Message) {
@@ -449,6 +311,46 @@ impl Raft {
         }
     }
 
+    fn persisted(&mut self) {
+        let transition = match &mut self.role {
+            RoleState::Follower(_) => Transition::Stay,
+            RoleState::Candidate(candidate) => candidate.count(&self.member),
+            RoleState::Leader(leader) => leader.advance_commit(&mut self.member),
+        };
+        self.perform(transition);
+    }
+
+    /// A leader needs no snapshot: it holds whatever is committed. What is committed proves its term, though, to a member
+    /// that has heard nothing of it yet.
+    fn install(&mut self, snapshot: Snapshot) {
+        let position = snapshot.point.position;
+        if self.member.term() < position.term {
+            self.enter_term(position.term, None);
+        }
+        let leads = matches!(self.role, RoleState::Leader(_));
+        if leads || self.member.install(snapshot) == Installation::Unneeded {
+            self.member.outbox.snapshot_unneeded = Some(position);
+        }
+        if let RoleState::Follower(follower) = &self.role {
+            follower.installed(&mut self.member);
+        }
+    }
+
+    fn refuse_proposal(&mut self, ticket: ProposalTicket) {
+        let reason = ProposalRefusal::NotLeader { leader: self.leader() };
+        self.member.outbox.refused.push(RefusedProposal { ticket, reason });
+    }
+
+    fn refuse_change(&mut self, ticket: ChangeTicket) {
+        let outcome = Err(ChangeRefusal::NotLeader { leader: self.leader() });
+        self.member.outbox.changes.push(ChangeAnswer { ticket, outcome });
+    }
+
+    fn refuse_read(&mut self, ticket: ReadTicket) {
+        let reason = ReadRefusal::NotLeader { leader: self.leader() };
+        self.member.outbox.refused_reads.push(RefusedRead { ticket, reason });
+    }
+
     /// A higher term was seen: follow in it, whoever leads.
     fn enter_term(&mut self, term: Term, leader: Option<NodeId>) {
         if matches!(self.role, RoleState::Leader(_)) && self.member.config.errs(Mistake::HigherTermIgnored) {
@@ -500,6 +402,107 @@ impl Raft {
         if let RoleState::Leader(leader) = core::mem::replace(&mut self.role, role) {
             leader.end(&mut self.member);
         }
+    }
+}
+
+/// The member seen from outside.
+impl Raft {
+    /// A member seen from outside.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let member = &self.member;
+        let (transferring_to, progress) = match &self.role {
+            RoleState::Leader(leader) => (leader.transferring_to(), leader.progress()),
+            RoleState::Follower(_) | RoleState::Candidate(_) => (None, BTreeMap::new()),
+        };
+        Status {
+            id: member.id,
+            role: self.role.name(member),
+            hard_state: member.hard_state(),
+            leader: self.leader(),
+            anchor: member.log.anchor().position,
+            last: member.log.last().position,
+            durable_index: member.durability.durable_index(),
+            commit_index: member.commit_index(),
+            applied_index: member.applied_index(),
+            compactable_through: member.compactable_through(),
+            held_by_all: member.held_by_all,
+            uncommitted_bytes: member.log.uncommitted_bytes(),
+            membership: member.membership().clone(),
+            membership_index: member.membership_index(),
+            transferring_to,
+            progress,
+        }
+    }
+
+    /// The member's role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role.name(&self.member)
+    }
+
+    /// The leader of the present term, if this member knows it.
+    #[must_use]
+    pub fn leader(&self) -> Option<NodeId> {
+        match &self.role {
+            RoleState::Follower(follower) => follower.leader(),
+            RoleState::Candidate(_) => None,
+            RoleState::Leader(_) => Some(self.member.id),
+        }
+    }
+
+    /// The configuration in force: the newest one in the log, committed or not.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        self.member.membership()
+    }
+
+    /// The present term.
+    #[must_use]
+    pub const fn term(&self) -> Term {
+        self.member.term()
+    }
+
+    /// The last entry known to be committed.
+    #[must_use]
+    pub const fn commit_index(&self) -> LogIndex {
+        self.member.commit_index()
+    }
+
+    /// The last entry of the log.
+    #[must_use]
+    pub const fn last(&self) -> Position {
+        self.member.log.last().position
+    }
+
+    /// The last entry that is durable here.
+    #[must_use]
+    pub const fn durable_index(&self) -> LogIndex {
+        self.member.durability.durable_index()
+    }
+
+    /// The log may be compacted up to here; see [`Status::compactable_through`].
+    #[must_use]
+    pub fn compactable_through(&self) -> LogIndex {
+        self.member.compactable_through()
+    }
+
+    /// Every member is known to hold the log durably up to here.
+    #[must_use]
+    pub const fn held_by_all(&self) -> LogIndex {
+        self.member.held_by_all
+    }
+
+    /// The compacted end of the log.
+    #[must_use]
+    pub const fn anchor(&self) -> LogPoint {
+        self.member.log.anchor()
+    }
+
+    /// The term of the entry at `index`; `None` if it is compacted or not there.
+    #[must_use]
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.member.log.term_at(index)
     }
 }
 
