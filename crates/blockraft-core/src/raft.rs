@@ -235,10 +235,7 @@ impl Raft {
             | Message::InstallSnapshotReply(InstallSnapshotReply { term, .. })
                 if self.member.term() < term =>
             {
-                // Only members are asked, so only a member's answer can end this term.
-                if self.member.membership().incarnation(from).is_some() {
-                    self.enter_term(term, None);
-                }
+                self.hear_later_term(from, term);
             }
             Message::AppendEntriesReply(reply) => {
                 if let RoleState::Leader(leader) = &mut self.role {
@@ -283,7 +280,7 @@ impl Raft {
         // A granted pre-vote names a term in which nobody is yet; a refusal spreads the voter's own.
         let hypothetical = reply.ballot == Ballot::PreVote && reply.verdict == VoteVerdict::Granted;
         if self.member.term() < reply.term && !hypothetical {
-            return self.enter_term(reply.term, None);
+            return self.hear_later_term(from, reply.term);
         }
         if let RoleState::Candidate(candidate) = &mut self.role {
             let transition = candidate.answered(&self.member, from, reply);
@@ -349,6 +346,14 @@ impl Raft {
     fn refuse_read(&mut self, ticket: ReadTicket) {
         let reason = ReadRefusal::NotLeader { leader: self.leader() };
         self.member.outbox.refused_reads.push(RefusedRead { ticket, reason });
+    }
+
+    /// An answer names a later term. That ends this one only if a member says so: those who were removed are sent to as
+    /// well (`departures`), and nobody stops for them.
+    fn hear_later_term(&mut self, from: NodeId, term: Term) {
+        if self.member.membership().incarnation(from).is_some() {
+            self.enter_term(term, None);
+        }
     }
 
     /// A higher term was seen: follow in it, whoever leads.

@@ -240,12 +240,20 @@ fn a_member_of_no_configuration_never_campaigns() {
 
 #[test]
 fn the_answer_of_a_stranger_does_not_end_a_term() {
-    let mut leader = Solo::new(0, &[]);
-    leader.lead();
-    leader.hear(NodeId(9), heartbeat_reply(50, 1, 0));
-    assert_eq!((leader.raft.role(), leader.raft.term()), (Role::Leader, Term(1)));
-    leader.hear(PEER, heartbeat_reply(50, 1, 0));
-    assert_eq!((leader.raft.role(), leader.raft.term()), (Role::Follower, Term(50)));
+    let vote_reply = Message::RequestVoteReply(RequestVoteReply {
+        term: Term(50),
+        ballot: Ballot::Vote,
+        campaign: CampaignId(1),
+        verdict: VoteVerdict::Refused,
+    });
+    for answer in [heartbeat_reply(50, 1, 0), vote_reply] {
+        let mut leader = Solo::new(0, &[]);
+        leader.lead();
+        leader.hear(NodeId(9), answer.clone());
+        assert_eq!((leader.raft.role(), leader.raft.term()), (Role::Leader, Term(1)));
+        leader.hear(PEER, answer);
+        assert_eq!((leader.raft.role(), leader.raft.term()), (Role::Follower, Term(50)));
+    }
 }
 
 #[test]
