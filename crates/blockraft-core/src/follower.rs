@@ -9,7 +9,7 @@ use blockraft_types::{ChainDigest, EntryHead, EntryKind, LogIndex, Message, Node
 use crate::alarm::Alarm;
 use crate::election_clock::Patience;
 use crate::log_point::LogPoint;
-use crate::member::{Ear, Member};
+use crate::member::Member;
 use crate::mistake::Mistake;
 use crate::snapshot::SnapshotOffer;
 use crate::transition::Transition;
@@ -44,9 +44,9 @@ impl Follower {
         self.waiting_for = index;
     }
 
-    /// Whether this member hears a leader, so that candidates disturb (Raft paper, section 6; thesis 4.2.3).
-    pub(crate) const fn ear(&self, member: &Member) -> Ear {
-        if self.leader.is_some() && member.clock.within_minimum() { Ear::HearsLeader } else { Ear::HearsNobody }
+    /// Whether a leader was heard within the shortest election timeout: then candidates disturb.
+    pub(crate) const fn hears_leader(&self, member: &Member) -> bool {
+        self.leader.is_some() && member.clock.within_minimum()
     }
 
     pub(crate) fn tick(&mut self, member: &mut Member) -> Transition {
@@ -127,17 +127,17 @@ impl Follower {
     }
 
     /// The leader can't send what this log lacks. Unless it lacks nothing any more, a snapshot is wanted.
-    pub(crate) fn install_snapshot(&mut self, member: &mut Member, from: NodeId, offer: InstallSnapshot) {
+    pub(crate) fn snapshot_offered(&mut self, member: &mut Member, from: NodeId, offer: InstallSnapshot) {
         self.offered = Some(offer.stream);
         let least = LogPoint { position: offer.least, chain: offer.least_chain };
         if member.covers(from, least) {
-            return self.installed(member);
+            return self.answer_offer(member);
         }
         member.outbox.snapshot_wanted = Some(SnapshotOffer { from, least });
     }
 
     /// Tells the leader how far snapshot and log reach, once that is durable.
-    pub(crate) fn installed(&self, member: &mut Member) {
+    pub(crate) fn answer_offer(&self, member: &mut Member) {
         let (Some(leader), Some(stream)) = (self.leader, self.offered) else { return };
         let index = member.commit_index();
         let Some(term) = member.log.term_at(index) else { return };

@@ -420,7 +420,7 @@ impl Leader {
     }
 
     /// Orders what is to be sent: heartbeats and read rounds that are due, then the next range for each follower.
-    pub(crate) fn flush(&mut self, member: &mut Member) {
+    pub(crate) fn send_due(&mut self, member: &mut Member) {
         if self.heartbeat == Beat::Due || (self.reads.want_round() && self.may_read(member)) {
             self.begin_round(member);
         }

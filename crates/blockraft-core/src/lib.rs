@@ -130,8 +130,8 @@
 //!
 //! 1. `Follower::tick` finds the election timeout over, and `Candidate::begin_pre_vote` asks everyone for a vote to come.
 //!    Nobody's term or vote changes.
-//! 2. `Member::answer_vote` says yes to a log that is not older than the own one, if the vote is free and no leader was
-//!    heard of late (thesis 4.2.3).
+//! 2. Who heard a leader of late refuses (`Raft::receive_vote_request`, thesis 4.2.3). Others say yes if their vote is free
+//!    and the candidate's log is not older than their own (`Member::answer_vote`).
 //! 3. With a majority, `Candidate::begin_vote` enters the next term, votes for itself and asks in earnest. No request or
 //!    answer leaves, and its own vote isn't counted, before term and vote are durable.
 //! 4. With a majority again, `Leader::begin` appends a no-op. Committing it commits everything before it.

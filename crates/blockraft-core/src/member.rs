@@ -3,7 +3,7 @@
 //! Here stand the rules that no role may bend: a term never falls, a vote is forgotten only when the term grows, the
 //! commit index never falls, and nothing that names a term leaves before that term is durable.
 
-use blockraft_types::message::{Ballot, CampaignId, CampaignReason, RequestVote, RequestVoteReply, VoteVerdict};
+use blockraft_types::message::{Ballot, CampaignId, RequestVote, RequestVoteReply, VoteVerdict};
 use blockraft_types::{
     BodyDigest, ChainDigest, EntryHead, EntryKind, HardState, LogIndex, Membership, Message, NodeId, PersistReceipt,
     Position, Term,
@@ -49,20 +49,6 @@ pub(crate) struct Member {
 enum Disk {
     Moving,
     Stalled,
-}
-
-/// Whether a member that is asked for its vote hears a leader.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ear {
-    HearsLeader,
-    HearsNobody,
-}
-
-/// What became of a vote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum VoteOutcome {
-    Given,
-    Withheld,
 }
 
 /// What became of a snapshot.
@@ -228,7 +214,7 @@ impl Member {
     }
 
     /// Answers a request for a vote in the present term, or a pre-vote in any (Raft paper, sections 5.2 and 5.4.1).
-    pub(crate) fn answer_vote(&mut self, from: NodeId, request: RequestVote, ear: Ear) -> VoteOutcome {
+    pub(crate) fn answer_vote(&mut self, from: NodeId, request: RequestVote) -> VoteVerdict {
         let own_last = self.log.last().position;
         let up_to_date = if self.config.errs(Mistake::UpToDateByLengthOnly) {
             own_last.index <= request.last.index
@@ -242,17 +228,23 @@ impl Member {
             Ballot::PreVote => self.term() < request.term || free_now,
             Ballot::Vote => free_now,
         };
-        let undisturbed = ear == Ear::HearsNobody || request.reason == CampaignReason::Transfer;
-        let grant = up_to_date && free && undisturbed;
-        if grant && request.ballot == Ballot::Vote && self.hard_state.voted_for != Some(from) {
+        let verdict = if up_to_date && free { VoteVerdict::Granted } else { VoteVerdict::Refused };
+        let is_new = request.ballot == Ballot::Vote && self.hard_state.voted_for != Some(from);
+        if verdict == VoteVerdict::Granted && is_new {
             self.hard_state.voted_for = Some(from);
             self.durability.change_hard_state();
         }
-        let (term, verdict) =
-            if grant { (request.term, VoteVerdict::Granted) } else { (self.term(), VoteVerdict::Refused) };
+        self.reply_to_vote(from, request, verdict);
+        verdict
+    }
+
+    pub(crate) fn reply_to_vote(&mut self, from: NodeId, request: RequestVote, verdict: VoteVerdict) {
+        let term = match verdict {
+            VoteVerdict::Granted => request.term,
+            VoteVerdict::Refused => self.term(),
+        };
         let reply = RequestVoteReply { term, ballot: request.ballot, campaign: request.campaign, verdict };
         self.send(from, Message::RequestVoteReply(reply));
-        if grant { VoteOutcome::Given } else { VoteOutcome::Withheld }
     }
 
     /// Appends an entry that this member makes as the leader of the present term.

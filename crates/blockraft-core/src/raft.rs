@@ -21,7 +21,7 @@ use crate::input::{ChangeTicket, Input, ProposalTicket, ReadTicket};
 use crate::leader::Leader;
 use crate::log_point::LogPoint;
 use crate::log_view::LogView;
-use crate::member::{Ear, Installation, Member, Memory, VoteOutcome};
+use crate::member::{Installation, Member, Memory};
 use crate::mistake::Mistake;
 use crate::ready::{
     ChangeAnswer, InForce, ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, Standing, StateChange,
@@ -131,7 +131,7 @@ impl Raft {
         // First, since a leader orders sent only what the driver has been given.
         let persist = self.member.take_persist();
         if let RoleState::Leader(leader) = &mut self.role {
-            leader.flush(&mut self.member);
+            leader.send_due(&mut self.member);
         }
         let committed = self.member.take_committed();
         let state = self.state();
@@ -225,7 +225,7 @@ impl Raft {
             }
             Message::InstallSnapshot(offer) => {
                 if let Some((follower, member)) = self.follow(from, offer.term) {
-                    follower.install_snapshot(member, from, offer);
+                    follower.snapshot_offered(member, from, offer);
                 }
             }
             Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) | Message::InstallSnapshotReply(_) if stale => {
@@ -258,17 +258,20 @@ impl Raft {
     }
 
     fn receive_vote_request(&mut self, from: NodeId, request: RequestVote) {
-        let ear = match &self.role {
-            RoleState::Follower(follower) => follower.ear(&self.member),
-            RoleState::Candidate(_) => Ear::HearsNobody,
-            RoleState::Leader(_) => Ear::HearsLeader,
+        let hears_leader = match &self.role {
+            RoleState::Follower(follower) => follower.hears_leader(&self.member),
+            RoleState::Candidate(_) => false,
+            RoleState::Leader(_) => true,
         };
-        let disturbs = ear == Ear::HearsLeader && request.reason == CampaignReason::Timeout;
-        if request.ballot == Ballot::Vote && self.member.term() < request.term && !disturbs {
+        // Raft paper, section 6; thesis 4.2.3: who hears a leader helps nobody to depose it, but for that leader's own wish.
+        if hears_leader && request.reason == CampaignReason::Timeout {
+            return self.member.reply_to_vote(from, request, VoteVerdict::Refused);
+        }
+        if request.ballot == Ballot::Vote && self.member.term() < request.term {
             self.enter_term(request.term, None);
         }
-        let outcome = self.member.answer_vote(from, request, ear);
-        if request.ballot == Ballot::Vote && outcome == VoteOutcome::Given {
+        let verdict = self.member.answer_vote(from, request);
+        if request.ballot == Ballot::Vote && verdict == VoteVerdict::Granted {
             self.member.clock.rewind();
             if let RoleState::Candidate(_) = self.role {
                 self.perform(Transition::Follow { leader: None });
@@ -317,8 +320,8 @@ impl Raft {
         self.perform(transition);
     }
 
-    /// A leader needs no snapshot: it holds whatever is committed. What is committed proves its term, though, to a member
-    /// that has heard nothing of it yet.
+    /// A leader needs no snapshot: it holds whatever is committed. What is committed also proves that its term began, so
+    /// who hasn't heard of that enters it.
     fn install(&mut self, snapshot: Snapshot) {
         let position = snapshot.point.position;
         if self.member.term() < position.term {
@@ -329,7 +332,7 @@ impl Raft {
             self.member.outbox.snapshot_unneeded = Some(position);
         }
         if let RoleState::Follower(follower) = &self.role {
-            follower.installed(&mut self.member);
+            follower.answer_offer(&mut self.member);
         }
     }
 
