@@ -85,17 +85,10 @@ impl Leader {
         }
     }
 
-    pub(crate) fn transferring_to(&self) -> Option<NodeId> {
-        self.transfer.map(|transfer| transfer.to)
-    }
-
-    pub(crate) fn progress(&self) -> BTreeMap<NodeId, ProgressStatus> {
-        self.members().map(|(node, progress)| (*node, progress.status())).collect()
-    }
-
-    /// The others that are members still.
-    fn members(&self) -> impl Iterator<Item = (&NodeId, &Progress)> {
-        self.progress.iter().filter(|(node, _)| !self.departures.contains(**node))
+    /// Leadership is over: nobody will confirm the reads that wait.
+    pub(crate) fn end(self, member: &mut Member) {
+        let refused = |ticket| RefusedRead { ticket, reason: ReadRefusal::NotLeader { leader: None } };
+        member.outbox.refused_reads.extend(self.reads.abandon().map(refused));
     }
 
     pub(crate) fn tick(&mut self, member: &mut Member) -> Transition {
@@ -157,7 +150,226 @@ impl Leader {
             |node| node == member.id || self.progress.get(&node).is_some_and(|peer| peer.is_heard_within(patience));
         Electorate::new(membership, &member.config).agrees(heard)
     }
+}
 
+/// Proposals, and how they reach the others (Raft paper, section 5.3).
+impl Leader {
+    /// Appends a proposal, whole or not at all.
+    pub(crate) fn propose(&mut self, member: &mut Member, ticket: ProposalTicket, bodies: &[BodyHead]) {
+        if let Err(reason) = self.admits(member, bodies) {
+            return member.outbox.refused.push(RefusedProposal { ticket, reason });
+        }
+        let positions = bodies.iter().map(|body| member.append_own(EntryKind::Command, body.bytes, body.digest));
+        let positions: Vec<Position> = positions.collect();
+        if let (Some(&first), Some(last)) = (positions.first(), positions.last()) {
+            member.outbox.accepted.push(Accepted { ticket, first, last: last.index });
+        }
+    }
+
+    fn admits(&self, member: &Member, bodies: &[BodyHead]) -> Result<(), ProposalRefusal> {
+        if bodies.is_empty() {
+            return Err(ProposalRefusal::Empty);
+        }
+        if let Some(Transfer { to, .. }) = self.transfer
+            && !member.config.errs(Mistake::ProposalsDuringTransfer)
+        {
+            return Err(ProposalRefusal::Transferring { to });
+        }
+        // What a leader appends after its own removal, its successor may lack.
+        if !member.is_voter() {
+            return Err(self
+                .successor(member)
+                .map_or(ProposalRefusal::NotLeader { leader: None }, |to| ProposalRefusal::Transferring { to }));
+        }
+        let options = member.options();
+        let bytes = bodies.iter().fold(0_u64, |sum, body| sum.saturating_add(u64::from(body.bytes)));
+        let (bytes_before, entries_before) = (member.log.uncommitted_bytes(), member.uncommitted_entries());
+        // One proposal always fits when nothing is uncommitted, so that nothing is too large for ever.
+        let too_many_bytes = 0 < bytes_before && options.uncommitted_bytes_max < bytes_before.saturating_add(bytes);
+        let entries = entries_before.saturating_add(bodies.len() as u64);
+        let too_many_entries = 0 < entries_before && options.uncommitted_entries_max < entries;
+        if too_many_bytes || too_many_entries { Err(ProposalRefusal::Full) } else { Ok(()) }
+    }
+
+    /// Orders what is to be sent: heartbeats and read rounds that are due, then the next range for each follower.
+    pub(crate) fn send_due(&mut self, member: &mut Member) {
+        if self.heartbeat == Beat::Due || (self.reads.want_round() && self.may_read(member)) {
+            self.begin_round(member);
+        }
+        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
+        let readable = member.durability.issued_last();
+        for (&peer, progress) in &mut self.progress {
+            match progress.next_range(peer, term, &member.log, readable, commit_index, &member.config) {
+                Some(Ok(range)) => member.outbox.appends.push(range),
+                Some(Err(NeedsSnapshot)) => offer_snapshot(member, peer, progress),
+                None => {}
+            }
+            if progress.misses_commit(commit_index) {
+                let commit = progress.repeated_commit(commit_index, &member.config);
+                let heartbeat = Heartbeat { term, round: self.round, commit, held_by_all };
+                member.send(peer, Message::Heartbeat(heartbeat));
+            }
+        }
+    }
+
+    /// Sends a heartbeat of a new round to everyone.
+    fn begin_round(&mut self, member: &mut Member) {
+        self.heartbeat = Beat::In(member.options().heartbeat_ticks);
+        self.round = ReadRound(self.round.0.saturating_add(1));
+        if self.may_read(member) {
+            self.reads.begin(self.round, member.commit_index());
+        }
+        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
+        for (&peer, progress) in &mut self.progress {
+            let commit = progress.heartbeat_commit(self.round, commit_index, &member.config);
+            self.departures.told(peer, self.round, |index| progress.knows_commit(index));
+            member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
+            offer_snapshot(member, peer, progress);
+        }
+        self.finish_transfer(member);
+        self.confirm_reads(member);
+    }
+
+    pub(crate) fn append_sent(&mut self, sent: AppendSent) {
+        if let Some(progress) = self.progress.get_mut(&sent.to) {
+            progress.sent(sent);
+        }
+    }
+
+    pub(crate) fn append_answered(
+        &mut self,
+        member: &mut Member,
+        from: NodeId,
+        reply: &AppendEntriesReply,
+    ) -> Transition {
+        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
+        let before = progress.match_index();
+        let finding = progress.answered(reply.stream, reply.verdict, &member.log, &member.config);
+        report(member, from, finding, progress);
+        if progress.match_index() <= before {
+            return Transition::Stay;
+        }
+        let transition = self.advance_commit(member);
+        self.finish_transfer(member);
+        transition
+    }
+
+    pub(crate) fn heartbeat_answered(&mut self, member: &mut Member, from: NodeId, reply: HeartbeatReply) {
+        // A round that this leader never began is nobody's answer.
+        if self.round < reply.round {
+            return;
+        }
+        let Some(progress) = self.progress.get_mut(&from) else { return };
+        let finding = progress.heartbeat_answered(reply);
+        report(member, from, finding, progress);
+        if self.departures.answered(from, reply.round) {
+            self.progress.remove(&from);
+        }
+        self.confirm_reads(member);
+    }
+
+    pub(crate) fn snapshot_answered(
+        &mut self,
+        member: &mut Member,
+        from: NodeId,
+        reply: InstallSnapshotReply,
+    ) -> Transition {
+        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
+        progress.installed(reply.stream, reply.last, &member.log);
+        let transition = self.advance_commit(member);
+        self.finish_transfer(member);
+        transition
+    }
+
+    pub(crate) fn unreachable(&mut self, peer: NodeId) {
+        if let Some(progress) = self.progress.get_mut(&peer) {
+            progress.unreachable();
+        }
+    }
+
+    fn match_of(&self, node: NodeId) -> LogIndex {
+        self.progress.get(&node).map_or(LogIndex::ZERO, Progress::match_index)
+    }
+}
+
+/// What is committed (Raft paper, section 5.4).
+impl Leader {
+    /// Advances the commit index to what a majority of each half holds durably, but only through an entry of the own
+    /// term (Raft paper, section 5.4.2; thesis 3.6.2). The own copy counts once it is durable, and only while this
+    /// leader is a voter.
+    pub(crate) fn advance_commit(&mut self, member: &mut Member) -> Transition {
+        let own = if member.config.errs(Mistake::OwnCopyBeforePersist) {
+            member.log.last_index()
+        } else {
+            member.durability.durable_index()
+        };
+        let held = |node| if node == member.id { own } else { self.match_of(node) };
+        let reached = match member.membership() {
+            left if !member.is_voter() && member.config.errs(Mistake::RemovedLeaderCountsItself) => {
+                let mut counted = left.clone();
+                counted.voters.insert(member.id, Incarnation::from_bytes([0; 16]));
+                Electorate::new(&counted, &member.config).reached(held)
+            }
+            membership => Electorate::new(membership, &member.config).reached(held),
+        };
+        let Some(index) = reached else { return Transition::Stay };
+        let own_term = member.log.term_at(index) == Some(member.term());
+        if member.commit_index() < index && (own_term || member.config.errs(Mistake::OldTermsCommittedByCounting)) {
+            member.commit_to(index);
+        }
+        let everyone = self.members().map(|(_, progress)| progress.match_index());
+        let held_by_all = everyone.fold(member.durability.durable_index(), LogIndex::min).min(member.commit_index());
+        member.held_by_all = member.held_by_all.max(held_by_all);
+        self.go_on_with_change(member)
+    }
+}
+
+/// Reads (thesis 6.4).
+impl Leader {
+    /// Takes in a read; its index is captured when its round begins.
+    pub(crate) fn read(&mut self, member: &mut Member, ticket: ReadTicket) {
+        if member.options().reads_pending_max <= self.reads.len() {
+            return member.outbox.refused_reads.push(RefusedRead { ticket, reason: ReadRefusal::Full });
+        }
+        let confirmed_once = ReadRound(0) < self.confirmed_round(member);
+        if confirmed_once && member.config.errs(Mistake::ReadsRestOnAnOldRound) {
+            let (index, term) = (member.commit_index(), member.term());
+            return member.outbox.reads.push(SafeRead { ticket, index, term });
+        }
+        self.reads.push(ticket);
+    }
+
+    /// Before an entry of the own term is committed, nobody knows what is (Raft paper, section 8).
+    fn may_read(&self, member: &Member) -> bool {
+        self.first_index <= member.commit_index() || member.config.errs(Mistake::ReadsBeforeOwnTermCommits)
+    }
+
+    fn confirmed_round(&self, member: &Member) -> ReadRound {
+        let answered = |node| match self.progress.get(&node) {
+            _ if node == member.id => self.round,
+            Some(progress) if !progress.is_fenced() => progress.answered_round(),
+            _ => ReadRound(0),
+        };
+        member.electorate().reached(answered).unwrap_or_default()
+    }
+
+    fn confirm_reads(&mut self, member: &mut Member) {
+        let confirmed =
+            if member.config.errs(Mistake::EarlierAnswersConfirmReads) && ReadRound(1) < self.confirmed_round(member) {
+                self.round
+            } else {
+                self.confirmed_round(member)
+            };
+        let term = member.term();
+        for round in self.reads.confirm(confirmed) {
+            let index = round.index;
+            member.outbox.reads.extend(round.tickets.into_iter().map(|ticket| SafeRead { ticket, index, term }));
+        }
+    }
+}
+
+/// Changes of members (Raft paper, section 6; thesis, chapter 4).
+impl Leader {
     /// Begins a change of members, if the moment is right (Raft paper, section 6; thesis, chapter 4).
     pub(crate) fn change_members(&mut self, member: &mut Member, ticket: ChangeTicket, change: &MembershipChange) {
         let outcome = self.plan_change(member, change).map(|planned| match planned {
@@ -214,16 +426,6 @@ impl Leader {
         Ok(())
     }
 
-    /// The configuration before a joint one that this leader itself began and that isn't committed: as long as it can't
-    /// be, nobody can have left it towards the new voters.
-    fn revertible(&self, member: &Member) -> Option<Membership> {
-        let joint = member.membership();
-        let own = member.log.term_at(member.membership_index()) == Some(member.term());
-        let open = own && !member.membership_is_committed();
-        (joint.is_joint() && (open || member.config.errs(Mistake::RevertsInAnyTerm)))
-            .then(|| reconfiguration::reverted(joint))
-    }
-
     /// Appends a configuration, which is in force from now on.
     fn append_membership(&mut self, member: &mut Member, membership: Membership) {
         member.append_own(EntryKind::Membership(Box::new(membership)), 0, BodyDigest::of(&[]));
@@ -237,56 +439,40 @@ impl Leader {
         }
     }
 
-    /// Appends a proposal, whole or not at all.
-    pub(crate) fn propose(&mut self, member: &mut Member, ticket: ProposalTicket, bodies: &[BodyHead]) {
-        if let Err(reason) = self.admits(member, bodies) {
-            return member.outbox.refused.push(RefusedProposal { ticket, reason });
+    /// What follows from the commit of a configuration: a joint one is left, by whichever leader commits it (an entry of
+    /// its own term included, so that both majorities have spoken); and a leader that was removed hands over and goes.
+    fn go_on_with_change(&mut self, member: &mut Member) -> Transition {
+        if !member.membership_is_committed() || member.commit_index() < self.first_index {
+            return Transition::Stay;
         }
-        let positions = bodies.iter().map(|body| member.append_own(EntryKind::Command, body.bytes, body.digest));
-        let positions: Vec<Position> = positions.collect();
-        if let (Some(&first), Some(last)) = (positions.first(), positions.last()) {
-            member.outbox.accepted.push(Accepted { ticket, first, last: last.index });
+        if member.membership().is_joint() {
+            let next = reconfiguration::left(member.membership());
+            self.append_membership(member, next);
+            return Transition::Stay;
         }
+        if member.is_voter() {
+            return Transition::Stay;
+        }
+        let last = member.log.last().position;
+        if let Some(to) = self.successor(member) {
+            member.send(to, Message::TimeoutNow(TimeoutNow { term: member.term(), last }));
+        }
+        Transition::Follow { leader: None }
     }
 
-    fn admits(&self, member: &Member, bodies: &[BodyHead]) -> Result<(), ProposalRefusal> {
-        if bodies.is_empty() {
-            return Err(ProposalRefusal::Empty);
-        }
-        if let Some(Transfer { to, .. }) = self.transfer
-            && !member.config.errs(Mistake::ProposalsDuringTransfer)
-        {
-            return Err(ProposalRefusal::Transferring { to });
-        }
-        // What a leader appends after its own removal, its successor may lack.
-        if !member.is_voter() {
-            return Err(self
-                .successor(member)
-                .map_or(ProposalRefusal::NotLeader { leader: None }, |to| ProposalRefusal::Transferring { to }));
-        }
-        let options = member.options();
-        let bytes = bodies.iter().fold(0_u64, |sum, body| sum.saturating_add(u64::from(body.bytes)));
-        let (bytes_before, entries_before) = (member.log.uncommitted_bytes(), member.uncommitted_entries());
-        // One proposal always fits when nothing is uncommitted, so that nothing is too large for ever.
-        let too_many_bytes = 0 < bytes_before && options.uncommitted_bytes_max < bytes_before.saturating_add(bytes);
-        let entries = entries_before.saturating_add(bodies.len() as u64);
-        let too_many_entries = 0 < entries_before && options.uncommitted_entries_max < entries;
-        if too_many_bytes || too_many_entries { Err(ProposalRefusal::Full) } else { Ok(()) }
+    /// The configuration before a joint one that this leader itself began and that isn't committed: as long as it can't
+    /// be, nobody can have left it towards the new voters.
+    fn revertible(&self, member: &Member) -> Option<Membership> {
+        let joint = member.membership();
+        let own = member.log.term_at(member.membership_index()) == Some(member.term());
+        let open = own && !member.membership_is_committed();
+        (joint.is_joint() && (open || member.config.errs(Mistake::RevertsInAnyTerm)))
+            .then(|| reconfiguration::reverted(joint))
     }
+}
 
-    /// Takes in a read; its index is captured when its round begins.
-    pub(crate) fn read(&mut self, member: &mut Member, ticket: ReadTicket) {
-        if member.options().reads_pending_max <= self.reads.len() {
-            return member.outbox.refused_reads.push(RefusedRead { ticket, reason: ReadRefusal::Full });
-        }
-        let confirmed_once = ReadRound(0) < self.confirmed_round(member);
-        if confirmed_once && member.config.errs(Mistake::ReadsRestOnAnOldRound) {
-            let (index, term) = (member.commit_index(), member.term());
-            return member.outbox.reads.push(SafeRead { ticket, index, term });
-        }
-        self.reads.push(ticket);
-    }
-
+/// Handing over (thesis 3.10).
+impl Leader {
     /// Begins to hand over to `to`: from now on no proposal is taken (thesis 3.10).
     pub(crate) fn transfer(&mut self, member: &mut Member, to: NodeId) {
         let able = self.progress.get(&to).is_some_and(|progress| !progress.is_fenced());
@@ -311,189 +497,21 @@ impl Leader {
             self.members().filter(|(node, progress)| member.membership().is_voter(**node) && !progress.is_fenced());
         able.max_by_key(|(_, progress)| progress.match_index()).map(|(node, _)| *node)
     }
+}
 
-    pub(crate) fn append_sent(&mut self, sent: AppendSent) {
-        if let Some(progress) = self.progress.get_mut(&sent.to) {
-            progress.sent(sent);
-        }
+/// The leader seen from outside.
+impl Leader {
+    pub(crate) fn transferring_to(&self) -> Option<NodeId> {
+        self.transfer.map(|transfer| transfer.to)
     }
 
-    pub(crate) fn append_answered(
-        &mut self,
-        member: &mut Member,
-        from: NodeId,
-        reply: &AppendEntriesReply,
-    ) -> Transition {
-        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
-        let before = progress.match_index();
-        let finding = progress.answered(reply.stream, reply.verdict, &member.log, &member.config);
-        report(member, from, finding, progress);
-        if progress.match_index() <= before {
-            return Transition::Stay;
-        }
-        let transition = self.advance_commit(member);
-        self.finish_transfer(member);
-        transition
+    pub(crate) fn progress(&self) -> BTreeMap<NodeId, ProgressStatus> {
+        self.members().map(|(node, progress)| (*node, progress.status())).collect()
     }
 
-    pub(crate) fn snapshot_answered(
-        &mut self,
-        member: &mut Member,
-        from: NodeId,
-        reply: InstallSnapshotReply,
-    ) -> Transition {
-        let Some(progress) = self.progress.get_mut(&from) else { return Transition::Stay };
-        progress.installed(reply.stream, reply.last, &member.log);
-        let transition = self.advance_commit(member);
-        self.finish_transfer(member);
-        transition
-    }
-
-    pub(crate) fn heartbeat_answered(&mut self, member: &mut Member, from: NodeId, reply: HeartbeatReply) {
-        // A round that this leader never began is nobody's answer.
-        if self.round < reply.round {
-            return;
-        }
-        let Some(progress) = self.progress.get_mut(&from) else { return };
-        let finding = progress.heartbeat_answered(reply);
-        report(member, from, finding, progress);
-        if self.departures.answered(from, reply.round) {
-            self.progress.remove(&from);
-        }
-        self.confirm_reads(member);
-    }
-
-    pub(crate) fn unreachable(&mut self, peer: NodeId) {
-        if let Some(progress) = self.progress.get_mut(&peer) {
-            progress.unreachable();
-        }
-    }
-
-    /// Advances the commit index to what a majority of each half holds durably, but only through an entry of the own
-    /// term (Raft paper, section 5.4.2; thesis 3.6.2). The own copy counts once it is durable, and only while this
-    /// leader is a voter.
-    pub(crate) fn advance_commit(&mut self, member: &mut Member) -> Transition {
-        let own = if member.config.errs(Mistake::OwnCopyBeforePersist) {
-            member.log.last_index()
-        } else {
-            member.durability.durable_index()
-        };
-        let held = |node| if node == member.id { own } else { self.match_of(node) };
-        let reached = match member.membership() {
-            left if !member.is_voter() && member.config.errs(Mistake::RemovedLeaderCountsItself) => {
-                let mut counted = left.clone();
-                counted.voters.insert(member.id, Incarnation::from_bytes([0; 16]));
-                Electorate::new(&counted, &member.config).reached(held)
-            }
-            membership => Electorate::new(membership, &member.config).reached(held),
-        };
-        let Some(index) = reached else { return Transition::Stay };
-        let own_term = member.log.term_at(index) == Some(member.term());
-        if member.commit_index() < index && (own_term || member.config.errs(Mistake::OldTermsCommittedByCounting)) {
-            member.commit_to(index);
-        }
-        let everyone = self.members().map(|(_, progress)| progress.match_index());
-        let held_by_all = everyone.fold(member.durability.durable_index(), LogIndex::min).min(member.commit_index());
-        member.held_by_all = member.held_by_all.max(held_by_all);
-        self.go_on_with_change(member)
-    }
-
-    /// What follows from the commit of a configuration: a joint one is left, by whichever leader commits it (an entry of
-    /// its own term included, so that both majorities have spoken); and a leader that was removed hands over and goes.
-    fn go_on_with_change(&mut self, member: &mut Member) -> Transition {
-        if !member.membership_is_committed() || member.commit_index() < self.first_index {
-            return Transition::Stay;
-        }
-        if member.membership().is_joint() {
-            let next = reconfiguration::left(member.membership());
-            self.append_membership(member, next);
-            return Transition::Stay;
-        }
-        if member.is_voter() {
-            return Transition::Stay;
-        }
-        let last = member.log.last().position;
-        if let Some(to) = self.successor(member) {
-            member.send(to, Message::TimeoutNow(TimeoutNow { term: member.term(), last }));
-        }
-        Transition::Follow { leader: None }
-    }
-
-    /// Orders what is to be sent: heartbeats and read rounds that are due, then the next range for each follower.
-    pub(crate) fn send_due(&mut self, member: &mut Member) {
-        if self.heartbeat == Beat::Due || (self.reads.want_round() && self.may_read(member)) {
-            self.begin_round(member);
-        }
-        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
-        let readable = member.durability.issued_last();
-        for (&peer, progress) in &mut self.progress {
-            match progress.next_range(peer, term, &member.log, readable, commit_index, &member.config) {
-                Some(Ok(range)) => member.outbox.appends.push(range),
-                Some(Err(NeedsSnapshot)) => offer_snapshot(member, peer, progress),
-                None => {}
-            }
-            if progress.misses_commit(commit_index) {
-                let commit = progress.repeated_commit(commit_index, &member.config);
-                let heartbeat = Heartbeat { term, round: self.round, commit, held_by_all };
-                member.send(peer, Message::Heartbeat(heartbeat));
-            }
-        }
-    }
-
-    /// Leadership is over: nobody will confirm the reads that wait.
-    pub(crate) fn end(self, member: &mut Member) {
-        let refused = |ticket| RefusedRead { ticket, reason: ReadRefusal::NotLeader { leader: None } };
-        member.outbox.refused_reads.extend(self.reads.abandon().map(refused));
-    }
-
-    /// Sends a heartbeat of a new round to everyone.
-    fn begin_round(&mut self, member: &mut Member) {
-        self.heartbeat = Beat::In(member.options().heartbeat_ticks);
-        self.round = ReadRound(self.round.0.saturating_add(1));
-        if self.may_read(member) {
-            self.reads.begin(self.round, member.commit_index());
-        }
-        let (term, commit_index, held_by_all) = (member.term(), member.commit_index(), member.held_by_all);
-        for (&peer, progress) in &mut self.progress {
-            let commit = progress.heartbeat_commit(self.round, commit_index, &member.config);
-            self.departures.told(peer, self.round, |index| progress.knows_commit(index));
-            member.send(peer, Message::Heartbeat(Heartbeat { term, round: self.round, commit, held_by_all }));
-            offer_snapshot(member, peer, progress);
-        }
-        self.finish_transfer(member);
-        self.confirm_reads(member);
-    }
-
-    /// Before an entry of the own term is committed, nobody knows what is (Raft paper, section 8).
-    fn may_read(&self, member: &Member) -> bool {
-        self.first_index <= member.commit_index() || member.config.errs(Mistake::ReadsBeforeOwnTermCommits)
-    }
-
-    fn confirmed_round(&self, member: &Member) -> ReadRound {
-        let answered = |node| match self.progress.get(&node) {
-            _ if node == member.id => self.round,
-            Some(progress) if !progress.is_fenced() => progress.answered_round(),
-            _ => ReadRound(0),
-        };
-        member.electorate().reached(answered).unwrap_or_default()
-    }
-
-    fn confirm_reads(&mut self, member: &mut Member) {
-        let confirmed =
-            if member.config.errs(Mistake::EarlierAnswersConfirmReads) && ReadRound(1) < self.confirmed_round(member) {
-                self.round
-            } else {
-                self.confirmed_round(member)
-            };
-        let term = member.term();
-        for round in self.reads.confirm(confirmed) {
-            let index = round.index;
-            member.outbox.reads.extend(round.tickets.into_iter().map(|ticket| SafeRead { ticket, index, term }));
-        }
-    }
-
-    fn match_of(&self, node: NodeId) -> LogIndex {
-        self.progress.get(&node).map_or(LogIndex::ZERO, Progress::match_index)
+    /// The others that are members still.
+    fn members(&self) -> impl Iterator<Item = (&NodeId, &Progress)> {
+        self.progress.iter().filter(|(node, _)| !self.departures.contains(**node))
     }
 }
 
