@@ -253,6 +253,13 @@ impl<SM: StateMachine, G: AppendGate> DriverHandle<SM, G> {
         let _ = self.shared.inbox.push(Item::Failed(StopReason::GateFailed { source }));
     }
 
+    /// Stops the driver at once with [`StopReason::MemberUnfit`], for a member that can't be trusted with a vote: it doesn't
+    /// hand over what it leads either.
+    pub fn fail_member(&self, source: Arc<dyn core::error::Error + Send + Sync>) {
+        // A driver that has ended already can't fail any more.
+        let _ = self.shared.inbox.push(Item::Failed(StopReason::MemberUnfit { source }));
+    }
+
     /// Resolves when the driver has stopped, with the reason. Anything but [`StopReason::Shutdown`] should end the
     /// process.
     pub fn stopped(&self) -> impl Future<Output = StopReason> + Send + use<SM, G> {

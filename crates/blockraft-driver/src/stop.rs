@@ -71,6 +71,13 @@ pub enum StopReason {
         #[source]
         source: Arc<dyn core::error::Error + Send + Sync>,
     },
+    /// The member must take no part any more; see [`DriverHandle::fail_member`](crate::DriverHandle::fail_member).
+    #[error("this member must take no part any more")]
+    MemberUnfit {
+        /// What was found out.
+        #[source]
+        source: Arc<dyn core::error::Error + Send + Sync>,
+    },
     /// A thread of the driver panicked: a bug of ours, of the gate or of the state machine. Its message is on stderr.
     #[error("the {thread} thread panicked")]
     Panicked {

@@ -6,6 +6,8 @@ use blockraft_blocks::BlockLimits;
 use blockraft_driver::DriverConfig;
 use blockraft_types::{BootNonce, ClusterId, GroupId, Incarnation, Membership, NodeId};
 
+use crate::witness::Witness;
+
 /// Who a node is, in this life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -38,6 +40,8 @@ pub struct NodeConfig {
     pub exchange: Option<blockraft_exchange::Config>,
     /// Bounds of requests.
     pub limits: NodeLimits,
+    /// What the last life of this node remembered of the others: what [`Node::witness`](crate::Node::witness) said last.
+    pub witness: Witness,
 }
 
 /// How a node came to its group.
@@ -78,6 +82,7 @@ impl NodeConfig {
             driver: DriverConfig::default(),
             exchange: None,
             limits: NodeLimits::default(),
+            witness: Witness::default(),
         }
     }
 }

@@ -3,16 +3,15 @@
 //! The control lane is read by one task that never waits for anything else. The bulk lane is read by a few tasks that
 //! verify what came: bytes that don't hash to their name go no further.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use blockraft_blocks::Block;
 use blockraft_driver::InForce;
-use blockraft_driver::status::DriverStatus;
 use blockraft_exchange::Input;
 use blockraft_exchange::message::BulkHeader;
 use blockraft_transport::{Bulk, Incoming, Peer, Transport};
-use blockraft_types::{BodyDigest, GroupId, LogIndex, Message, NodeId, RemoteTicket};
-use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult, RecallReply};
+use blockraft_types::{BodyDigest, GroupId, NodeId};
+use blockraft_wire::node::{self, ChangeMembersResult, ForwardResult, NodeMessage, ReadIndexResult};
 use blockraft_wire::{Kind, frame, raft};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -20,11 +19,11 @@ use tracing::{debug, info, warn};
 
 use crate::driver::Driver;
 use crate::exchange_frame;
+use crate::introductions::Introductions;
 use crate::payload::BlockPayload;
 use crate::requests::Requests;
 use crate::snapshot::received_chunk;
 use crate::waiting::Waiting;
-use crate::witness::{Past, Witness};
 
 /// Sorts what arrives.
 #[derive(Clone, Debug)]
@@ -35,8 +34,7 @@ pub(crate) struct Inbox {
     pub(crate) waiting: Arc<Waiting>,
     pub(crate) requests: Requests,
     pub(crate) memberships: watch::Receiver<InForce>,
-    pub(crate) status: watch::Receiver<DriverStatus>,
-    pub(crate) witness: Arc<Mutex<Witness>>,
+    pub(crate) introductions: Arc<Introductions>,
 }
 
 impl Inbox {
@@ -47,6 +45,7 @@ impl Inbox {
                 Incoming::Connected(peer) => {
                     info!(peer = peer.node.0, incarnation = %peer.incarnation, "peer_connected");
                     let _ = self.driver.peer_connected(peer.node);
+                    self.introductions.may_talk(peer.node);
                 }
                 Incoming::Disconnected(peer) => {
                     info!(peer = peer.0, "peer_disconnected");
@@ -104,33 +103,15 @@ impl Inbox {
     fn raft(&self, from: Peer, bytes: Bytes) -> Result<(), frame::DecodeError> {
         for message in raft::decode(bytes)? {
             if message.group == self.group {
-                self.remember(from, &message.message);
-                self.driver.receive(from.node, message.message, message.bodies);
+                self.introductions.heard(from, &message.message, &self.memberships.borrow().membership);
+                if self.introductions.may_talk(from.node) {
+                    self.driver.receive(from.node, message.message, message.bodies);
+                }
             } else {
                 debug!(peer = from.node.0, group = message.group.0, "message_of_unknown_group");
             }
         }
         Ok(())
-    }
-
-    /// Remembers how far the peer has come, should it ever come back from before that.
-    fn remember(&self, from: Peer, message: &Message) {
-        let core = &self.status.borrow().core;
-        // As long as this node leads, what it knows to be committed and the peer to hold stays in the peer's log.
-        let held = core.progress.get(&from.node).map_or(LogIndex::ZERO, |progress| progress.match_index);
-        self.witness().heard(from, message, held.min(core.commit_index), &core.membership);
-    }
-
-    fn witness(&self) -> MutexGuard<'_, Witness> {
-        self.witness.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells a node that starts how far it had come.
-    fn recall(&self, from: Peer, ticket: RemoteTicket) {
-        let Past { term, index } = self.witness().recall(from);
-        let reply = NodeMessage::RecallReply(RecallReply { group: self.group, ticket, term, index });
-        // It asks again if this gets lost.
-        let _lost = node::encode(&reply).map(|frame| self.transport.send(from.node, frame));
     }
 
     fn node_message(&self, from: Peer, message: NodeMessage) {
@@ -142,7 +123,14 @@ impl Inbox {
             NodeMessage::ChangeMembers(question) if question.group == self.group => {
                 self.requests.serve_change(from, question);
             }
-            NodeMessage::Recall(question) if question.group == self.group => self.recall(from, question.ticket),
+            NodeMessage::Recall(question) if question.group == self.group => {
+                self.introductions.serve(from, question.ticket);
+            }
+            NodeMessage::RecallReply(reply) => {
+                if let Err(behind) = self.introductions.answered(from, reply) {
+                    self.driver.fail_member(Arc::new(behind));
+                }
+            }
             NodeMessage::ChangeMembersReply(reply) if self.requests.asked(reply.ticket) => {
                 self.waiting.changes.settle(&(reply.ticket.counter, from.node), reply.result);
             }
@@ -158,9 +146,7 @@ impl Inbox {
             | NodeMessage::ReadIndexReply(_)
             | NodeMessage::ChangeMembers(_)
             | NodeMessage::ChangeMembersReply(_)
-            | NodeMessage::Recall(_)
-            // One that comes too late: the node has started without it.
-            | NodeMessage::RecallReply(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
+            | NodeMessage::Recall(_) => debug!(peer = from.node.0, "node_message_not_for_us"),
         }
     }
 

@@ -71,7 +71,7 @@
 //! # The contract
 //!
 //! 1. Format data directories once; never start a member from an empty log that once had one, or from a copy. A member that
-//!    finds another one who [remembers](witness) that it had come further doesn't start.
+//!    finds another one who [remembers](witness) that it had come further doesn't start, or stops when it finds it later.
 //! 2. Give every start a fresh [`BootNonce`](blockraft_types::BootNonce) and seed.
 //! 3. Set peers' addresses on the transport before you start the node; it only receives from it.
 //! 4. When [`Node::stopped`] resolves with anything but a shutdown, end the process: its storage can't be trusted.
@@ -100,19 +100,21 @@ pub mod inline_pending;
 pub mod machine;
 pub mod payload;
 pub mod read_course;
+pub mod recall;
 pub mod replay;
 pub mod snapshot;
 pub mod told;
 pub mod witness;
+pub mod witness_format;
 
 mod addresses;
 mod driver;
 mod exchange_frame;
 mod inbox;
+mod introductions;
 mod mistake;
 mod plane;
 mod reader;
-mod recall;
 mod requests;
 mod waiting;
 mod writer;

@@ -6,7 +6,7 @@
 #[cfg(seeded_bugs)]
 use std::cell::Cell;
 
-/// A mistake from the rules of reads, of replay, and of what holds the log.
+/// A mistake from the rules of reads, of replay, of what holds the log, and of what others remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(seeded_bugs), expect(unreachable_pub, reason = "only seeded builds name it from outside"))]
 pub enum Mistake {
@@ -26,6 +26,12 @@ pub enum Mistake {
     InlineNotHeld,
     /// The data plane isn't told what the log names when a node starts.
     ReplayForgotten,
+    /// What others remember of a node's past is not held against its disks.
+    RecallSkipped,
+    /// Who wasn't there when a node started is never asked.
+    AskedOnlyAtStart,
+    /// What a node remembers of others ends with its process.
+    WitnessNotKept,
 }
 
 impl Mistake {
@@ -40,6 +46,9 @@ impl Mistake {
         Self::PositionIgnored,
         Self::InlineNotHeld,
         Self::ReplayForgotten,
+        Self::RecallSkipped,
+        Self::AskedOnlyAtStart,
+        Self::WitnessNotKept,
     ];
 
     /// Whatever this thread runs makes it from now on; or nothing does.

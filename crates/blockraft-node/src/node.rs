@@ -24,10 +24,12 @@ use crate::config::Identity;
 use crate::consistency::Consistency;
 use crate::driver::Driver;
 use crate::inline_pending::InlinePending;
+use crate::introductions::Introductions;
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 use crate::requests::Requests;
 use crate::status::Status;
+use crate::witness::Witness;
 use crate::write_error::{Obstacle, WriteError};
 use crate::writer::{BytesHeld, Writer};
 
@@ -51,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) blocks: Arc<dyn BlockStore>,
     pub(crate) inline: Arc<InlinePending>,
     pub(crate) exchange: watch::Receiver<blockraft_exchange::Status>,
+    pub(crate) introductions: Arc<Introductions>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -260,6 +263,13 @@ impl Node {
             exchange: self.shared.exchange.borrow().clone(),
             peers: self.shared.transport.peers(),
         }
+    }
+
+    /// What this node remembers of the others, which may come back from before that. Keep it over restarts: look every second
+    /// or so, write it where it is another than last time, and hand it to the [next life](crate::NodeConfig::witness).
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        self.shared.introductions.witness().clone()
     }
 
     /// The longest block that this node takes in.

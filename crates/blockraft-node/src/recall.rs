@@ -1,108 +1,108 @@
-//! The first thing that a member does: it asks the others how far it had come.
+//! Whom a node has asked how far it had come, and what follows from the answers.
 //!
-//! It says and hears nothing else meanwhile, so it votes and acknowledges nothing. It waits for the answers of all members
-//! that it can reach within an election timeout; nobody waits for those that are away.
+//! A node that starts asks all other members first. It says and hears nothing else meanwhile, so it votes and acknowledges
+//! nothing, and waits for the answers of all that it can reach within an election timeout; nobody waits for those that are
+//! away. Those are asked when they are there: until a peer has answered, nothing of consensus is exchanged with it. So what
+//! a peer remembers is from earlier lives alone, and is held against what the disks held at the start; and who got a promise
+//! is never asked to believe another one.
+//!
+//! A node that lacks something of its past takes no part any more, and can't be mended: it is replaced. What nobody tells it
+//! it doesn't know: where all who remember are away, or have forgotten, it goes on with the others.
 
-use core::time::Duration;
 use std::collections::BTreeSet;
 
-use blockraft_transport::{Incoming, Peer, Transport};
-use blockraft_types::{GroupId, LogIndex, NodeId, RemoteTicket, Term};
-use blockraft_wire::node::{self, NodeMessage, Recall, RecallReply};
-use blockraft_wire::{Kind, frame};
-use bytes::Bytes;
-use tokio::time::{Instant, sleep_until};
-use tracing::debug;
+use blockraft_types::NodeId;
+use thiserror::Error;
 
-use crate::config::Identity;
-use crate::start_error::StartError;
+use crate::mistake::Mistake;
 use crate::witness::Past;
 
-/// A question to all the others.
-pub(crate) struct Recollection<'a> {
-    pub(crate) transport: &'a dyn Transport,
-    pub(crate) identity: Identity,
-    pub(crate) group: GroupId,
-    /// The other members.
-    pub(crate) others: BTreeSet<NodeId>,
-    /// What the disks of this node hold.
-    pub(crate) own: Past,
-    /// How long to wait for members.
-    pub(crate) patience: Duration,
+/// What a node, in this life, knows of those who may remember earlier ones.
+#[derive(Debug)]
+pub struct Recollection {
+    node: NodeId,
+    /// What its disks held when it started.
+    own: Past,
+    /// The members that it waits for before it takes part.
+    awaited: BTreeSet<NodeId>,
+    /// Who remembers nothing that it lacks. As many as there are nodes at most.
+    answered: BTreeSet<NodeId>,
+    stage: Stage,
 }
 
-impl Recollection<'_> {
-    /// Asks, and returns who is connected then: nobody will hear of that again.
+/// Where a life is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    TakingPart,
+}
+
+/// Another member remembers that this one had come further. Its data directory is a copy from before that, or its disk has
+/// lost what was durable: what it has promised since is forgotten here, so it must not vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "node {node} is behind its own past: node {by} has seen it in term {}{} and up to entry {}, and its data directory began \
+     this life in term {} at entry {}. The directory was restored from a copy, or its disk lost what was synced: replace \
+     the node by a new one", remembered.term, vote(*remembered), remembered.index, own.term, own.index
+)]
+pub struct BehindItsPast {
+    /// The node.
+    pub node: NodeId,
+    /// Who remembers.
+    pub by: NodeId,
+    /// What it remembers.
+    pub remembered: Past,
+    /// What the disks of this node held when it started.
+    pub own: Past,
+}
+
+impl Recollection {
+    /// Of a node whose disks hold `own`, and which shall wait for `others`.
+    #[must_use]
+    pub const fn new(node: NodeId, own: Past, others: BTreeSet<NodeId>) -> Self {
+        Self { node, own, awaited: others, answered: BTreeSet::new(), stage: Stage::Starting }
+    }
+
+    /// Those who are waited for still.
+    pub fn awaited(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.awaited.iter().copied()
+    }
+
+    /// Whether everybody has answered who is waited for.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// The node takes part from now on, with those who have answered.
+    pub fn take_part(&mut self) {
+        self.awaited.clear();
+        self.stage = Stage::TakingPart;
+    }
+
+    /// Whether messages of consensus may pass between this node and `peer`. Otherwise it is to be asked.
+    #[must_use]
+    pub fn has_answered(&self, peer: NodeId) -> bool {
+        self.answered.contains(&peer) || Mistake::AskedOnlyAtStart.is_made() && self.stage == Stage::TakingPart
+    }
+
+    /// `by` remembers this, or nothing.
     ///
     /// # Errors
-    /// [`StartError::BehindItsPast`].
-    pub(crate) async fn ask(mut self) -> Result<BTreeSet<NodeId>, StartError> {
-        let mut connected = BTreeSet::new();
-        let deadline = Instant::now() + self.patience;
-        let mut next_question = Instant::now();
-        while !self.others.is_empty() {
-            tokio::select! {
-                biased;
-                incoming = self.transport.receive() => match incoming {
-                    Some(Incoming::Connected(peer)) => {
-                        connected.insert(peer.node);
-                        self.question(peer.node);
-                    }
-                    Some(Incoming::Disconnected(peer)) => drop(connected.remove(&peer)),
-                    Some(Incoming::Message { from, frame }) => self.hear(from, frame)?,
-                    None => break,
-                },
-                () = sleep_until(deadline) => break,
-                () = sleep_until(next_question) => {
-                    self.others.iter().for_each(|node| self.question(*node));
-                    next_question = Instant::now() + QUESTION_INTERVAL;
-                }
-            }
+    /// The node lacks something of it, and must take no part any more.
+    pub fn answer(&mut self, by: NodeId, remembered: Past) -> Result<(), BehindItsPast> {
+        if self.own.lacks(remembered) && !self.has_answered(by) && !Mistake::RecallSkipped.is_made() {
+            return Err(BehindItsPast { node: self.node, by, remembered, own: self.own });
         }
-        Ok(connected)
-    }
-
-    fn question(&self, to: NodeId) {
-        self.send(to, &NodeMessage::Recall(Recall { group: self.group, ticket: self.ticket() }));
-    }
-
-    fn hear(&mut self, from: Peer, frame: Bytes) -> Result<(), StartError> {
-        if !matches!(frame::kind(&frame), Ok(Kind::Node)) {
-            return Ok(());
-        }
-        match node::decode(frame) {
-            // Who is just starting has seen nobody.
-            Ok(NodeMessage::Recall(Recall { group, ticket })) if group == self.group => {
-                let reply = RecallReply { group, ticket, term: Term::default(), index: LogIndex::ZERO };
-                self.send(from.node, &NodeMessage::RecallReply(reply));
-            }
-            Ok(NodeMessage::RecallReply(reply)) if reply.group == self.group && reply.ticket == self.ticket() => {
-                let remembered = Past { term: reply.term, index: reply.index };
-                if self.own.lacks(remembered) {
-                    let (node, own) = (self.identity.node, self.own);
-                    return Err(StartError::BehindItsPast { node, by: from.node, remembered, own });
-                }
-                self.others.remove(&from.node);
-            }
-            Ok(_) => {}
-            Err(error) => debug!(peer = from.node.0, error = &error as &dyn std::error::Error, "refused_frame"),
-        }
+        self.awaited.remove(&by);
+        self.answered.insert(by);
         Ok(())
-    }
-
-    fn send(&self, to: NodeId, message: &NodeMessage) {
-        // Whoever isn't connected yet is asked once it is.
-        let _not_connected = node::encode(message).map(|frame| self.transport.send(to, frame));
-    }
-
-    const fn ticket(&self) -> RemoteTicket {
-        // Zero is no other question's: those begin at one.
-        RemoteTicket { incarnation: self.identity.incarnation, boot: self.identity.boot, counter: 0 }
     }
 }
 
-/// A question or its answer may be lost.
-const QUESTION_INTERVAL: Duration = Duration::from_millis(50);
+fn vote(past: Past) -> String {
+    past.voted_for.map_or_else(String::new, |node| format!(", voting for node {node},"))
+}
 
 #[cfg(test)]
 mod tests;

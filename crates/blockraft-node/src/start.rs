@@ -13,6 +13,7 @@ use crate::config::{Identity, NodeConfig, Origin};
 use crate::driver::Driver;
 use crate::freshness::Freshness;
 use crate::inbox::Inbox;
+use crate::introductions::{IntroducedOutbox, Introductions};
 use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
@@ -39,7 +40,8 @@ use crate::writer::{Writer, batch_commands, batch_limits};
 /// Outside of a tokio runtime with time enabled.
 pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError> {
     check_identity(&config)?;
-    let NodeConfig { identity, group, genesis, seed, driver: driver_config, exchange, limits, origin: _ } = config;
+    let NodeConfig { identity, group, genesis, seed, driver: driver_config, exchange, limits, origin: _, witness } =
+        config;
     let Parts { mut log, transport, blocks, table } = parts;
     let exchange = exchange.unwrap_or_else(|| {
         blockraft_exchange::Config::for_ticks_of(u32::try_from(driver_config.tick.as_millis()).unwrap_or(u32::MAX))
@@ -49,20 +51,21 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let assembly = Assembly::build(ground).await?;
     let in_force = assembly.log.memberships.last().map_or(&assembly.membership.1, |(_, newest)| newest);
     let core = driver_config.replica.core.options();
-    let recollection = Recollection {
-        transport: transport.as_ref(),
+    let others = in_force.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect();
+    let own = Past::of_disk(assembly.log.hard_state, assembly.log.last.position.index);
+    let introductions = Arc::new(Introductions {
+        transport: Arc::clone(&transport),
         identity,
         group,
-        others: in_force.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect(),
-        own: Past { term: assembly.log.hard_state.term, index: assembly.log.last.position.index },
-        patience: driver_config.tick * core.election_ticks_max,
-    };
+        recollection: Mutex::new(Recollection::new(identity.node, own, others)),
+        witness: Mutex::new(witness),
+    });
     for (node, address) in in_force.addresses.iter().filter(|(node, _)| **node != identity.node) {
         if let Ok(address) = address.parse() {
             transport.set_peer(*node, Some(address));
         }
     }
-    let connected = recollection.ask().await?;
+    let connected = introductions.ask_all(driver_config.tick * core.election_ticks_max).await?;
 
     let Assembly { machine, gate, rows, inline, told, tellings, wishes, exchange_status, named, .. } = assembly;
     let (membership_index, membership) = assembly.membership;
@@ -78,7 +81,10 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
             log_sizes: assembly.log_sizes,
             seed,
             log,
-            outbox: Arc::new(TransportOutbox::new(Arc::clone(&transport))),
+            outbox: Arc::new(IntroducedOutbox {
+                introductions: Arc::clone(&introductions),
+                outbox: TransportOutbox::new(Arc::clone(&transport)),
+            }),
             state_machine: machine,
             gate,
         },
@@ -128,8 +134,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         waiting,
         requests: requests.clone(),
         memberships: driver.memberships(),
-        status: driver.watch_status(),
-        witness: Arc::default(),
+        introductions: Arc::clone(&introductions),
     };
 
     let mut tasks = vec![
@@ -175,6 +180,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         blocks,
         inline,
         exchange,
+        introductions,
         tasks,
     };
     Ok(Node { shared: Arc::new(shared) })

@@ -9,7 +9,7 @@ use blockraft_log::{CreateGroupError, LoadError, ReadError};
 use blockraft_types::{ChainDigest, GroupId, LogIndex, NodeId};
 use thiserror::Error;
 
-use crate::witness::Past;
+use crate::recall::BehindItsPast;
 
 /// Why a node didn't start.
 #[derive(Debug, Error)]
@@ -35,23 +35,9 @@ pub enum StartError {
         /// The node.
         node: NodeId,
     },
-    /// Another member remembers that this one had come further. Its data directory is a copy from before that, or its disk
-    /// has lost what was durable: what it has promised since is forgotten here, so it must not vote.
-    #[error(
-        "node {node} is behind its own past: node {by} has seen it in term {} and up to entry {}, and its data directory \
-         ends in term {} at entry {}. The directory was restored from a copy, or its disk lost what was synced: replace \
-         the node by a new one", remembered.term, remembered.index, own.term, own.index
-    )]
-    BehindItsPast {
-        /// The node.
-        node: NodeId,
-        /// Who remembers.
-        by: NodeId,
-        /// What it remembers.
-        remembered: Past,
-        /// What the disks of this node hold.
-        own: Past,
-    },
+    /// This node lacks what another member has seen of it.
+    #[error(transparent)]
+    BehindItsPast(#[from] BehindItsPast),
     /// A bound of the data plane contradicts another.
     #[error("the data plane's settings don't fit together")]
     ExchangeConfig(#[source] ConfigError),

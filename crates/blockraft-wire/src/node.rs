@@ -179,8 +179,8 @@ pub enum ChangeMembersResult {
     Unknown,
 }
 
-/// What a node that starts asks the others before it says anything else: it may be a copy of itself, or its disk may have
-/// gone back in time. The ticket tells its life.
+/// What a node asks each other one before it says anything of consensus to it: it may be a copy of itself, or its disk may
+/// have gone back in time. The ticket tells its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Recall {
     /// The group that is meant.
@@ -198,7 +198,9 @@ pub struct RecallReply {
     pub ticket: RemoteTicket,
     /// The highest term that it named.
     pub term: Term,
-    /// The highest committed entry that it acknowledged.
+    /// Whom it voted for in that term, if that was seen.
+    pub voted_for: Option<NodeId>,
+    /// The last entry that it acknowledged in that term.
     pub index: LogIndex,
 }
 

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, HashCode, MemoryStore};
 use blockraft_catalog::MemoryTable;
+use blockraft_driver::StopReason;
 use blockraft_driver::config::CompactionPolicy;
 use blockraft_log::MemoryDisk;
-use blockraft_transport::{Network, Peer};
-use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId};
+use blockraft_transport::{Incoming, Network, Peer, Transport};
+use blockraft_types::{BootNonce, ClusterId, Incarnation, LogIndex, Membership, NodeId, Term};
+use blockraft_wire::Kind;
+use blockraft_wire::frame;
+use blockraft_wire::node::{self, NodeMessage, RecallReply};
 use tokio::time::timeout;
 
 use super::start;
@@ -30,11 +34,15 @@ impl Kept {
     }
 
     async fn start(&self, config: NodeConfig) -> Result<Node, StartError> {
+        self.start_on(&Network::new(), config).await
+    }
+
+    async fn start_on(&self, network: &Network, config: NodeConfig) -> Result<Node, StartError> {
         self.blocks.reopen();
         let Identity { node, incarnation, boot, .. } = config.identity;
         let parts = Parts {
             log: Box::new(self.disk.open()),
-            transport: Arc::new(Network::new().endpoint(Peer { node, incarnation, boot })),
+            transport: Arc::new(network.endpoint(Peer { node, incarnation, boot })),
             blocks: Arc::clone(&self.blocks) as _,
             table: Arc::clone(&self.table) as _,
         };
@@ -147,4 +155,39 @@ async fn bounds_that_contradict_each_other_are_refused() {
     config.exchange = Some(exchange);
     let refused = Kept::nothing().start(config).await;
     assert!(matches!(refused, Err(StartError::ExchangeConfig(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_hears_late_that_it_is_behind_its_past_stops_before_it_says_anything_else() {
+    let network = Network::new();
+    let (two, incarnation) = (NodeId(2), Incarnation::from_bytes([2; 16]));
+    let mut config = lone(1, 1);
+    config.genesis = Membership::of_voters([(NodeId(1), config.identity.incarnation), (two, incarnation)]);
+    let started = Kept::nothing().start_on(&network, config).await;
+    let node = started.expect("nobody is there who remembers anything");
+
+    let witness = network.endpoint(Peer { node: two, incarnation, boot: BootNonce(7) });
+    witness.set_peer(NodeId(1), Some(network.address()));
+    let answers = async {
+        while let Some(incoming) = witness.receive().await {
+            let Incoming::Message { from, frame } = incoming else { continue };
+            assert_eq!(frame::kind(&frame).expect("a frame"), Kind::Node, "it campaigns before it has asked");
+            let Ok(NodeMessage::Recall(question)) = node::decode(frame) else { panic!("something else is said") };
+            let remembered = RecallReply {
+                group: question.group,
+                ticket: question.ticket,
+                term: Term(9),
+                voted_for: None,
+                index: LogIndex(3),
+            };
+            let reply = node::encode(&NodeMessage::RecallReply(remembered)).expect("it is short");
+            let _gone = witness.send(from.node, reply);
+        }
+    };
+    let reason = tokio::select! {
+        reason = timeout(Duration::from_secs(20), node.stopped()) => reason.expect("it hears of its past"),
+        () = answers => unreachable!("the network stays"),
+    };
+    let StopReason::MemberUnfit { source } = reason else { panic!("{reason:?}") };
+    assert!(source.to_string().starts_with("node 1 is behind its own past: node 2 has seen it in term 9"), "{source}");
 }

@@ -192,7 +192,8 @@ pub(crate) fn fixed() -> Vec<(String, Sample)> {
         reply(name, ChangeMembersResult::Refused(refusal));
     }
     node("recall", NodeMessage::Recall(Recall { group, ticket }));
-    let recalled = RecallReply { group, ticket, term: position.term, index: position.index };
+    let Position { term, index } = position;
+    let recalled = RecallReply { group, ticket, term, voted_for: Some(NodeId(3)), index };
     node("recall-reply", NodeMessage::RecallReply(recalled));
 
     let mut request = |name: &str, operation| {
