@@ -19,12 +19,11 @@ pub(crate) struct Candidate {
     campaign: CampaignId,
     /// The first answer of each voter. Its own is there once it is durable.
     verdicts: BTreeMap<NodeId, VoteVerdict>,
-    /// Answers beyond one per member; counted only by a member that is made to err.
-    surplus: usize,
 }
 
 impl Candidate {
-    /// Asks whether a vote in the next term could be won (thesis 9.6). Changes neither term nor vote.
+    /// Asks whether a vote in the next term could be won (thesis 9.6). Changes neither term nor vote, so its own yes
+    /// needs no disk.
     pub(crate) fn begin_pre_vote(member: &mut Member, term: Term) -> Self {
         assert!(member.term() < term, "a pre-vote asks for a term to come");
         let mut candidate = Self::begin(member, Ballot::PreVote, term, CampaignReason::Timeout);
@@ -47,7 +46,7 @@ impl Candidate {
         for node in others.collect::<alloc::vec::Vec<_>>() {
             member.send(node, Message::RequestVote(request));
         }
-        Self { ballot, term, campaign, verdicts: BTreeMap::new(), surplus: 0 }
+        Self { ballot, term, campaign, verdicts: BTreeMap::new() }
     }
 
     pub(crate) const fn role(&self) -> Role {
@@ -75,10 +74,9 @@ impl Candidate {
         if granted_other_term || !member.membership().is_voter(from) {
             return Transition::Stay;
         }
-        if self.verdicts.contains_key(&from) && reply.verdict == VoteVerdict::Granted {
-            self.surplus = self.surplus.saturating_add(1);
-        }
-        self.verdicts.entry(from).or_insert(reply.verdict);
+        let twice = self.verdicts.contains_key(&from) && member.config.errs(Mistake::VotesCountedTwice);
+        let voter = if twice { self.silent_voter(member).unwrap_or(from) } else { from };
+        self.verdicts.entry(voter).or_insert(reply.verdict);
         self.count(member)
     }
 
@@ -89,7 +87,7 @@ impl Candidate {
         if self.ballot == Ballot::Vote && own_counts {
             self.verdicts.insert(member.id, VoteVerdict::Granted);
         }
-        match self.tally(member) {
+        match member.electorate().tally(|node| self.verdicts.get(&node).copied()) {
             Tally::Open => Transition::Stay,
             Tally::Lost => Transition::Follow { leader: None },
             Tally::Won if self.ballot == Ballot::Vote => Transition::Lead,
@@ -97,13 +95,7 @@ impl Candidate {
         }
     }
 
-    fn tally(&self, member: &Member) -> Tally {
-        let granted = |node: &NodeId| self.verdicts.get(node) == Some(&VoteVerdict::Granted);
-        let voters = member.membership().voters.keys();
-        if member.config.errs(Mistake::VotesCountedTwice) {
-            let votes = voters.clone().filter(|node| granted(node)).count() + self.surplus;
-            return if voters.len() < votes * 2 { Tally::Won } else { Tally::Open };
-        }
-        member.electorate().tally(|node| self.verdicts.get(&node).copied())
+    fn silent_voter(&self, member: &Member) -> Option<NodeId> {
+        member.membership().voters.keys().copied().find(|voter| !self.verdicts.contains_key(voter))
     }
 }

@@ -8,8 +8,7 @@ use blockraft_types::message::{
     AppendEntriesReply, Heartbeat, HeartbeatReply, InstallSnapshot, InstallSnapshotReply, ReadRound, TimeoutNow,
 };
 use blockraft_types::{
-    BodyDigest, ChangeRefusal, EntryKind, Incarnation, LogIndex, Membership, MembershipChange, Message, NodeId,
-    Position,
+    BodyDigest, ChangeRefusal, EntryKind, LogIndex, Membership, MembershipChange, Message, NodeId, Position,
 };
 
 use crate::abstention::Abstention;
@@ -38,11 +37,14 @@ pub(crate) struct Leader {
     progress: BTreeMap<NodeId, Progress>,
     departures: Departures,
     reads: Reads,
+    /// The last one begun: each is a heartbeat to everyone.
     round: ReadRound,
     heartbeat: Beat,
+    /// To whom leadership is being handed over.
     transfer: Option<Transfer>,
     /// Ticks since the commit index last moved while something was uncommitted.
     commit_still_ticks: u32,
+    /// The commit index at the last tick.
     commit_index_seen: LogIndex,
 }
 
@@ -92,14 +94,7 @@ impl Leader {
     }
 
     pub(crate) fn tick(&mut self, member: &mut Member) -> Transition {
-        let options = *member.options();
-        for node in self.departures.tick() {
-            self.progress.remove(&node);
-        }
-        for (&peer, progress) in &mut self.progress {
-            let finding = progress.tick(member.log.last_index(), options.commit_stall_ticks);
-            report(member, peer, finding, progress);
-        }
+        self.tick_others(member);
         // Thesis 6.2: a leader that a majority no longer answers makes room. It counts itself.
         if !self.is_heard_by_quorum(member, member.membership()) {
             match self.revertible(member).filter(|before| self.is_heard_by_quorum(member, before)) {
@@ -115,21 +110,25 @@ impl Leader {
             }
             let last = member.log.last().position;
             member.alarm(Alarm::CommitStalled { commit_index: member.commit_index(), last_index: last.index });
-            member.abstention = Some(Abstention::new(last, options.commit_stall_ticks));
+            member.abstention = Some(Abstention::new(last, member.options().commit_stall_ticks));
             return Transition::Follow { leader: None };
         }
-        if let Some(transfer) = &mut self.transfer {
-            transfer.ticks += 1;
-            if options.election_ticks_max <= transfer.ticks {
-                member.outbox.transfer_aborted = Some(transfer.to);
-                self.transfer = None;
-            }
-        }
+        self.tick_transfer(member);
         self.heartbeat = match self.heartbeat {
             Beat::In(ticks) if 1 < ticks => Beat::In(ticks - 1),
             Beat::In(_) | Beat::Due => Beat::Due,
         };
         Transition::Stay
+    }
+
+    fn tick_others(&mut self, member: &mut Member) {
+        for node in self.departures.tick() {
+            self.progress.remove(&node);
+        }
+        for (&peer, progress) in &mut self.progress {
+            let finding = progress.tick(member.log.last_index(), member.options().commit_stall_ticks);
+            report(member, peer, finding, progress);
+        }
     }
 
     /// Whether the commit index has stood still for too long although heartbeats are answered. A lone voter has nobody
@@ -304,15 +303,7 @@ impl Leader {
             member.durability.durable_index()
         };
         let held = |node| if node == member.id { own } else { self.match_of(node) };
-        let reached = match member.membership() {
-            left if !member.is_voter() && member.config.errs(Mistake::RemovedLeaderCountsItself) => {
-                let mut counted = left.clone();
-                counted.voters.insert(member.id, Incarnation::from_bytes([0; 16]));
-                Electorate::new(&counted, &member.config).reached(held)
-            }
-            membership => Electorate::new(membership, &member.config).reached(held),
-        };
-        let Some(index) = reached else { return Transition::Stay };
+        let Some(index) = member.electorate().reached(held) else { return Transition::Stay };
         let own_term = member.log.term_at(index) == Some(member.term());
         if member.commit_index() < index && (own_term || member.config.errs(Mistake::OldTermsCommittedByCounting)) {
             member.commit_to(index);
@@ -483,6 +474,17 @@ impl Leader {
         self.finish_transfer(member);
     }
 
+    /// A target that doesn't campaign within an election timeout never will (thesis 3.10).
+    fn tick_transfer(&mut self, member: &mut Member) {
+        let Some(transfer) = &mut self.transfer else { return };
+        transfer.ticks += 1;
+        if member.options().election_ticks_max <= transfer.ticks {
+            member.outbox.transfer_aborted = Some(transfer.to);
+            self.transfer = None;
+        }
+    }
+
+    /// Tells the target to campaign, once it holds the whole log.
     fn finish_transfer(&self, member: &mut Member) {
         let Some(Transfer { to, .. }) = self.transfer else { return };
         let last = member.log.last().position;

@@ -32,6 +32,7 @@ pub(crate) struct Member {
     pub(crate) durability: Durability,
     pub(crate) clock: ElectionClock,
     pub(crate) outbox: Outbox,
+    /// Set while this member must not campaign, because as a leader it could not commit.
     pub(crate) abstention: Option<Abstention>,
     /// Every member is known to hold the log durably up to here.
     pub(crate) held_by_all: LogIndex,
@@ -41,6 +42,7 @@ pub(crate) struct Member {
     applied_index: LogIndex,
     /// The last entry given out to be applied; at most `commit_index`.
     handed_out: LogIndex,
+    /// The last one begun.
     campaign: CampaignId,
     disk: Disk,
 }
@@ -135,9 +137,14 @@ impl Member {
         self.membership_index() <= self.commit_index
     }
 
-    /// Those who are counted.
+    /// Those who are counted: by the configuration in force, whatever role this member has.
     pub(crate) fn electorate(&self) -> Electorate<'_> {
-        Electorate::new(self.membership(), &self.config)
+        let electorate = Electorate::new(self.membership(), &self.config);
+        if self.config.errs(Mistake::RemovedLeaderCountsItself) {
+            electorate.with_intruder(self.id)
+        } else {
+            electorate
+        }
     }
 
     pub(crate) fn is_voter(&self) -> bool {

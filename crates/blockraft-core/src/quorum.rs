@@ -14,6 +14,8 @@ use crate::mistake::Mistake;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Electorate<'a> {
     membership: &'a Membership,
+    /// Counted by mistake.
+    intruder: Option<NodeId>,
     config: &'a Config,
 }
 
@@ -27,13 +29,18 @@ pub(crate) enum Tally {
 
 impl<'a> Electorate<'a> {
     pub(crate) const fn new(membership: &'a Membership, config: &'a Config) -> Self {
-        Self { membership, config }
+        Self { membership, intruder: None, config }
+    }
+
+    pub(crate) fn with_intruder(self, node: NodeId) -> Self {
+        Self { intruder: (!self.membership.is_voter(node)).then_some(node), ..self }
     }
 
     /// The greatest value that a majority of each half has reached; `None` when nobody votes.
     pub(crate) fn reached<T: Ord + Copy>(&self, value: impl Fn(NodeId) -> T) -> Option<T> {
         let learners = self.membership.learners.keys().filter(|_| self.config.errs(Mistake::LearnersCounted));
-        let incoming = self.middle(self.membership.voters.keys().chain(learners).map(|&node| value(node)).collect())?;
+        let voters = self.membership.voters.keys().chain(learners).chain(&self.intruder);
+        let incoming = self.middle(voters.map(|&node| value(node)).collect())?;
         let outgoing = self.middle(self.membership.outgoing.keys().map(|&node| value(node)).collect());
         match outgoing {
             Some(outgoing) if !self.config.errs(Mistake::JointCountsOneHalf) => Some(incoming.min(outgoing)),
