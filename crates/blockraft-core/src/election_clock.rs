@@ -28,7 +28,7 @@ impl ElectionClock {
         let (min, max) = (options.election_ticks_min, options.election_ticks_max);
         let mut dice = Dice::new(seed);
         let timeout = dice.between(min, max);
-        // A member that just started heard nobody: it may vote at once.
+        // A member that just started knows no leader to be patient with: it waits for its share of the jitter alone.
         Self { elapsed: min.min(timeout - 1), timeout, min, max, dice }
     }
 

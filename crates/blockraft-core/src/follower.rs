@@ -92,7 +92,7 @@ impl Follower {
         if let Merge::New { index, before } = merge {
             let new = proven.since(index.previous());
             if member.options().uncommitted_entries_max.max(new) < member.durability.waiting_entries() + new {
-                // The disk is far behind: the leader will probe again.
+                // The disk is far behind: the leader will probe again. An append always fits when nothing waits.
                 return;
             }
             if index <= member.log.last_index() {

@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 pub enum Input {
     /// One unit of time has passed.
     Tick,
-    /// A member, proved by the transport to be `from`, said something. Of an append only the entries whose payloads are
+    /// A node, proved by the transport to be `from`, said something. Of an append only the entries whose payloads are
     /// durable here may be passed on.
     Message {
         /// Who said it.

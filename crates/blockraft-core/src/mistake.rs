@@ -1,4 +1,6 @@
 //! The mistakes that a test build can be told to make, so that the tests prove that they would notice.
+//!
+//! The code that would err asks `config.errs(…)`. To read it as it ships, read `false` there.
 
 /// A known way to get Raft wrong. Only builds with `--cfg seeded_bugs` can choose one; everywhere else the question
 /// whether one was chosen is the constant `false`.

@@ -25,18 +25,24 @@ pub(crate) struct Progress {
     sent_through: LogIndex,
     inflight: Inflight,
     order: Order,
+    /// The last round that it answered.
+    answered_round: ReadRound,
     /// Heartbeats answered since something was sent or acknowledged, while an answer to an append is due.
     answers_without_progress: u32,
-    answered_round: ReadRound,
     /// A heartbeat of this round was sent when the follower was known to hold this entry: its answer must not deny it.
-    pledge: Option<(ReadRound, LogIndex)>,
+    must_still_hold: Option<(ReadRound, LogIndex)>,
+    /// Ticks since it was last heard.
     silent_ticks: u32,
+    /// Ticks since it was last level, got on, or had a reason not to.
     frozen_ticks: u32,
+    /// The entry whose payload its gate waits for.
     waiting_for: Option<LogIndex>,
+    /// The commit index that it was told last.
     told_commit: LogIndex,
 }
 
-/// An answer to a heartbeat that comes this often without an answer to an append means that the append was lost.
+/// An answer to a heartbeat that comes this often without an answer to an append means that the append was lost. The
+/// first one may have crossed the append on its way.
 const ANSWERS_BEFORE_PROBE: u32 = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +52,7 @@ enum State {
     Replicate,
     /// A snapshot is offered until it is installed there.
     Snapshot,
+    /// It lost what it had acknowledged: nothing that it says counts in this term.
     Fenced,
 }
 
@@ -92,7 +99,7 @@ impl Progress {
             order: Order::None,
             answers_without_progress: 0,
             answered_round: ReadRound(0),
-            pledge: None,
+            must_still_hold: None,
             silent_ticks: 0,
             frozen_ticks: 0,
             waiting_for: None,
@@ -147,8 +154,8 @@ impl Progress {
 
     /// What the next heartbeat, of `round`, tells as committed: never more than the follower proved.
     pub(crate) fn heartbeat_commit(&mut self, round: ReadRound, commit_index: LogIndex, config: &Config) -> LogIndex {
-        if self.pledge.is_none() && LogIndex::ZERO < self.match_index {
-            self.pledge = Some((round, self.match_index));
+        if self.must_still_hold.is_none() && LogIndex::ZERO < self.match_index {
+            self.must_still_hold = Some((round, self.match_index));
         }
         self.repeated_commit(commit_index, config)
     }
@@ -319,10 +326,10 @@ impl Progress {
             return Finding::Nothing;
         }
         self.answered_round = reply.round;
-        if let Some((round, matched)) = self.pledge
+        if let Some((round, matched)) = self.must_still_hold
             && round <= reply.round
         {
-            self.pledge = None;
+            self.must_still_hold = None;
             if reply.last_durable < matched {
                 return self.fence(reply.last_durable);
             }
