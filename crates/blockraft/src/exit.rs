@@ -97,17 +97,31 @@ pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+impl Exit {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Absent => 3,
+            Self::Unknown => 4,
+            Self::Unreachable => 5,
+            Self::Removed => 6,
+            Self::ClosedPipe => 141,
+        }
+    }
+
+    /// Ends the process here, whatever its threads are doing, as a crash would; what was printed must be flushed.
+    ///
+    /// Returning from `main` would run the destructors of RocksDB's static objects under threads that still use them,
+    /// which aborts the process now and then, and hides the exit code.
+    pub(crate) fn at_once(self) -> ! {
+        signal_hook::low_level::exit(self.code().into())
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::Absent => 3,
-            Exit::Unknown => 4,
-            Exit::Unreachable => 5,
-            Exit::Removed => 6,
-            Exit::ClosedPipe => 141,
-        })
+        Self::from(exit.code())
     }
 }

@@ -22,14 +22,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.trace();
     let mut output = Output::new(cli.format());
+    let serves = matches!(cli.command, Command::Serve(_));
     let ended = run(cli, &mut output).and_then(|exit| output.flush().map(|()| exit));
-    match ended {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            output.report(&failure);
-            failure.exit.into()
-        }
-    }
+    let exit = ended.unwrap_or_else(|failure| {
+        output.report(&failure);
+        failure.exit
+    });
+    if serves { exit.at_once() } else { exit.into() }
 }
 
 fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {

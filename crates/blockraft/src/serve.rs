@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use blockraft_blocks_segment::{Options as SegmentOptions, Recovered, SegmentStore};
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log_rocksdb::RocksLog;
@@ -115,22 +115,21 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
 
     let serving = tokio::spawn(service);
     let following = tokio::spawn(follow_members(node.clone(), identity.node, Arc::clone(&policy)));
-    let mut removed = None;
+    let mut disowned: Option<anyhow::Error> = None;
     let told_to_stop = tokio::select! {
         Ok(Some(index)) = following => {
-            removed = Some(Removed::ByEntry { node: identity.node, index });
+            disowned = Some(Removed::ByEntry { node: identity.node, index }.into());
             true
         }
         (by, why) = policy.disowned() => {
             let node = identity.node;
-            if why != IdentityRefusal::Removed {
-                // Its successor leads or follows in its place: there is nothing to hand over.
-                bail!(
+            disowned = Some(match why {
+                IdentityRefusal::Removed => Removed::AsPeerSays { node, by }.into(),
+                IdentityRefusal::OtherIncarnation | IdentityRefusal::Superseded => anyhow!(
                     "another process serves as node {node}, as node {by} says, from a copy of this data directory: replace \
                      the node by a new one, and serve neither of the two again"
-                );
-            }
-            removed = Some(Removed::AsPeerSays { node, by });
+                ),
+            });
             true
         }
         _ = interrupt.recv() => true,
@@ -158,7 +157,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
         }
     }
     serving.abort();
-    removed.map_or(Ok(()), |removed| Err(removed.into()))
+    disowned.map_or(Ok(()), Err)
 }
 
 /// Lets the transport know whom the configurations name, and ends with the entry that removed this node. `None` when the
