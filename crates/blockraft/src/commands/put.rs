@@ -6,6 +6,7 @@ mod progress;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use blockraft_blocks::{Block, Codec, HashCode};
 use blockraft_client::{Client, OnUnknown, PutError, PutOutcome};
@@ -62,15 +63,23 @@ pub(crate) async fn run(arguments: PutArguments, output: &mut Output) -> Result<
     let client = arguments.connection.connect().await?;
     let progress = Arc::new(Progress::new(files.bytes, output.format()));
     let batches = Batches::read(files, arguments.chunk, arguments.hash);
-    let puts = stream::unfold(batches, |mut batches| async { batches.next().await.map(|batch| (batch, batches)) })
-        .map(|batch| put(&client, batch, &progress))
-        .buffered(arguments.jobs.into());
+    // A folder may hold a hundred thousand files, and each would be waited for in vain.
+    let gone = AtomicBool::new(false);
+    let next = |mut batches: Batches| async {
+        if gone.load(Ordering::Relaxed) { None } else { batches.next().await.map(|batch| (batch, batches)) }
+    };
+    let puts =
+        stream::unfold(batches, next).map(|batch| put(&client, batch, &progress)).buffered(arguments.jobs.into());
     let mut puts = std::pin::pin!(puts);
     let mut total = Total::default();
     while let Some(puts) = puts.next().await {
         progress.suspend(|| puts.iter().try_for_each(|put| total.print(put, &arguments, output)))?;
+        gone.store(total.is_unreachable, Ordering::Relaxed);
     }
     progress.finish();
+    if total.is_unreachable {
+        output.complain("no member can be reached: what isn't listed above was not tried; put all of it again later");
+    }
     client.close().await;
     if 1 < total.blocks {
         output.remark(&total);
@@ -98,6 +107,8 @@ struct Total {
     created: u64,
     present: u64,
     failed: u64,
+    /// No member could be reached for one of them.
+    is_unreachable: bool,
     exit: Exit,
 }
 
@@ -174,6 +185,7 @@ impl Total {
             NotPut::Unput(error) => (Exit::Failed, causes(error)),
         };
         self.exit = self.exit.max(exit);
+        self.is_unreachable |= exit == Exit::Unreachable;
         output.complain(format_args!("putting {}: {message}", escaped(&put.source)));
         message
     }
