@@ -58,7 +58,8 @@ pub(crate) struct Cluster {
     #[arg(long, default_value_t = 3)]
     nodes: usize,
 
-    /// Entries that a node's log may hold: few of them make nodes that were down for a moment need a snapshot
+    /// Entries that a node's log may hold: few of them make nodes that were down for a moment need a snapshot. With
+    /// --members it is 1,000 by default, so that whoever joins needs one
     #[arg(long, value_name = "COUNT")]
     log_entries: Option<u64>,
 
@@ -124,7 +125,7 @@ impl Cluster {
             folder.display()
         );
         let mut members = Members::form(&programs, &folder, self.nodes, Lifetime::Ours)?;
-        if let Some(entries) = self.log_entries {
+        if let Some(entries) = self.log_entries() {
             members.settings(&format!("log_entries_max = {entries}\n"))?;
         }
         if let Some(library) = preload {
@@ -202,7 +203,14 @@ impl Cluster {
         }
         outcome.panics = said(members, "panicked at");
         outcome.snapshots = said(members, "installed_snapshot").len();
+        if self.members && outcome.snapshots == 0 {
+            outcome.fallen.push("whoever joined needed no snapshot: fewer --log-entries would change that".to_owned());
+        }
         Ok(outcome)
+    }
+
+    fn log_entries(&self) -> Option<u64> {
+        self.log_entries.or(self.members.then_some(MEMBERS_LOG_ENTRIES))
     }
 
     /// Takes the planned steps, and others while there is time.
@@ -300,6 +308,8 @@ fn said(members: &Members, words: &str) -> Vec<String> {
 
 /// A step is begun only if so much time is left: what it does to writes is seen only while somebody writes.
 const STEP_TIME_USUAL: Duration = Duration::from_secs(10);
+/// So short a log makes snapshots of what a minute's writes leave behind.
+const MEMBERS_LOG_ENTRIES: u64 = 1_000;
 const START_TIME_MAX: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 const HEAL_TIME_MAX: Duration = Duration::from_secs(60);
