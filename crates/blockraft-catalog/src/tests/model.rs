@@ -10,6 +10,7 @@ use crate::batch;
 use crate::command::{Command, Request};
 use crate::outcome::{Outcome, Settled};
 use crate::row::Row;
+use crate::session;
 use crate::sessions::SessionLimits;
 
 /// Everything that entries came to.
@@ -50,11 +51,13 @@ impl Model {
         model
     }
 
-    /// The sessions that didn't expire.
-    pub(super) fn sessions(&self) -> Vec<SessionId> {
-        let mut ids: Vec<SessionId> = self.sessions.iter().map(|session| session.id).collect();
-        ids.sort();
-        ids
+    /// The sessions that didn't expire, with what they know.
+    pub(super) fn sessions(&self) -> BTreeMap<SessionId, session::Session> {
+        let known = |Session { id, last_used, needed, done }: &Session| {
+            let settled = done.iter().copied().collect();
+            (*id, session::Session { last_used: *last_used, first_unanswered: *needed, settled })
+        };
+        self.sessions.iter().map(known).collect()
     }
 
     fn one(&mut self, position: Position, number: u32, request: Request, limits: SessionLimits) -> Settled {

@@ -1,5 +1,7 @@
 //! Commands of sessions are carried out once, whatever repeats them, until their session expires.
 
+use std::collections::BTreeMap;
+
 use blockraft_types::session::UNANSWERED_MAX;
 use blockraft_types::{LogIndex, Position, Sequence, SessionId, Term};
 use proptest::prelude::*;
@@ -186,7 +188,8 @@ proptest! {
         let applied = apply_all(&mut catalog, &entries);
         let settled: Vec<_> = applied.into_iter().map(|applied| applied.outcomes).collect();
         prop_assert_eq!(&settled, &model.outcomes);
-        prop_assert_eq!(catalog.sessions().iter().map(|(id, _)| *id).collect::<Vec<_>>(), model.sessions());
+        let sessions: BTreeMap<_, _> = catalog.sessions().iter().map(|(id, session)| (*id, session.clone())).collect();
+        prop_assert_eq!(sessions, model.sessions());
         // All at once is the same.
         let mut at_once = open(&MemoryTable::new());
         at_once.limit_sessions(limits);
