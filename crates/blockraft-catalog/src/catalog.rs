@@ -280,10 +280,14 @@ impl<T: Table> Catalog<T> {
         Ok(())
     }
 
-    /// Keeps less from now on, so that a test reaches the bounds.
-    #[cfg(test)]
-    pub(crate) const fn limit_sessions(&mut self, limits: SessionLimits) {
-        self.session_limits = limits;
+    /// Keeps less of sessions from now on, so that a test reaches the bounds. Whoever applies the same log must keep as
+    /// much; more than [`SessionLimits::FORMAT`] is never kept.
+    pub fn limit_sessions(&mut self, limits: SessionLimits) {
+        let SessionLimits { sessions_max, outcomes_max } = SessionLimits::FORMAT;
+        self.session_limits = SessionLimits {
+            sessions_max: limits.sessions_max.min(sessions_max),
+            outcomes_max: limits.outcomes_max.min(outcomes_max),
+        };
     }
 
     /// How far the catalog has come.

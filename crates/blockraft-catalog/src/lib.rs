@@ -90,7 +90,7 @@ pub use outcome::{Outcome, Settled};
 pub use reader::{AsOf, CatalogReader, RowPage};
 pub use row::{CatalogState, Row};
 pub use session::Session;
-pub use sessions::Sessions;
+pub use sessions::{SessionLimits, Sessions};
 pub use snapshot::{Export, ImportError, Importer, InstallError, Manifest};
 pub use table::{Change, KeyRange, Table, View, WriteBatch};
 

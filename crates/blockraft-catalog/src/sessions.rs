@@ -21,11 +21,13 @@ pub struct Sessions {
     outcomes: usize,
 }
 
-/// How much is kept. All replicas keep the same: these numbers are part of what commands mean.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SessionLimits {
-    pub(crate) sessions_max: usize,
-    pub(crate) outcomes_max: usize,
+/// How much is kept. All replicas keep the same, from the first entry on: these numbers are part of what commands mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// The most sessions.
+    pub sessions_max: usize,
+    /// The most outcomes that all sessions keep together.
+    pub outcomes_max: usize,
 }
 
 /// Why a session couldn't be read from a table.
@@ -112,8 +114,8 @@ impl Sessions {
 }
 
 impl SessionLimits {
-    /// What all releases keep.
-    pub(crate) const FORMAT: Self = Self { sessions_max: SESSIONS_MAX, outcomes_max: OUTCOMES_MAX };
+    /// What all releases keep: [`SESSIONS_MAX`] and [`OUTCOMES_MAX`].
+    pub const FORMAT: Self = Self { sessions_max: SESSIONS_MAX, outcomes_max: OUTCOMES_MAX };
 }
 
 /// The table under construction while entries are applied.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use blockraft_blocks::BlockStore;
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{Catalog, CatalogReader, Importer};
+use blockraft_catalog::{Catalog, CatalogReader, Importer, SessionLimits};
 use blockraft_driver::{Reconciled, reconcile};
 use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Named, Status};
 use blockraft_log::{Anchor, LogState, LogStore};
@@ -41,6 +41,8 @@ pub struct Ground<'a> {
     pub blocks: &'a dyn BlockStore,
     /// Its catalog.
     pub table: Arc<dyn Table>,
+    /// How much the catalogs of its group keep of clients' sessions: [`SessionLimits::FORMAT`], but in a test.
+    pub sessions: SessionLimits,
 }
 
 /// The parts of a member, each with one owner.
@@ -84,10 +86,11 @@ impl Assembly {
     /// # Errors
     /// See [`StartError`].
     pub async fn build(ground: Ground<'_>) -> Result<Self, StartError> {
-        let Ground { identity, group, genesis, exchange: config, log, blocks, table } = ground;
+        let Ground { identity, group, genesis, exchange: config, log, blocks, table, sessions } = ground;
         let genesis_chain = ChainDigest::genesis(identity.cluster, group, genesis);
         load_or_begin(log, group, genesis_chain)?;
-        let catalog = Catalog::open(table, group, genesis_chain).map_err(StartError::Catalog)?;
+        let mut catalog = Catalog::open(table, group, genesis_chain).map_err(StartError::Catalog)?;
+        catalog.limit_sessions(sessions);
         let rows = catalog.reader();
         let applied = catalog.state().position.index;
         let anchor = Anchor { position: catalog.state().position, chain: catalog.state().chain };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use blockraft_blocks::Multihash;
 use blockraft_catalog::catalog::{Applied, Effect};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{Catalog, CatalogFlusher, Settled};
+use blockraft_catalog::{Catalog, CatalogFlusher, Sessions, Settled};
 use blockraft_driver::state_machine::{ApplyError, FlushError, InstallError, StateMachine};
 use blockraft_exchange::Input;
 use blockraft_log::Anchor;
@@ -32,6 +32,12 @@ impl CatalogMachine {
     pub(crate) fn new(catalog: Catalog<Arc<dyn Table>>, inline: Arc<InlinePending>, told: Arc<Told>) -> Self {
         let flusher = catalog.flusher();
         Self { catalog, flusher, inline, told }
+    }
+
+    /// The sessions of clients after what was applied last.
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions {
+        self.catalog.sessions()
     }
 
     fn anchor(&self) -> Anchor {

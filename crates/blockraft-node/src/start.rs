@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use blockraft_catalog::SessionLimits;
 use blockraft_driver::{Driver as DriverShell, DriverParts, LogThread, TransportOutbox};
 use blockraft_exchange::{Input, Named};
 use tokio::sync::{Semaphore, mpsc};
@@ -46,8 +47,16 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let exchange = exchange.unwrap_or_else(|| {
         blockraft_exchange::Config::for_ticks_of(u32::try_from(driver_config.tick.as_millis()).unwrap_or(u32::MAX))
     });
-    let ground =
-        Ground { identity, group, genesis: &genesis, exchange, log: log.as_mut(), blocks: blocks.as_ref(), table };
+    let ground = Ground {
+        identity,
+        group,
+        genesis: &genesis,
+        exchange,
+        log: log.as_mut(),
+        blocks: blocks.as_ref(),
+        table,
+        sessions: SessionLimits::FORMAT,
+    };
     let assembly = Assembly::build(ground).await?;
     let in_force = assembly.log.memberships.last().map_or(&assembly.membership.1, |(_, newest)| newest);
     let core = driver_config.replica.core.options();

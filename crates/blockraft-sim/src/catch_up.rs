@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use blockraft_blocks::{Block, HashCode, Multihash};
+use blockraft_catalog::SessionLimits;
 use blockraft_core::Config;
 use blockraft_driver::ReplicaOptions;
 use blockraft_driver::config::CompactionPolicy;
@@ -19,7 +20,6 @@ use crate::law::{Breach, Law};
 use crate::marks::Mark;
 use crate::mistake::Planted;
 use crate::place::incarnation;
-use crate::stage::End;
 use crate::trace::Lines;
 use crate::weather::{Mix, Span, Weather};
 use crate::world::World;
@@ -125,7 +125,7 @@ fn fill(world: &mut World, backlog: Backlog, progress: &impl Fn(u64)) -> Result<
             let block = Block::hash(HashCode::Sha2_256, buffer.slice(begin..begin + backlog.block_bytes as usize));
             names.push(*block.multihash());
             let (id, client) = world.clients.probe();
-            world.members[leader].ask(&mut world.stage, id, client, Wanted::Put(block));
+            world.members[leader].ask(&mut world.stage, id, client, Wanted::Put(block, None));
         }
         let enough = before + count as usize;
         let limit = world.stage.now + PUT_MICROS_MAX;
@@ -185,7 +185,7 @@ fn serve(world: &mut World, names: &[Multihash]) -> Result<(), Breach> {
         let (id, client) = world.clients.probe();
         world.members[NEW].ask(&mut world.stage, id, client, Wanted::Read(*name, Consistency::Linearizable));
         let limit = world.stage.now + PUT_MICROS_MAX;
-        if world.run_until_heard(limit, client)? != Some(End::Answered) {
+        if world.run_until_heard(limit, client)?.is_none_or(|end| !end.is_answer()) {
             return Err(stuck(world, "the new node doesn't serve"));
         }
     }
@@ -230,6 +230,7 @@ fn fair() -> Weather {
         block_bytes_max: 2 << 20,
         keys: 1,
         mix: Mix { fresh_puts: 0, puts: 0, deletes: 0, inline: 0 },
+        sessions: SessionLimits::FORMAT,
     }
 }
 

@@ -1,13 +1,17 @@
 //! Clients: each has one request at a time, at a node of its choice.
 
 use blockraft_blocks::{Block, HashCode, Multihash};
+use blockraft_catalog::{Outcome, Settled};
 use blockraft_node::Consistency;
-use blockraft_types::Position;
+use blockraft_types::{Position, SessionId};
 
 use crate::chance::Chance;
 use crate::desk::Wanted;
 use crate::happening::What;
+use crate::law::Verdict;
 use crate::member::Member;
+use crate::oracle::Oracle;
+use crate::session::Session;
 use crate::stage::{End, Heard, Stage};
 use crate::weather::Weather;
 
@@ -27,7 +31,7 @@ pub(crate) struct Clients {
     heard: Option<End>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Client {
     /// The node that it prefers.
     home: usize,
@@ -36,6 +40,17 @@ struct Client {
     is_busy: bool,
     /// It only asks what needn't wait for a quorum, so that nodes which have none are asked too.
     is_reader: bool,
+    habit: Habit,
+}
+
+/// How a client writes.
+#[derive(Clone, Debug, Default)]
+enum Habit {
+    /// It surfaces what is unknown.
+    #[default]
+    Plain,
+    /// In a session, once it has one: what is unknown is asked for until it is known.
+    InSession(Option<Session>),
 }
 
 /// Whether clients ask.
@@ -43,6 +58,13 @@ struct Client {
 pub(crate) enum Load {
     On,
     Off,
+}
+
+impl Client {
+    /// Whether it is going to find out what became of a write.
+    fn is_open(&self) -> bool {
+        matches!(&self.habit, Habit::InSession(Some(session)) if session.is_open())
+    }
 }
 
 impl Clients {
@@ -60,13 +82,16 @@ impl Clients {
         };
         for client in 0..count {
             clients.clients[client].is_reader = 0 < client && clients.chance.permille(400);
+            if !clients.clients[client].is_reader && clients.chance.permille(600) {
+                clients.clients[client].habit = Habit::InSession(None);
+            }
             clients.think(stage, client);
         }
         clients
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.clients.iter().all(|client| !client.is_busy)
+        self.clients.iter().all(|client| !client.is_busy && !client.is_open())
     }
 
     fn think(&mut self, stage: &mut Stage, client: usize) {
@@ -76,7 +101,8 @@ impl Clients {
 
     /// It is this client's turn.
     pub(crate) fn act(&mut self, stage: &mut Stage, members: &mut [Member], client: usize) {
-        if self.load == Load::Off || self.clients.get(client).is_none_or(|client| client.is_busy) {
+        let Some(Client { is_busy: false, .. }) = self.clients.get(client) else { return };
+        if self.load == Load::Off && !self.clients[client].is_open() {
             return;
         }
         if self.chance.permille(250) {
@@ -92,6 +118,9 @@ impl Clients {
         self.clients[client].is_busy = true;
         if !members[home].ask(stage, id, client, wanted) {
             self.clients[client].is_busy = false;
+            if let Habit::InSession(Some(session)) = &mut self.clients[client].habit {
+                session.stand_by();
+            }
             let home = self.chance.below(members.len() as u64) as usize;
             self.clients[client].home = home;
             self.think(stage, client);
@@ -100,16 +129,28 @@ impl Clients {
 
     /// Clients hear of what they asked.
     pub(crate) fn hear(&mut self, stage: &mut Stage) {
-        for Heard { client, position, end } in core::mem::take(&mut stage.heard) {
+        for Heard { client, end } in core::mem::take(&mut stage.heard) {
             if self.listener == Some(client) {
                 // Of several requests one answer is enough.
-                self.heard = self.heard.filter(|heard| *heard == End::Answered).or(Some(end));
+                self.heard = self.heard.filter(|heard| heard.is_answer()).or(Some(end));
             }
             let Some(listener) = self.clients.get_mut(client) else { continue };
             listener.is_busy = false;
-            if let Some(position) = position {
+            if let Some(position) = end.position() {
                 listener.seen = listener.seen.max(position);
                 self.answered += 1;
+            }
+            if let Habit::InSession(session) = &mut listener.habit {
+                let writes_max = self.chance.between(1, 4) as usize;
+                let verdict = hear_in_session(session, end, &stage.oracle, writes_max);
+                stage.judge(verdict);
+                // Some don't believe it at once.
+                if session.as_ref().is_some_and(Session::is_expired) && self.chance.permille(500) {
+                    *session = None;
+                }
+                if end == End::Unknown {
+                    listener.home = self.chance.below(stage.weather.places() as u64) as usize;
+                }
             }
             self.think(stage, client);
         }
@@ -127,6 +168,29 @@ impl Clients {
     }
 
     fn choose(&mut self, stage: &Stage, client: usize) -> Wanted {
+        if let Some(wanted) = self.choose_in_session(client) {
+            return wanted;
+        }
+        let wanted = self.choose_anything(stage, client);
+        match (&wanted, &mut self.clients[client].habit) {
+            (Wanted::Put(..) | Wanted::Delete(..), Habit::InSession(Some(session))) if self.chance.permille(850) => {
+                session.begin(wanted, stage.oracle.floor())
+            }
+            _ => wanted,
+        }
+    }
+
+    /// What a client wants of its session alone: to have one, to know what became of a write, or to hear it again.
+    fn choose_in_session(&mut self, client: usize) -> Option<Wanted> {
+        let Habit::InSession(session) = &mut self.clients[client].habit else { return None };
+        let Some(session) = session else { return Some(Wanted::OpenSession) };
+        if self.chance.permille(60) {
+            session.give_up();
+        }
+        (session.is_open() || self.chance.permille(150)).then(|| session.again(&mut self.chance)).flatten()
+    }
+
+    fn choose_anything(&mut self, stage: &Stage, client: usize) -> Wanted {
         if self.clients[client].is_reader && !self.blocks.is_empty() {
             let name = *self.known(stage).multihash();
             let consistency = if self.chance.permille(150) { Consistency::Local } else { Consistency::default() };
@@ -135,15 +199,15 @@ impl Clients {
         let mix = stage.weather.mix;
         let drawn = self.chance.below(1_000);
         if self.blocks.is_empty() || drawn < mix.fresh_puts {
-            return Wanted::Put(self.make(stage));
+            return Wanted::Put(self.make(stage), None);
         }
         let block = self.known(stage);
         let name = *block.multihash();
         if drawn < mix.fresh_puts + mix.puts {
-            return Wanted::Put(block);
+            return Wanted::Put(block, None);
         }
         if drawn < mix.fresh_puts + mix.puts + mix.deletes {
-            return Wanted::Delete(name);
+            return Wanted::Delete(name, None);
         }
         Wanted::Read(name, self.consistency(client))
     }
@@ -195,5 +259,18 @@ impl Clients {
     /// The block of that name.
     pub(crate) fn block(&self, name: &Multihash) -> Option<&Block> {
         self.blocks.iter().find(|block| block.multihash() == name)
+    }
+}
+
+/// A client hears how a request ended, which may have been for a session.
+fn hear_in_session(session: &mut Option<Session>, end: End, oracle: &Oracle, writes_max: usize) -> Verdict {
+    match (session.as_mut(), end) {
+        (Some(session), _) => session.hear(end, oracle),
+        (None, End::Written(Settled { outcome: Outcome::SessionOpened, position })) => {
+            // It is the first command of its entry.
+            *session = Some(Session::new(SessionId { opened: position.index, number: 0 }, writes_max));
+            Ok(())
+        }
+        (None, _) => Ok(()),
     }
 }

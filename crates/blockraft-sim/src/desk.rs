@@ -8,13 +8,13 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::Settled;
 use blockraft_catalog::reader::AsOf;
+use blockraft_catalog::{Row, Settled};
 use blockraft_exchange::{Input, PutId};
 use blockraft_node::Consistency;
 use blockraft_node::freshness::Moment;
 use blockraft_node::read_course::{ReadCourse, Sight, Step, Want};
-use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket, Role};
+use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket, Role, Turn};
 use blockraft_wire::node::{ForwardReply, ForwardResult, NodeMessage, NotProposed as WireNotProposed, ReadIndexResult};
 
 use crate::happening::{Frame, Poke, What};
@@ -26,8 +26,10 @@ use crate::time::Time;
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    Put(Block),
-    Delete(Multihash),
+    /// In a session or not.
+    Put(Block, Option<Turn>),
+    Delete(Multihash, Option<Turn>),
+    OpenSession,
     Read(Multihash, Consistency),
 }
 
@@ -50,6 +52,8 @@ struct Request {
     stage: At,
     pause: u64,
     attempts: u64,
+    /// An attempt may have been carried out.
+    left_open: bool,
 }
 
 /// Where a request is.
@@ -64,7 +68,7 @@ enum At {
     /// The bytes are on their way to a quorum.
     Spreading(PutId),
     /// An entry is on its way.
-    Submitted { marker: Multihash, put: Option<PutId> },
+    Submitted { marker: Multihash, bytes: Bytes },
     /// This node's copy is being read.
     Copying(ReadCourse),
     /// A good copy is being fetched.
@@ -79,7 +83,18 @@ enum Next {
     /// Whether the block to be put is there.
     Confirm,
     /// The command is submitted.
-    Submit(Option<PutId>),
+    Submit(Bytes),
+}
+
+/// How the bytes of a block get to where its entry goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bytes {
+    /// In the entry, if there are any.
+    Along,
+    /// Beside the log.
+    Spread(PutId),
+    /// The block is visible, and whole here: most likely everybody has them.
+    Here,
 }
 
 impl Desk {
@@ -94,6 +109,7 @@ impl Desk {
             stage: At::Pausing(Next::Confirm),
             pause: RETRY_MICROS_MIN,
             attempts: 0,
+            left_open: false,
         };
         self.requests.insert(id, request);
         stage.after(stage.weather.patience, life.place, Some(life.boot), What::Request { id, poke: Poke::Deadline });
@@ -103,20 +119,21 @@ impl Desk {
                 let step = course.begin(sight(stage, life));
                 self.follow(stage, life, id, course, step);
             }
-            Wanted::Put(block) => match life.rows.visible(block.multihash()) {
-                Ok(AsOf { value: Some(_), .. }) => self.come_up(stage, life, id, Next::Confirm),
+            Wanted::Put(block, turn) => match (life.rows.visible(block.multihash()), turn) {
+                (Ok(AsOf { value: Some(_), .. }), None) => self.come_up(stage, life, id, Next::Confirm),
+                (Ok(AsOf { value: Some(row), .. }), Some(_)) if holds_whole(stage, life, block.multihash(), row) => {
+                    self.submit(stage, life, id, Bytes::Here);
+                }
                 _ => self.put(stage, life, id),
             },
-            Wanted::Delete(_) => self.submit(stage, life, id, None),
+            Wanted::Delete(..) | Wanted::OpenSession => self.submit(stage, life, id, Bytes::Along),
         }
     }
 
     /// The life ends: nobody here learns what becomes of what was under way.
     pub(crate) fn close(self, stage: &mut Stage) {
         for request in self.requests.into_values() {
-            let submitted = matches!(request.stage, At::Submitted { .. });
-            let end = if submitted { End::Unknown } else { End::NothingHappened };
-            stage.heard.push(Heard { client: request.client, position: None, end });
+            stage.heard.push(Heard { client: request.client, end: request.undone() });
         }
     }
 
@@ -128,7 +145,7 @@ impl Desk {
                 Said::ReadIndex(asker, index) => self.read_index(stage, life, asker, index),
                 Said::PutReady(op) => {
                     if let Some(id) = self.puts.remove(&op) {
-                        self.submit(stage, life, id, Some(op));
+                        self.submit(stage, life, id, Bytes::Spread(op));
                     } else {
                         life.gate(stage, Input::PutClosed { op });
                     }
@@ -136,7 +153,7 @@ impl Desk {
                 Said::PutFailed(op) => {
                     if let Some(id) = self.puts.remove(&op) {
                         stage.meet(Mark::RefusedFull);
-                        self.end(stage, life, id, None, End::NothingHappened);
+                        self.undone(stage, life, id);
                     }
                 }
                 Said::Repaired(name) => self.repaired(stage, life, name, Repair::Done),
@@ -152,12 +169,10 @@ impl Desk {
         let Some(request) = self.requests.get_mut(&id) else { return };
         match poke {
             Poke::Deadline => {
-                let submitted = matches!(request.stage, At::Submitted { .. });
-                let end = if submitted { End::Unknown } else { End::NothingHappened };
-                if submitted {
+                if matches!(request.stage, At::Submitted { .. }) {
                     stage.meet(Mark::Unknown);
                 }
-                self.end(stage, life, id, None, end);
+                self.undone(stage, life, id);
             }
             Poke::Retry => self.retry(stage, life, id),
             Poke::Copy => {
@@ -259,7 +274,7 @@ impl Desk {
     fn pause(&mut self, stage: &mut Stage, life: &mut Life, id: u64, next: Next, micros: u64) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         if request.deadline <= stage.now + micros {
-            return self.end(stage, life, id, None, End::NothingHappened);
+            return self.undone(stage, life, id);
         }
         request.stage = At::Pausing(next);
         stage.after(micros, life.place, Some(life.boot), What::Request { id, poke: Poke::Retry });
@@ -278,7 +293,7 @@ impl Desk {
         let Some(request) = self.requests.get(&id) else { return };
         match &request.stage {
             At::Pausing(next) => match next.clone() {
-                Next::Submit(put) => self.submit(stage, life, id, put),
+                Next::Submit(bytes) => self.submit(stage, life, id, bytes),
                 next @ (Next::Read(..) | Next::Confirm) => self.come_up(stage, life, id, next),
             },
             // The question or its answer was lost.
@@ -293,10 +308,19 @@ impl Desk {
         }
     }
 
-    fn end(&mut self, stage: &mut Stage, life: &mut Life, id: u64, position: Option<Position>, end: End) {
+    /// It comes to nothing, as far as that can be said.
+    fn undone(&mut self, stage: &mut Stage, life: &mut Life, id: u64) {
+        if let Some(end) = self.requests.get(&id).map(Request::undone) {
+            self.end(stage, life, id, end);
+        }
+    }
+
+    fn end(&mut self, stage: &mut Stage, life: &mut Life, id: u64, end: End) {
         let Some(request) = self.requests.remove(&id) else { return };
         let op = match request.stage {
-            At::Spreading(op) | At::Submitted { put: Some(op), .. } | At::Pausing(Next::Submit(Some(op))) => Some(op),
+            At::Spreading(op)
+            | At::Submitted { bytes: Bytes::Spread(op), .. }
+            | At::Pausing(Next::Submit(Bytes::Spread(op))) => Some(op),
             _ => None,
         };
         if let Some(op) = op {
@@ -304,14 +328,44 @@ impl Desk {
             life.gate(stage, Input::PutClosed { op });
         }
         self.questions.retain(|_, asker| *asker != id);
+        let position = end.position();
         if let Some(position) = position {
             let now = stage.now;
             stage.oracle.acknowledge(now, position.index);
         }
         let now = stage.now;
-        stage.trace.take(&[43, id, position.map_or(0, |position| position.index.0), end as u64]);
-        stage.trace.say(now, format_args!("request {id} {:?} ends {end:?} {position:?}", request.wanted));
-        stage.heard.push(Heard { client: request.client, position, end });
+        stage.trace.take(&[43, id, position.map_or(0, |position| position.index.0), end.kind()]);
+        stage.trace.say(now, format_args!("request {id} {:?} ends {end:?}", request.wanted));
+        stage.heard.push(Heard { client: request.client, end });
+    }
+}
+
+impl Wanted {
+    /// The same write in a session, whose turn it is.
+    pub(crate) fn in_turn(self, turn: Turn) -> Self {
+        match self {
+            Self::Put(block, _) => Self::Put(block, Some(turn)),
+            Self::Delete(name, _) => Self::Delete(name, Some(turn)),
+            Self::OpenSession | Self::Read(..) => self,
+        }
+    }
+
+    const fn turn(&self) -> Option<Turn> {
+        match self {
+            Self::Put(_, turn) | Self::Delete(_, turn) => *turn,
+            Self::OpenSession | Self::Read(..) => None,
+        }
+    }
+}
+
+impl Request {
+    /// How it ends when nothing more is done for it.
+    const fn undone(&self) -> End {
+        match self.stage {
+            At::Submitted { .. } => End::Unknown,
+            _ if self.left_open => End::Unknown,
+            _ => End::NothingHappened,
+        }
     }
 }
 
@@ -331,6 +385,16 @@ enum Repair {
 
 fn sight<'a>(stage: &Stage, life: &'a Life) -> Sight<'a> {
     Sight { rows: &life.rows, freshness: &life.freshness, now: life.moment(stage) }
+}
+
+/// Whether this node's copy of a visible block is whole; one that isn't is repaired.
+fn holds_whole(stage: &mut Stage, life: &mut Life, name: &Multihash, row: Row) -> bool {
+    let is_whole =
+        life.copy(stage, name) != Found::Absent && (life.blocks.has_whole(name) || life.inline.get(name).is_some());
+    if !is_whole {
+        life.gate(stage, Input::Repair { name: *name, length: row.length });
+    }
+    is_whole
 }
 
 fn reply_forward(stage: &mut Stage, life: &Life, to: NodeId, ticket: RemoteTicket, result: ForwardResult) {

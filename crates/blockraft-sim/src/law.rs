@@ -33,7 +33,8 @@ pub enum Law {
     WritesAreTrue,
     /// A write that was called "not proposed" never happens.
     NotProposedNeverHappens,
-    /// A command happens at most once.
+    /// A command happens at most once: that of a session however often it is asked for, and not at all once the session
+    /// has expired.
     AtMostOnce,
     /// Reads see what was acknowledged before, as far as their consistency promises.
     ReadsAreTrue,

@@ -21,19 +21,21 @@
 //! ```text
 //!   run ─► world ─► nemesis    strikes: partitions, power cuts, pauses, disks
 //!            │        └─► admin  changes the members, and knows how many disks may be lost
-//!            │ ├──► clients    ask one thing after the other
+//!            │ ├──► clients    ask one thing after the other; some write in a session
 //!            │ └──► member     a node with its disks, over all its lives
 //!            │        ├─► desk  the requests at a node: what its writer and reader do
 //!            │        └─► life  replica, gate, catalog, with virtual threads around them
 //!            └────► stage      time, network, and the judges:
 //!                     shadow   the log of each member, in memory and durable
 //!                     oracle   the committed entries and what follows from them
+//!                     ledger   which commands of sessions were carried out, and which sessions expired
 //!                     history  what an answer to a read must say
 //! ```
 //!
 //! # The course of a world
 //!
-//! 1. Trouble: clients work while the faults that the seed drew strike.
+//! 1. Trouble: clients work while the faults that the seed drew strike. Those with a session ask for what is unknown until
+//!    they know it, at any node, and at times for what they know; in most worlds sessions expire.
 //! 2. All faults end, but only as many nodes come back as make a quorum of every configuration that can be in force. They
 //!    have to acknowledge a put within bounded time.
 //! 3. The others come back, but for those whose disks are lost. Clients go quiet, and all members have to reach the same
@@ -106,12 +108,14 @@ mod clients;
 mod desk;
 mod happening;
 mod history;
+mod ledger;
 mod life;
 mod member;
 mod nemesis;
 mod network;
 mod oracle;
 mod place;
+mod session;
 mod shadow;
 mod stage;
 mod world;

@@ -69,6 +69,8 @@ pub(crate) struct Life {
     /// Whether a change of members is under way, as far as its log tells.
     is_joint: bool,
     pub(crate) applied: LogIndex,
+    /// The last entry of the newest snapshot that this life installed.
+    installed: LogIndex,
     pub(crate) chance: Chance,
     /// What this life says to the requests that it serves.
     pub(crate) said: VecDeque<Said>,
@@ -231,6 +233,7 @@ impl Life {
             role,
             is_joint,
             applied,
+            installed: LogIndex::ZERO,
             chance,
             said: VecDeque::new(),
             proposals: Proposals::new(),

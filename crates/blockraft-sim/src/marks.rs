@@ -69,6 +69,12 @@ marks! {
     OtherTerm = "a forward was refused in another term",
     /// A client doesn't know what became of its write.
     Unknown = "an outcome was unknown",
+    /// A client asked again for what was done, and was told what that came to.
+    AnsweredFromTable = "a retry was answered from the table of sessions",
+    /// A member found in a snapshot what a retry had come to.
+    SessionCarried = "a session went on behind a snapshot that carried it",
+    /// A client was told that its session is over.
+    SessionExpired = "an expired session was refused",
     /// A proposal was overwritten by another leader's entry.
     Overwritten = "an accepted proposal was overwritten",
     /// A read was served on a proof of freshness.

@@ -3,8 +3,7 @@
 use core::fmt::Display;
 use std::sync::Arc;
 
-use blockraft_blocks::Multihash;
-use blockraft_catalog::{CatalogState, MemoryTable, Row};
+use blockraft_catalog::MemoryTable;
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Event, Remains, Replica, restore};
 use blockraft_exchange::Input;
@@ -26,6 +25,7 @@ use crate::law::Law;
 use crate::life::{Death, GROUP, Life, Parts};
 use crate::marks::Mark;
 use crate::mistake::Planted;
+use crate::oracle::Picture;
 use crate::place::{incarnation, node_at};
 use crate::stage::Stage;
 use crate::time::Time;
@@ -326,6 +326,7 @@ impl Member {
             log: &mut log,
             blocks: &self.blocks,
             table: Arc::new(self.table.clone()),
+            sessions: stage.weather.sessions,
         };
         let assembly = Assembly::build(ground).now_or_never().ok_or_else(waits)?;
         let assembly = assembly.map_err(|error| match error {
@@ -403,9 +404,9 @@ impl Member {
         Ok(())
     }
 
-    /// What its catalog says of itself, and its rows.
-    pub(crate) fn catalog(&self) -> (Option<CatalogState>, Vec<(Multihash, Row)>) {
-        let Some(Awake { life, .. }) = &self.awake else { return (None, Vec::new()) };
+    /// What its catalog holds.
+    pub(crate) fn catalog(&self) -> Picture {
+        let Some(Awake { life, .. }) = &self.awake else { return Picture::default() };
         let (mut rows, mut after) = (Vec::new(), None);
         while let Ok(page) = life.rows.list(after, 1_000) {
             rows.extend(page.value.rows);
@@ -414,7 +415,8 @@ impl Member {
                 break;
             }
         }
-        (Some(life.rows.state()), rows)
+        let sessions = life.machine.sessions().iter().map(|(id, session)| (*id, session.clone())).collect();
+        Picture { state: Some(life.rows.state()), rows, sessions }
     }
 }
 

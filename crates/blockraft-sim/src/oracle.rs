@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::{CatalogState, Command, Outcome, Row, Settled, batch};
-use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, Term};
+use blockraft_catalog::{CatalogState, Command, Outcome, Request, Row, Session, SessionLimits, Settled, batch};
+use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, SessionId, Term, Turn};
 
 use crate::law::{Law, Verdict, demand};
+use crate::ledger::{Ledger, is_refusal};
 use crate::time::Time;
 
 /// The committed prefix, and what follows from it.
@@ -19,6 +20,7 @@ pub(crate) struct Oracle {
     rows: BTreeMap<Multihash, Vec<(LogIndex, Presence)>>,
     /// The rows that are there after the last entry.
     catalog: BTreeMap<Multihash, Row>,
+    ledger: Ledger,
     /// Where each attempt of a client stands in the log.
     attempts: BTreeMap<Multihash, Attempt>,
     /// The last entry that was first applied by a member in each term: it was committed in that term or before.
@@ -32,7 +34,15 @@ struct Committed {
     position: Position,
     chain: ChainDigest,
     outcomes: Vec<Settled>,
-    commands: Vec<Command>,
+    requests: Vec<Request>,
+}
+
+/// What a catalog holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Picture {
+    pub(crate) state: Option<CatalogState>,
+    pub(crate) rows: Vec<(Multihash, Row)>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
 }
 
 /// Whether a block is there.
@@ -59,14 +69,22 @@ pub(crate) enum News {
     Known,
 }
 
+impl Picture {
+    /// What of it is short enough to be told.
+    pub(crate) fn without_rows(self) -> Self {
+        Self { rows: Vec::new(), ..self }
+    }
+}
+
 impl Oracle {
-    /// A group of these members, in which nothing is committed.
-    pub(crate) const fn new(genesis: Membership) -> Self {
+    /// A group of these members that keeps so much of sessions, in which nothing is committed.
+    pub(crate) const fn new(genesis: Membership, sessions: SessionLimits) -> Self {
         Self {
             committed: Vec::new(),
             membership: genesis,
             rows: BTreeMap::new(),
             catalog: BTreeMap::new(),
+            ledger: Ledger::new(sessions),
             attempts: BTreeMap::new(),
             by_term: BTreeMap::new(),
             acknowledged: Vec::new(),
@@ -89,7 +107,7 @@ impl Oracle {
         let position = entry.head.position;
         let place = position.index.0 as usize;
         let news = if place == self.committed.len() + 1 {
-            self.extend(entry)?;
+            self.extend(node, entry, outcomes)?;
             self.by_term.insert(term, (position, entry.head.chain));
             News::First
         } else {
@@ -107,7 +125,8 @@ impl Oracle {
         Ok(news)
     }
 
-    fn extend(&mut self, entry: &Entry) -> Verdict {
+    /// Takes in the next entry. Of commands in sessions it is judged first what the member says that they came to.
+    fn extend(&mut self, node: usize, entry: &Entry, said: &[Settled]) -> Verdict {
         let position = entry.head.position;
         let requests = match &entry.head.kind {
             EntryKind::Command => batch::decode(&entry.body)
@@ -118,20 +137,43 @@ impl Oracle {
             }
             EntryKind::Blank => Vec::new(),
         };
-        let commands: Vec<Command> = requests.into_iter().map(|request| request.command).collect();
-        let mut outcomes = Vec::with_capacity(commands.len());
-        for command in &commands {
-            outcomes.push(Settled { outcome: self.obey(position, command)?, position });
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for (number, request) in (0..).zip(&requests) {
+            let said = said.get(number as usize);
+            if let (Some(turn), Some(said)) = (&request.turn, said) {
+                self.ledger.judge_claim(turn, position, *said)?;
+            }
+            let settled = self.settle(position, number, request)?;
+            let was_done = is_refusal(settled.outcome) && said.is_some_and(|said| !is_refusal(said.outcome));
+            demand(!was_done, Law::AtMostOnce, || {
+                format!("node {} finds {said:?} at {position}, which had to be refused as {settled:?}", node + 1)
+            })?;
+            outcomes.push(settled);
         }
-        self.committed.push(Committed { position, chain: entry.head.chain, outcomes, commands });
+        self.committed.push(Committed { position, chain: entry.head.chain, outcomes, requests });
         Ok(())
     }
 
-    fn obey(&mut self, position: Position, command: &Command) -> Result<Outcome, (Law, String)> {
+    fn settle(&mut self, position: Position, number: u32, request: &Request) -> Result<Settled, (Law, String)> {
+        let Request { turn, command } = request;
+        if let Some(settled) = turn.as_ref().and_then(|turn| self.ledger.meet(turn, position)) {
+            return Ok(settled);
+        }
+        let settled = Settled { outcome: self.obey(position, number, command)?, position };
+        if let Some(turn) = turn {
+            self.ledger.settle(turn, settled);
+        }
+        Ok(settled)
+    }
+
+    fn obey(&mut self, position: Position, number: u32, command: &Command) -> Result<Outcome, (Law, String)> {
         let index = position.index;
         match command {
             Command::Noop => Ok(Outcome::Nothing),
-            Command::OpenSession => Ok(Outcome::SessionOpened),
+            Command::OpenSession => {
+                self.ledger.open(SessionId { opened: index, number });
+                Ok(Outcome::SessionOpened)
+            }
             Command::Put { multihash, .. } if self.presence(multihash) == Presence::Present => {
                 Ok(Outcome::AlreadyPresent)
             }
@@ -192,12 +234,18 @@ impl Oracle {
         self.catalog.keys().copied().collect()
     }
 
-    /// What a catalog has to say of itself, and its rows, after the last entry.
-    pub(crate) fn catalog(&self) -> (Option<CatalogState>, Vec<(Multihash, Row)>) {
+    /// What a command of a session did, if it was ever carried out.
+    pub(crate) fn carried_out(&self, turn: &Turn) -> Option<Settled> {
+        self.ledger.carried_out(turn)
+    }
+
+    /// What a catalog has to hold after the last entry.
+    pub(crate) fn catalog(&self) -> Picture {
         let rows: Vec<(Multihash, Row)> = self.catalog.iter().map(|(name, row)| (*name, *row)).collect();
         let (blocks, bytes) = (rows.len() as u64, rows.iter().map(|(_, row)| u64::from(row.length)).sum());
         let last = self.committed.last();
-        (last.map(|last| CatalogState { position: last.position, chain: last.chain, blocks, bytes }), rows)
+        let state = last.map(|last| CatalogState { position: last.position, chain: last.chain, blocks, bytes });
+        Picture { state, rows, sessions: self.ledger.sessions().clone() }
     }
 
     /// The last entry that was surely committed before `term`.
@@ -254,10 +302,9 @@ impl Oracle {
         demand(known.outcomes == outcomes, Law::WritesAreTrue, || {
             format!("a write at {position} was answered with {outcomes:?}, not {:?}", known.outcomes)
         })?;
-        let stands = known
-            .commands
-            .iter()
-            .any(|command| matches!(command, Command::Delete { multihash } if multihash == marker));
+        let is_marker =
+            |request: &Request| matches!(&request.command, Command::Delete { multihash } if multihash == marker);
+        let stands = known.requests.iter().any(is_marker);
         demand(stands, Law::WritesAreTrue, || format!("a write was answered with {position}, where another stands"))
     }
 

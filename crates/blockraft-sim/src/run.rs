@@ -133,7 +133,7 @@ fn put_probe(world: &mut World, who: &str) -> Result<(), Breach> {
                 awake.is_some_and(|awake| index as u64 <= awake.life.applied.0)
             })
         };
-        world.clients.heard() == Some(End::Answered)
+        world.clients.heard().is_some_and(End::is_answer)
             && before + PROGRESS_ENTRIES <= world.stage.oracle.len()
             && everywhere(world, before + PROGRESS_ENTRIES)
     };
@@ -149,7 +149,7 @@ fn put_probe(world: &mut World, who: &str) -> Result<(), Breach> {
         let block = world.clients.fresh(&world.stage);
         let ups = taking_part(world);
         if let Some(place) = ups.get(id as usize % ups.len().max(1)) {
-            world.members[*place].ask(&mut world.stage, id, client, Wanted::Put(block));
+            world.members[*place].ask(&mut world.stage, id, client, Wanted::Put(block, None));
         }
     }
     describe(world);
@@ -208,8 +208,9 @@ fn all_together(world: &mut World) -> Result<(), Breach> {
     for place in taking_part(world) {
         let found = world.members[place].catalog();
         if found != expected {
-            let (found, expected) = (found.0, expected.0);
-            let what = format!("node {} has {found:?} and other rows than the entries make: {expected:?}", place + 1);
+            let (found, expected) = (found.without_rows(), expected.without_rows());
+            let what =
+                format!("node {} has {found:?}, perhaps with other rows, and entries make {expected:?}", place + 1);
             return Err(Breach { law: Law::Convergence, at: world.stage.now, what });
         }
     }
@@ -257,7 +258,7 @@ fn read_probe(world: &mut World, place: usize, name: Multihash) -> Result<(), Br
         let listener = usize::MAX - 1;
         world.members[place].ask(&mut world.stage, id, listener, Wanted::Read(name, Consistency::Linearizable));
         let deadline = world.stage.now + 2 * world.stage.weather.patience;
-        if world.run_until_heard(deadline, listener)? == Some(End::Answered) {
+        if world.run_until_heard(deadline, listener)?.is_some_and(End::is_answer) {
             return Ok(());
         }
     }

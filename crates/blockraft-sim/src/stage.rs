@@ -1,5 +1,6 @@
 //! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
 
+use blockraft_catalog::Settled;
 use blockraft_exchange::message::Message as Exchange;
 use blockraft_log::Anchor;
 use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Term};
@@ -40,17 +41,46 @@ pub(crate) struct Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) client: usize,
-    /// Where the answer stands, if there was one.
-    pub(crate) position: Option<Position>,
-    /// Whether a write is known to be committed, or a read was answered.
     pub(crate) end: End,
 }
 
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    Answered,
+    /// A read was answered, or a put of a block that was found: as of here, unless later answers may be older.
+    Answered(Option<Position>),
+    /// A command is committed, and came to this.
+    Written(Settled),
     NothingHappened,
     Unknown,
+    /// Nothing happened since the session has expired.
+    Expired,
+}
+
+impl End {
+    /// Where the answer stands, if there was one.
+    pub(crate) const fn position(self) -> Option<Position> {
+        match self {
+            Self::Answered(position) => position,
+            Self::Written(Settled { position, .. }) => Some(position),
+            Self::NothingHappened | Self::Unknown | Self::Expired => None,
+        }
+    }
+
+    pub(crate) const fn is_answer(self) -> bool {
+        matches!(self, Self::Answered(_) | Self::Written(_))
+    }
+
+    /// A number for the trace.
+    pub(crate) const fn kind(self) -> u64 {
+        match self {
+            Self::Answered(_) => 0,
+            Self::NothingHappened => 1,
+            Self::Unknown => 2,
+            Self::Written(_) => 3,
+            Self::Expired => 4,
+        }
+    }
 }
 
 impl Stage {
@@ -61,7 +91,7 @@ impl Stage {
             queue: Queue::new(Chance::new(seed, 2)),
             network: Network::new(places, Chance::new(seed, 3)),
             shadows: Shadows::new(places, genesis(weather.nodes)),
-            oracle: Oracle::new(genesis(weather.nodes)),
+            oracle: Oracle::new(genesis(weather.nodes), weather.sessions),
             marks: Marks::default(),
             trace: Trace::new(lines),
             struck: vec![0; Fault::ALL.len()],

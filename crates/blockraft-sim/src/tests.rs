@@ -2,13 +2,17 @@
 
 use blockraft_blocks::{HashCode, Multihash};
 use blockraft_catalog::batch::{self, BatchLimits};
-use blockraft_catalog::{Command, Outcome, Settled};
+use blockraft_catalog::{Command, Outcome, Request, SessionLimits, Settled};
 use blockraft_node::Consistency;
-use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Position, Term};
+use blockraft_types::{
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, LogIndex, Position, Sequence, SessionId, Term, Turn,
+};
 
 use crate::admin::Admin;
 use crate::campaign::{Campaign, Times};
 use crate::catch_up::{Backlog, catch_up};
+use crate::chance::Chance;
+use crate::desk::Wanted;
 use crate::fault::Fault;
 use crate::history::ReadAnswer;
 use crate::law::Law;
@@ -18,7 +22,8 @@ use crate::mistake::Planted;
 use crate::oracle::{Oracle, Presence};
 use crate::place::genesis;
 use crate::run::run;
-use crate::stage::Stage;
+use crate::session::Session;
+use crate::stage::{End, Stage};
 use crate::time::Time;
 use crate::trace::Lines;
 use crate::weather::Weather;
@@ -89,11 +94,15 @@ struct Past {
 
 impl Past {
     fn new() -> Self {
-        Self { oracle: Oracle::new(genesis(1)), chain: ChainDigest::from_bytes([0; 16]), next: 1 }
+        Self::keeping(SessionLimits::FORMAT)
     }
 
-    fn entry(&mut self, commands: Vec<Command>) -> Entry {
-        let body = batch::encode(commands, BatchLimits::default()).expect("a few commands fit");
+    fn keeping(sessions: SessionLimits) -> Self {
+        Self { oracle: Oracle::new(genesis(1), sessions), chain: ChainDigest::from_bytes([0; 16]), next: 1 }
+    }
+
+    fn entry(&mut self, requests: Vec<impl Into<Request>>) -> Entry {
+        let body = batch::encode(requests, BatchLimits::default()).expect("a few commands fit");
         let position = Position { term: Term(1), index: LogIndex(self.next) };
         let digest = BodyDigest::of(&body);
         let head = EntryHead::chained(self.chain, position, EntryKind::Command, body.len() as u32, digest);
@@ -106,8 +115,13 @@ impl Past {
     }
 
     fn commit(&mut self, commands: Vec<Command>, outcomes: &[Outcome]) -> Result<Position, Law> {
-        let entry = self.entry(commands);
-        self.oracle.applied(0, Term(1), &entry, &settled(entry.head.position, outcomes)).map_err(|(law, _)| law)?;
+        let position = Position { term: Term(1), index: LogIndex(self.next) };
+        self.commit_as(commands, &settled(position, outcomes))
+    }
+
+    fn commit_as(&mut self, requests: Vec<impl Into<Request>>, settled: &[Settled]) -> Result<Position, Law> {
+        let entry = self.entry(requests);
+        self.oracle.applied(0, Term(1), &entry, settled).map_err(|(law, _)| law)?;
         self.chain = entry.head.chain;
         self.next += 1;
         Ok(entry.head.position)
@@ -184,4 +198,76 @@ fn an_attempt_happens_at_most_once_and_never_after_it_was_called_off() {
     past.oracle.attempt(marker);
     past.oracle.void(&marker).expect("it didn't happen yet");
     assert_eq!(past.commit(attempt(), &[Outcome::Created, Outcome::Absent]), Err(Law::NotProposedNeverHappens));
+}
+
+/// The session that the entry at `index` opened, and its first turn.
+fn first_turn(opened: u64) -> (SessionId, Turn) {
+    let session = SessionId { opened: LogIndex(opened), number: 0 };
+    (session, Turn { session, sequence: Sequence(1), first_unanswered: Sequence(1) })
+}
+
+fn in_turn(turn: Turn, command: Command) -> Vec<Request> {
+    vec![Request { turn: Some(turn), command }]
+}
+
+fn at(index: u64) -> Position {
+    Position { term: Term(1), index: LogIndex(index) }
+}
+
+#[test]
+fn a_repeated_command_that_is_carried_out_again_or_told_otherwise_is_found_out() {
+    let mut past = Past::new();
+    let (_, turn) = first_turn(1);
+    past.commit(vec![Command::OpenSession], &[Outcome::SessionOpened]).expect("it is opened");
+    past.commit(vec![put()], &[Outcome::Created]).expect("it is created");
+    past.commit_as(in_turn(turn, delete()), &settled(at(3), &[Outcome::Deleted])).expect("it is deleted");
+    past.commit(vec![put()], &[Outcome::Created]).expect("somebody puts it again");
+    let mut again = |said| past.commit_as(in_turn(turn, delete()), &[said]);
+    assert_eq!(again(Settled { outcome: Outcome::Deleted, position: at(5) }), Err(Law::AtMostOnce));
+    assert_eq!(again(Settled { outcome: Outcome::Absent, position: at(3) }), Err(Law::AtMostOnce));
+    assert_eq!(again(Settled { outcome: Outcome::SessionExpired, position: at(5) }), Err(Law::StateMachineSafety));
+    let mut past = Past::new();
+    past.commit(vec![Command::OpenSession], &[Outcome::SessionOpened]).expect("it is opened");
+    let claimed = past.commit_as(in_turn(turn, put()), &[Settled { outcome: Outcome::Created, position: at(1) }]);
+    assert_eq!(claimed, Err(Law::AtMostOnce), "it was never carried out before");
+}
+
+#[test]
+fn an_expired_session_that_writes_is_found_out() {
+    let one = SessionLimits { sessions_max: 1, outcomes_max: 9 };
+    let opened = || {
+        let mut past = Past::keeping(one);
+        past.commit(vec![Command::OpenSession, Command::OpenSession], &[Outcome::SessionOpened; 2]).expect("they open");
+        past
+    };
+    let ((_, turn), write) = (first_turn(1), |outcome| settled(at(2), &[outcome]));
+    assert_eq!(opened().commit_as(in_turn(turn, put()), &write(Outcome::Created)), Err(Law::AtMostOnce));
+    assert_eq!(opened().commit_as(in_turn(turn, put()), &write(Outcome::SessionExpired)), Ok(at(2)));
+}
+
+#[test]
+fn a_client_that_is_told_two_stories_of_one_write_says_so() {
+    let mut past = Past::new();
+    let (id, turn) = first_turn(1);
+    past.commit(vec![Command::OpenSession], &[Outcome::SessionOpened]).expect("it is opened");
+    let mut session = Session::new(id, 4);
+    let asked = session.begin(Wanted::Delete(name(), None), LogIndex(1));
+    assert_eq!(asked, Wanted::Delete(name(), Some(turn)));
+    let written = Settled { outcome: Outcome::Absent, position: at(2) };
+    let law = |verdict: Result<(), (Law, String)>| verdict.map_err(|(law, _)| law);
+    assert_eq!(law(session.clone().hear(End::Written(written), &past.oracle)), Err(Law::AtMostOnce), "it wasn't yet");
+    past.commit_as(in_turn(turn, delete()), &[written]).expect("it is the first time");
+    assert_eq!(law(session.clone().hear(End::NothingHappened, &past.oracle)), Err(Law::NotProposedNeverHappens));
+    assert_eq!(law(session.clone().hear(End::Expired, &past.oracle)), Err(Law::NotProposedNeverHappens));
+    assert_eq!(law(session.hear(End::Unknown, &past.oracle)), Ok(()));
+    assert!(session.is_open());
+    assert_eq!(session.again(&mut Chance::new(1, 1)), Some(asked));
+    assert_eq!(law(session.hear(End::Written(written), &past.oracle)), Ok(()));
+    assert!(!session.is_open());
+    session.again(&mut Chance::new(1, 1));
+    let otherwise = End::Written(Settled { outcome: Outcome::Deleted, ..written });
+    assert_eq!(law(session.clone().hear(otherwise, &past.oracle)), Err(Law::AtMostOnce));
+    assert_eq!(law(session.hear(End::Expired, &past.oracle)), Ok(()), "it was answered before");
+    session.begin(Wanted::Delete(name(), None), LogIndex(2));
+    assert_eq!(law(session.hear(End::Written(written), &past.oracle)), Err(Law::AtMostOnce), "it has expired");
 }

@@ -3,6 +3,7 @@
 //! Each seed has a mix of its own (swarm testing, Groce et al. 2012): a world in which everything goes wrong at once hides
 //! the bugs that need one thing to go right.
 
+use blockraft_catalog::SessionLimits;
 use blockraft_core::{Config, Options};
 use blockraft_driver::ReplicaOptions;
 use blockraft_driver::config::CompactionPolicy;
@@ -98,6 +99,8 @@ pub struct Weather {
     pub keys: u64,
     /// How often each operation is chosen, of a thousand.
     pub mix: Mix,
+    /// How much catalogs keep of clients' sessions.
+    pub sessions: SessionLimits,
 }
 
 /// How often clients do what, of a thousand; the rest are reads.
@@ -199,6 +202,7 @@ impl Weather {
                 deletes: chance.between(20, 250),
                 inline: chance.between(0, 1_000),
             },
+            sessions: session_limits(chance),
         }
     }
 
@@ -281,6 +285,13 @@ fn compaction(chance: &mut Chance) -> CompactionPolicy {
         bytes_kept: kept(bytes_max, chance),
         ticks_max: chance.between(20, 2_000),
     }
+}
+
+/// In most worlds sessions expire, since there are more than fit, or since they keep too much.
+fn session_limits(chance: &mut Chance) -> SessionLimits {
+    let drawn =
+        SessionLimits { sessions_max: chance.between(1, 6) as usize, outcomes_max: chance.between(1, 16) as usize };
+    if chance.permille(600) { drawn } else { SessionLimits::FORMAT }
 }
 
 /// Bounds so small that everything runs into them.

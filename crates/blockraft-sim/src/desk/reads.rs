@@ -8,11 +8,13 @@ use blockraft_node::read_course::{Found as FoundBlock, ReadCourse, Step};
 use blockraft_types::{LogIndex, Position, Role};
 use blockraft_wire::node::{NodeMessage, ReadIndex, ReadIndexReply, ReadIndexResult};
 
-use crate::desk::{At, Desk, Next, QUESTION_MICROS, READ_INDEX_PAUSE_MICROS, Repair, Request, Wanted, sight};
+use crate::desk::{
+    At, Desk, Next, QUESTION_MICROS, READ_INDEX_PAUSE_MICROS, Repair, Request, Wanted, holds_whole, sight,
+};
 use crate::happening::{Frame, Poke, What};
 use crate::history::ReadAnswer;
 use crate::law::Law;
-use crate::life::{Asker, Found, GROUP, Life};
+use crate::life::{Asker, GROUP, Life};
 use crate::marks::Mark;
 use crate::oracle::Presence;
 use crate::stage::{End, Stage};
@@ -77,7 +79,7 @@ impl Desk {
         life.freshness.returned(position);
         // A local answer may be as old as it likes: later ones needn't be newer.
         let counts = consistency != Consistency::Local;
-        self.end(stage, life, id, Some(position).filter(|_| counts), End::Answered);
+        self.end(stage, life, id, End::Answered(Some(position).filter(|_| counts)));
     }
 
     pub(super) fn repaired(&mut self, stage: &mut Stage, life: &mut Life, name: Multihash, repair: Repair) {
@@ -89,7 +91,7 @@ impl Desk {
             let course = course.clone();
             match repair {
                 Repair::Done => self.follow(stage, life, id, course, Ok(Step::Copy)),
-                Repair::Failed => self.end(stage, life, id, None, End::NothingHappened),
+                Repair::Failed => self.undone(stage, life, id),
             }
         }
     }
@@ -158,7 +160,7 @@ impl Desk {
                     self.follow(stage, life, id, course, step);
                 }
                 Next::Confirm => self.confirm(stage, life, id),
-                Next::Submit(put) => self.submit(stage, life, id, put),
+                Next::Submit(bytes) => self.submit(stage, life, id, bytes),
             }
         }
     }
@@ -166,14 +168,12 @@ impl Desk {
     /// A put of a block that was visible: it is over if the block still is, and whole here.
     pub(super) fn confirm(&mut self, stage: &mut Stage, life: &mut Life, id: u64) {
         let Some(request) = self.requests.get(&id) else { return };
-        let Wanted::Put(block) = &request.wanted else { return };
+        let Wanted::Put(block, _) = &request.wanted else { return };
         let (name, floor) = (*block.multihash(), request.floor);
         let Ok(AsOf { position, value: Some(row) }) = life.rows.visible(&name) else {
             return self.put(stage, life, id);
         };
-        if life.copy(stage, &name) == Found::Absent || !life.blocks.has_whole(&name) && life.inline.get(&name).is_none()
-        {
-            life.gate(stage, Input::Repair { name, length: row.length });
+        if !holds_whole(stage, life, &name, row) {
             return self.put(stage, life, id);
         }
         if position.index < floor || stage.oracle.presence_at(&name, position.index) == Presence::Absent {
@@ -181,6 +181,6 @@ impl Desk {
             stage.breach(Law::WritesAreTrue, what);
         }
         life.freshness.returned(position);
-        self.end(stage, life, id, Some(position), End::Answered);
+        self.end(stage, life, id, End::Answered(Some(position)));
     }
 }

@@ -2,15 +2,15 @@
 
 use blockraft_blocks::{HashCode, Multihash};
 use blockraft_catalog::batch::{self, BatchLimits};
-use blockraft_catalog::{Command, Settled};
+use blockraft_catalog::{Command, Outcome, Request, Settled};
 use blockraft_driver::gate::GateRefusal;
 use blockraft_driver::proposal::{Committed, NotProposed, ProposeError};
 use blockraft_exchange::{Input, PutId};
 use blockraft_node::payload::BlockPayload;
-use blockraft_types::Role;
+use blockraft_types::{Position, Role};
 use blockraft_wire::node::{Forward, ForwardResult, NodeMessage, NotProposed as WireNotProposed};
 
-use crate::desk::{At, Desk, Fate, Next, RETRY_MICROS_MAX, Wanted, reply_forward};
+use crate::desk::{At, Bytes, Desk, Fate, Next, RETRY_MICROS_MAX, Wanted, reply_forward};
 use crate::happening::Frame;
 use crate::law::Law;
 use crate::life::{GROUP, Life, Waiter};
@@ -20,10 +20,10 @@ use crate::stage::{End, Stage};
 impl Desk {
     pub(super) fn put(&mut self, stage: &mut Stage, life: &mut Life, id: u64) {
         let Some(request) = self.requests.get_mut(&id) else { return };
-        let Wanted::Put(block) = &request.wanted else { return };
+        let Wanted::Put(block, _) = &request.wanted else { return };
         if block.bytes().len() as u64 <= u64::from(stage.weather.inline_bytes_max) {
             stage.meet(Mark::Inlined);
-            return self.submit(stage, life, id, None);
+            return self.submit(stage, life, id, Bytes::Along);
         }
         let op = PutId(id);
         let payload = BlockPayload(block.clone());
@@ -32,27 +32,30 @@ impl Desk {
         life.gate(stage, Input::Put { op, payload });
     }
 
-    pub(super) fn submit(&mut self, stage: &mut Stage, life: &mut Life, id: u64, put: Option<PutId>) {
+    pub(super) fn submit(&mut self, stage: &mut Stage, life: &mut Life, id: u64, bytes: Bytes) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         request.attempts += 1;
         let name = [id.to_le_bytes(), request.attempts.to_le_bytes()].concat();
         let marker = Multihash::of(HashCode::Sha2_256, &name);
         let command = match &request.wanted {
-            Wanted::Put(block) => Command::Put {
+            Wanted::Put(block, _) => Command::Put {
                 multihash: *block.multihash(),
                 length: block.bytes().len() as u32,
-                inline: put.is_none().then(|| block.bytes().clone()),
+                inline: (bytes == Bytes::Along).then(|| block.bytes().clone()),
             },
-            Wanted::Delete(multihash) => Command::Delete { multihash: *multihash },
+            Wanted::Delete(multihash, _) => Command::Delete { multihash: *multihash },
+            Wanted::OpenSession => Command::OpenSession,
             Wanted::Read(..) => return,
         };
         // The delete of a block that never was: its name tells this attempt from all others, wherever it turns up.
-        let body = batch::encode([command, Command::Delete { multihash: marker }], BatchLimits::default());
+        let request_of_client = Request { turn: request.wanted.turn(), command };
+        let marker_alone = Command::Delete { multihash: marker }.into();
+        let body = batch::encode([request_of_client, marker_alone], BatchLimits::default());
         let Ok(body) = body else {
             return stage.breach(Law::NoPanic, "a batch of two commands can't be made".to_owned());
         };
         stage.oracle.attempt(marker);
-        request.stage = At::Submitted { marker, put };
+        request.stage = At::Submitted { marker, bytes };
         let role = life.role;
         match role.leader {
             _ if role.role == Role::Leader => life.propose(stage, Waiter::Request(id), role.term, body),
@@ -115,7 +118,7 @@ impl Desk {
 
     pub(super) fn fate(&mut self, stage: &mut Stage, life: &mut Life, id: u64, fate: Fate) {
         let Some(request) = self.requests.get_mut(&id) else { return };
-        let At::Submitted { marker, put } = request.stage else { return };
+        let At::Submitted { marker, bytes } = request.stage else { return };
         match fate {
             Fate::Committed(position, outcomes) => {
                 let verdict = stage.oracle.judge_written(&marker, position, &outcomes);
@@ -124,25 +127,72 @@ impl Desk {
                     let what = format!("a write at {position} was asked for after {} was acknowledged", request.floor);
                     stage.breach(Law::WritesAreTrue, what);
                 }
-                if let Wanted::Put(block) = &request.wanted
+                if let Wanted::Put(block, _) = &request.wanted
                     && stage.oracle.is_back(block.multihash())
                 {
                     stage.meet(Mark::Reput);
                 }
-                life.freshness.returned(position);
-                self.end(stage, life, id, Some(position), End::Answered);
+                // A list that isn't what was judged is a breach already.
+                let Some(settled) = outcomes.first() else { return self.end(stage, life, id, End::Unknown) };
+                self.settled(stage, life, id, bytes, (position, *settled));
             }
             Fate::NotProposed => {
                 let verdict = stage.oracle.void(&marker);
                 stage.judge(verdict);
-                let pause = request.pause;
-                request.pause = (pause * 2).min(RETRY_MICROS_MAX);
-                self.pause(stage, life, id, Next::Submit(put), pause);
+                self.once_more(stage, life, id, bytes);
             }
             Fate::Unknown => {
                 stage.meet(Mark::Unknown);
-                self.end(stage, life, id, None, End::Unknown);
+                // A session that is opened twice leaves one that nobody uses.
+                if request.wanted.turn().is_none() && request.wanted != Wanted::OpenSession {
+                    return self.end(stage, life, id, End::Unknown);
+                }
+                request.left_open = true;
+                self.once_more(stage, life, id, bytes);
             }
         }
+    }
+
+    /// What a command came to whose entry stands at `position`.
+    fn settled(
+        &mut self,
+        stage: &mut Stage,
+        life: &mut Life,
+        id: u64,
+        bytes: Bytes,
+        (position, settled): (Position, Settled),
+    ) {
+        match settled.outcome {
+            Outcome::SessionExpired => {
+                stage.meet(Mark::SessionExpired);
+                let left_open = self.requests.get(&id).is_some_and(|request| request.left_open);
+                self.end(stage, life, id, if left_open { End::Unknown } else { End::Expired });
+            }
+            Outcome::Overtaken => self.end(stage, life, id, End::Unknown),
+            Outcome::SessionFull => self.once_more(stage, life, id, bytes),
+            Outcome::Created
+            | Outcome::AlreadyPresent
+            | Outcome::Deleted
+            | Outcome::Absent
+            | Outcome::Nothing
+            | Outcome::SessionOpened => {
+                if settled.position != position {
+                    stage.meet(Mark::AnsweredFromTable);
+                }
+                life.freshness.returned(settled.position);
+                self.end(stage, life, id, End::Written(settled));
+            }
+        }
+    }
+
+    /// Tries again a while from now, or in the usual way at once if the bytes weren't to be carried along.
+    fn once_more(&mut self, stage: &mut Stage, life: &mut Life, id: u64, bytes: Bytes) {
+        if bytes == Bytes::Here {
+            return self.put(stage, life, id);
+        }
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let pause = request.pause;
+        request.pause = (pause * 2).min(RETRY_MICROS_MAX);
+        self.pause(stage, life, id, Next::Submit(bytes), pause);
     }
 }

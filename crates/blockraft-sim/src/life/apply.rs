@@ -45,7 +45,7 @@ impl Life {
                         let verdict = stage.oracle.judge_installed(self.place, anchor.position, anchor.chain);
                         stage.judge(verdict);
                         stage.shadows.installed(self.place, anchor.position.index);
-                        self.applied = anchor.position.index;
+                        (self.applied, self.installed) = (anchor.position.index, anchor.position.index);
                         for (waiter, error) in self.proposals.skip(anchor.position.index) {
                             self.said.push_back(Said::Proposed((waiter, Err(error))));
                         }
@@ -109,6 +109,9 @@ impl Life {
         for (entry, outcomes) in entries.iter().zip(&outputs) {
             let Position { term, index } = entry.head.position;
             stage.trace.take(&[42, self.place as u64, index.0, term.0]);
+            if outcomes.iter().any(|settled| settled.position.index <= self.installed) {
+                stage.meet(Mark::SessionCarried);
+            }
             let brings = matches!(entry.head.kind, EntryKind::Membership(_));
             let before = brings.then(|| stage.oracle.membership().clone());
             match stage.oracle.applied(self.place, self.role.term, entry, outcomes) {
