@@ -430,6 +430,7 @@ impl Run<'_> {
         if let Some(turn) = &turn {
             match self.sessions.meet(turn, position.index) {
                 Known::Nothing => {}
+                Known::Settled(_) if Mistake::RepeatsCarriedOut.is_made() => {}
                 Known::Settled(settled) => return Ok((settled, None)),
                 Known::Refused(outcome) => return Ok((Settled { outcome, position }, None)),
             }

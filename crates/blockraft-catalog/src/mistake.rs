@@ -16,12 +16,25 @@ pub enum Mistake {
     PositionAfterRows,
     /// The order in which commands are obeyed depends on how entries are split over calls, as that of a map might.
     CommandsInOtherOrder,
+    /// A snapshot has no sessions, so that whoever installs one doesn't know what was carried out.
+    SessionsForgottenBySnapshot,
+    /// A command of a session that was carried out before is carried out again.
+    RepeatsCarriedOut,
+    /// A session that isn't known is taken for one that begins.
+    ExpiredTreatedAsNew,
 }
 
 impl Mistake {
     /// Every one of them.
     #[cfg(seeded_bugs)]
-    pub const ALL: &'static [Self] = &[Self::PositionBeforeRows, Self::PositionAfterRows, Self::CommandsInOtherOrder];
+    pub const ALL: &'static [Self] = &[
+        Self::PositionBeforeRows,
+        Self::PositionAfterRows,
+        Self::CommandsInOtherOrder,
+        Self::SessionsForgottenBySnapshot,
+        Self::RepeatsCarriedOut,
+        Self::ExpiredTreatedAsNew,
+    ];
 
     /// Whatever this thread runs makes it from now on; or nothing does.
     #[cfg(seeded_bugs)]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use blockraft_types::{LogIndex, SessionId, Turn};
 
+use crate::mistake::Mistake;
 use crate::outcome::{Outcome, Settled};
 use crate::row::{DecodeRecordError, Keys, decode, encode};
 use crate::session::{Known, Session};
@@ -150,6 +151,12 @@ impl<'a> SessionsRun<'a> {
 
     /// What is known of the command that stands in the entry at `index`.
     pub(crate) fn meet(&mut self, turn: &Turn, index: LogIndex) -> Known {
+        if Mistake::ExpiredTreatedAsNew.is_made() && self.session(&turn.session).is_none() {
+            let opened = Session::opened_at(index);
+            self.changed.sessions.insert(turn.session, Some(opened));
+            self.count += 1;
+            self.expire();
+        }
         let Some(session) = self.session(&turn.session) else {
             return Known::Refused(Outcome::SessionExpired);
         };

@@ -98,6 +98,7 @@ pub const KNOWN: &[Known] = &[
     fault(29, Bug::Exchange(Exchange::ReputSeesQueuedDelete), Judge::Worlds),
     fault(30, Bug::Exchange(Exchange::RemovedCountsAsHeld), Judge::Worlds),
     fault(32, Bug::Catalog(Catalog::CommandsInOtherOrder), Judge::Worlds),
+    fault(33, Bug::Catalog(Catalog::SessionsForgottenBySnapshot), Judge::Worlds),
     fault(34, Bug::Unverified(Origin::Peer), Judge::Worlds),
     rule(1, Bug::Exchange(Exchange::HasInsteadOfReserve), Judge::Worlds),
     rule(2, Bug::Exchange(Exchange::ReclaimBeforeCompaction), Judge::Worlds),
@@ -113,6 +114,8 @@ pub const KNOWN: &[Known] = &[
     rule(17, Bug::Node(Node::FreshAtBirth), Judge::Worlds),
     rule(20, Bug::Driver(Driver::FateByIndexAlone), Judge::Worlds),
     rule(20, Bug::Driver(Driver::OpenCalledNotProposed), Judge::Worlds),
+    rule(20, Bug::Catalog(Catalog::RepeatsCarriedOut), Judge::Worlds),
+    rule(20, Bug::Catalog(Catalog::ExpiredTreatedAsNew), Judge::Worlds),
     rule(25, Bug::Core(Core::RevertsInAnyTerm), Judge::TestsOf("blockraft-core")),
 ];
 
