@@ -20,11 +20,18 @@ pub(crate) struct Arrows {
     /// Draw the crates only
     #[arg(long)]
     crates: bool,
+
+    /// Draw the files of this crate only, each with what it says of itself
+    #[arg(conflicts_with = "crates", value_name = "CRATE")]
+    of: Option<String>,
 }
 
 impl Arrows {
     pub(crate) fn run(self, workspace: &Workspace) -> Result<()> {
         let members = workspace.members()?;
+        if let Some(name) = &self.of {
+            return tell(workspace, &members, name);
+        }
         println!("An arrow points at what is used. It only ever points down.\n");
         print!("{}", floors::draw(&members));
         let mut faults = floors::faults(&members);
@@ -37,6 +44,17 @@ impl Arrows {
         }
         judge(faults)
     }
+}
+
+fn tell(workspace: &Workspace, members: &[Member], name: &str) -> Result<()> {
+    let short = |name: &str| name.trim_start_matches("blockraft-").to_owned();
+    let member = members.iter().find(|member| short(&member.name) == short(name));
+    let member = member.with_context(|| format!("there is no crate {name}"))?;
+    let rooms = rooms_of(workspace, member)?;
+    if graph::circles(rooms.arrows()).is_empty() {
+        print!("{}", rooms.tell(&member.name));
+    }
+    judge(rooms.faults(&member.name))
 }
 
 fn rooms_of(workspace: &Workspace, member: &Member) -> Result<rooms::Rooms> {

@@ -30,9 +30,11 @@
 //!   is the command; bulk data that a command only names is its **payload**.
 //! - The **chain digest** of an entry covers the entry and all before it. With the position it is a [`LogPoint`].
 //! - The **anchor** is the point after which the log begins: that of the last compaction or snapshot, or *genesis*.
-//! - A **batch** ([`Persist`]) has to become durable at once. With it goes a *ticket*, for which the disk gives a *receipt*;
-//!   a **sealed** message leaves only with that receipt. So no promise leaves before what it promises is durable.
+//! - A **batch** ([`Persist`]) has to become durable at once. With it goes a *ticket*, for which the disk gives a
+//!   *receipt*; a **sealed** message leaves only with that receipt. So no promise leaves before it is durable.
 //! - The **gate** is the caller's: it holds an append back until the payloads of its entries are durable here.
+//! - A **group** is one log with its members; a node may have many. An *incarnation* names a node's data directory: who
+//!   lost it comes back as a stranger.
 //! - A **stream** is one attempt at replication to one follower, a **round** one heartbeat to everyone, a **campaign** one
 //!   ballot. An answer names its own, so that a late one counts for nothing.
 //!
@@ -166,7 +168,8 @@
 //!
 //! # Reading order
 //!
-//! From what goes in and comes out, over the roles, to what they stand on. `cargo xtask arrows` draws who uses whom.
+//! From what goes in and comes out, over the roles, to what they stand on. `cargo xtask arrows core` draws who uses
+//! whom.
 //!
 //! | file | is about |
 //! |---|---|

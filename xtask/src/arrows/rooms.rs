@@ -14,6 +14,8 @@ pub(crate) struct Rooms {
     arrows: graph::Arrows,
     /// Where each arrow was read: (from, to) to (line, path as written).
     proofs: BTreeMap<(String, String), (usize, String)>,
+    /// The first line of each file, which says what it is.
+    titles: BTreeMap<String, String>,
 }
 
 type ModulePath = Vec<String>;
@@ -41,7 +43,8 @@ impl Rooms {
 
         let files: BTreeMap<ModulePath, String> =
             parsed.iter().map(|(module, (file, _))| (module.clone(), file.clone())).collect();
-        let mut rooms = Self { arrows: graph::Arrows::new(), proofs: BTreeMap::new() };
+        let titles = sources.iter().filter_map(|(file, text)| Some((file.clone(), title(text)?.to_owned()))).collect();
+        let mut rooms = Self { arrows: graph::Arrows::new(), proofs: BTreeMap::new(), titles };
         for (module, (file, source)) in &parsed {
             rooms.arrows.entry(file.clone()).or_default();
             for path in source.paths(Part::Shipped) {
@@ -64,15 +67,33 @@ impl Rooms {
         }
         let width = self.arrows.keys().map(String::len).max().unwrap_or(0);
         let mut drawing = format!("\n{name}\n");
-        let (roots, others): (Vec<String>, Vec<String>) =
-            graph::top_down(&self.arrows).into_iter().partition(|file| matches!(file.as_str(), "lib.rs" | "main.rs"));
-        for file in roots.into_iter().chain(others) {
-            let used: Vec<&str> = self.arrows[&file].iter().map(|used| used.trim_end_matches(".rs")).collect();
-            let arrow = if used.is_empty() { String::new() } else { format!("  → {}", used.join(", ")) };
-            let line = format!("  {file:<width$}{arrow}");
+        for file in self.top_down() {
+            let line = format!("  {file:<width$}{}", self.arrow(&file));
             writeln!(drawing, "{}", line.trim_end()).expect("a String takes everything");
         }
         drawing
+    }
+
+    /// The same for one crate that somebody wants to know: each file with its first line.
+    pub(crate) fn tell(&self, name: &str) -> String {
+        let mut drawing = format!("\n{name}, each file before what it uses\n");
+        for file in self.top_down() {
+            let title = self.titles.get(&file).map_or("", String::as_str);
+            let lines = format!("\n  {file}: {title}\n    {}", self.arrow(&file));
+            writeln!(drawing, "{}", lines.trim_end()).expect("a String takes everything");
+        }
+        drawing
+    }
+
+    fn top_down(&self) -> impl Iterator<Item = String> {
+        let (roots, others): (Vec<String>, Vec<String>) =
+            graph::top_down(&self.arrows).into_iter().partition(|file| matches!(file.as_str(), "lib.rs" | "main.rs"));
+        roots.into_iter().chain(others)
+    }
+
+    fn arrow(&self, file: &str) -> String {
+        let used: Vec<&str> = self.arrows[file].iter().map(|used| used.trim_end_matches(".rs")).collect();
+        if used.is_empty() { String::new() } else { format!("  → {}", used.join(", ")) }
     }
 
     /// The circles, each with the lines that make it and the remedy.
@@ -93,6 +114,10 @@ impl Rooms {
             })
             .collect()
     }
+}
+
+fn title(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("//! "))
 }
 
 fn module_path(file: &str) -> ModulePath {
@@ -150,6 +175,17 @@ mod tests {
         let expected =
             "\nhouse\n  lib.rs        → log\n  log.rs        → entry, log/cache\n  log/cache.rs  → entry\n  entry.rs\n";
         assert_eq!(rooms.draw("house"), expected);
+    }
+
+    #[test]
+    fn a_crate_is_told_with_the_first_line_of_each_file() {
+        let rooms = rooms(&[
+            ("lib.rs", "//! A house.\n//!\n//! Of two rooms.\nmod log; pub use log::Log;"),
+            ("log.rs", "//! The log.\npub struct Log;"),
+        ]);
+        let expected =
+            "\nhouse, each file before what it uses\n\n  lib.rs: A house.\n      → log\n\n  log.rs: The log.\n";
+        assert_eq!(rooms.tell("house"), expected);
     }
 
     #[test]
