@@ -15,7 +15,8 @@ pub struct Options {
     pub heartbeat_ticks: u32,
     /// The shortest election timeout; also how long a member that heard a leader refuses its vote. Default 15 (150 ms).
     pub election_ticks_min: u32,
-    /// The longest election timeout; also the patience of check-quorum and of a leadership transfer. Default 30 (300 ms).
+    /// The longest election timeout; also how long a leader leads on unheard by a majority (check-quorum), and how long it
+    /// waits for who is to take over. Default 30 (300 ms).
     pub election_ticks_max: u32,
     /// How long a leader whose heartbeats are answered may fail to commit before it steps down. Default 300 (3 s).
     pub commit_stall_ticks: u32,

@@ -1,8 +1,9 @@
 //! What is durable here, what is on its way to the disk, and what the next persist batch will carry.
 //!
-//! Batches are numbered and become durable in that order. A receipt proves only entries that are still in the log: a
-//! truncation takes from every batch under way the entries that it drops, so that a late receipt never vouches for the
-//! ones that took their places (the append ABA of etcd-io/raft).
+//! A leader's own disk is one of those that it counts, and it sends while it writes (thesis 10.2.1). Batches are numbered
+//! and become durable in that order. A receipt proves only entries that are still in the log: a truncation takes from
+//! every batch under way the entries that it drops, so that a late receipt never vouches for the ones that took their
+//! places (the append ABA of etcd-io/raft).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

@@ -31,6 +31,14 @@ enum Merge {
     New { index: LogIndex, before: ChainDigest },
 }
 
+/// Why the heads of an append are not taken.
+enum Refusal {
+    /// The logs part before them: the leader is told where to try next.
+    Conflict(AppendVerdict),
+    /// The logs contradict each other where they must not: an alarm says so, and the leader gets no answer.
+    Contradiction,
+}
+
 impl Follower {
     pub(crate) const fn of(leader: Option<NodeId>) -> Self {
         Self { leader, waiting_for: None, offered: None }
@@ -80,14 +88,14 @@ impl Follower {
         if !is_well_formed(&append) {
             return member.alarm(Alarm::MalformedAppend { from });
         }
-        if let Err(verdict) = match_prev(member, from, &append) {
-            if let Some(verdict) = verdict {
+        let merge = match match_prev(member, from, &append).and_then(|()| merge(member, from, &append)) {
+            Ok(merge) => merge,
+            Err(Refusal::Conflict(verdict)) => {
                 let reply = AppendEntriesReply { term: member.term(), stream: append.stream, verdict };
-                member.send(from, Message::AppendEntriesReply(reply));
+                return member.send(from, Message::AppendEntriesReply(reply));
             }
-            return;
-        }
-        let Some(merge) = merge(member, from, &append) else { return };
+            Err(Refusal::Contradiction) => return,
+        };
         let proven = append.prev.index.plus(append.heads.len() as u64);
         if let Merge::New { index, before } = merge {
             let new = proven.since(index.previous());
@@ -173,13 +181,12 @@ fn is_well_formed(append: &AppendEntries) -> bool {
     previous.term <= append.term
 }
 
-/// Whether this log has the entry before the first one sent. If not, the error is the answer, or `None` where there is
-/// none to give.
-fn match_prev(member: &mut Member, from: NodeId, append: &AppendEntries) -> Result<(), Option<AppendVerdict>> {
+/// Whether this log has the entry before the first one sent (Raft paper, section 5.3).
+fn match_prev(member: &mut Member, from: NodeId, append: &AppendEntries) -> Result<(), Refusal> {
     let (prev, last) = (append.prev, member.log.last().position);
     let conflict = |term, first_index| {
         let hint = ConflictHint { term, first_index, last };
-        Err(Some(AppendVerdict::Conflict { prev_index: prev.index, hint }))
+        Err(Refusal::Conflict(AppendVerdict::Conflict { prev_index: prev.index, hint }))
     };
     if last.index < prev.index {
         return conflict(None, last.index.next());
@@ -191,52 +198,47 @@ fn match_prev(member: &mut Member, from: NodeId, append: &AppendEntries) -> Resu
     if ours != prev.term {
         if prev.index <= member.commit_index() {
             member.alarm(Alarm::CommittedConflict { from, index: prev.index, ours, theirs: prev.term });
-            return Err(None);
+            return Err(Refusal::Contradiction);
         }
         return conflict(Some(ours), member.log.first_of_run(prev.index).unwrap_or(prev.index));
     }
     same_chain(member, from, prev, append.prev_chain)
 }
 
-/// Finds the first entry that this log lacks or has otherwise. `None`: the logs contradict each other where they must
-/// not, and an alarm says so.
-fn merge(member: &mut Member, from: NodeId, append: &AppendEntries) -> Option<Merge> {
+/// Finds the first entry that this log lacks or has otherwise. An append that merely ends earlier drops nothing: it may
+/// be an old one.
+fn merge(member: &mut Member, from: NodeId, append: &AppendEntries) -> Result<Merge, Refusal> {
     let mut before = append.prev_chain;
     for EntryHead { position, chain, .. } in &append.heads {
         if member.log.last_index() < position.index {
-            return Some(Merge::New { index: position.index, before });
+            return Ok(Merge::New { index: position.index, before });
         }
         if let Some(ours) = member.log.term_at(position.index) {
             if ours != position.term {
                 if position.index <= member.commit_index() && !member.config.errs(Mistake::TruncateOnStaleAppend) {
                     let theirs = position.term;
                     member.alarm(Alarm::CommittedConflict { from, index: position.index, ours, theirs });
-                    return None;
+                    return Err(Refusal::Contradiction);
                 }
-                return Some(Merge::New { index: position.index, before });
+                return Ok(Merge::New { index: position.index, before });
             }
-            same_chain(member, from, *position, *chain).ok()?;
+            same_chain(member, from, *position, *chain)?;
         }
         before = *chain;
     }
     let proven = append.prev.index.plus(append.heads.len() as u64);
     if proven < member.log.last_index() && member.config.errs(Mistake::TruncateOnStaleAppend) {
-        return Some(Merge::New { index: proven.next(), before });
+        return Ok(Merge::New { index: proven.next(), before });
     }
-    Some(Merge::Known)
+    Ok(Merge::Known)
 }
 
 /// Whether the digest at `position`, where it is held, is the one that the leader has (Log Matching with teeth).
-fn same_chain(
-    member: &mut Member,
-    from: NodeId,
-    position: Position,
-    theirs: ChainDigest,
-) -> Result<(), Option<AppendVerdict>> {
+fn same_chain(member: &mut Member, from: NodeId, position: Position, theirs: ChainDigest) -> Result<(), Refusal> {
     match member.log.chain_at(position.index) {
         Some(ours) if ours != theirs => {
             member.alarm(Alarm::ChainMismatch { from, position, ours, theirs });
-            Err(None)
+            Err(Refusal::Contradiction)
         }
         _ => Ok(()),
     }

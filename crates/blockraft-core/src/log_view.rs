@@ -15,7 +15,8 @@ pub(crate) struct LogView {
     anchor: LogPoint,
     /// The last entry; the anchor when there is none. `anchor.index <= last.index`.
     last: LogPoint,
-    /// The first position of each term after the anchor, ascending in both parts.
+    /// The first position of each term after the anchor, ascending in both parts: where each *run* of entries of one
+    /// term begins.
     terms: Vec<Position>,
     /// The newest entries up to `last`, none of them committed, at most `tail_entries_max`.
     tail: VecDeque<TailEntry>,

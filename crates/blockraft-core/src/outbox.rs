@@ -61,8 +61,10 @@ impl Outbox {
     }
 }
 
-/// Whether nobody misses the older message once the newer one arrives.
+/// Whether nobody misses the older message once the newer one arrives. Losing one that would have been of use costs time,
+/// never safety: networks lose them too.
 fn supersedes(to: NodeId, newer: &Message, older_to: NodeId, older: &Message) -> bool {
+    // Whoever gets it would drop it, or soon learn of the later term.
     if older.term() < newer.term() {
         return true;
     }

@@ -1,5 +1,6 @@
 //! The crate page leads through every file, so that nobody meets one unprepared.
 
+use std::format;
 use std::vec::Vec;
 
 #[test]
@@ -12,7 +13,7 @@ fn the_crate_page_lists_every_file_in_the_groups_of_its_declarations() {
             listed.push(Vec::new());
         } else if let Some((file, link)) = row.strip_prefix("[`").and_then(|row| row.split_once(".rs`](")) {
             let target = link.split(')').next();
-            assert_eq!(target, Some(std::format!("../src/blockraft_core/{file}.rs.html").as_str()));
+            assert_eq!(target, Some(format!("../src/blockraft_core/{file}.rs.html").as_str()));
             listed.last_mut().expect("a group begins with a heading").push(file);
         }
     }
@@ -26,4 +27,27 @@ fn the_crate_page_lists_every_file_in_the_groups_of_its_declarations() {
     listed.iter_mut().for_each(|group| group.sort_unstable());
     declared.iter_mut().for_each(|group| group.sort_unstable());
     assert_eq!(listed, declared, "the reading order of the crate page, and the groups of `mod` below it");
+}
+
+#[test]
+fn what_the_walks_name_is_there() {
+    let files = [
+        ("Raft", include_str!("../raft.rs")),
+        ("Follower", include_str!("../follower.rs")),
+        ("Candidate", include_str!("../candidate.rs")),
+        ("Leader", include_str!("../leader.rs")),
+        ("Progress", include_str!("../progress.rs")),
+        ("reconfiguration", include_str!("../reconfiguration.rs")),
+        ("Member", include_str!("../member.rs")),
+    ];
+    let page = include_str!("../lib.rs");
+    let walks = page.split("//! # Three walks").nth(1).and_then(|rest| rest.split("//! # Reading order").next());
+    let mut found = 0;
+    for code in walks.expect("the page has walks").split('`').skip(1).step_by(2) {
+        let Some((owner, name)) = code.split_once("::") else { continue };
+        let Some((_, source)) = files.iter().find(|(file, _)| *file == owner) else { continue };
+        assert!(source.contains(&format!("fn {name}(")), "the crate page names `{code}`, which isn't there");
+        found += 1;
+    }
+    assert!(20 < found, "the walks name what they pass, not only {found} things");
 }
