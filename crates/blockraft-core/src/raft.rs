@@ -44,6 +44,7 @@ pub struct Raft {
     told_membership: InForce,
 }
 
+/// Each role has its own state and no other's. Learners are followers, pre-candidates candidates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RoleState {
     Follower(Follower),
@@ -128,7 +129,7 @@ impl Raft {
     /// Takes everything that is to be done, in one batch. What many steps asked for is gathered: a hundred proposals
     /// become one persist batch and one append per follower.
     pub fn take_ready(&mut self) -> Ready {
-        // First, since a leader orders sent only what the driver has been given.
+        // First, since a leader has only those entries sent that the caller was given.
         let persist = self.member.take_persist();
         if let RoleState::Leader(leader) = &mut self.role {
             leader.send_due(&mut self.member);
@@ -183,60 +184,60 @@ impl Raft {
     }
 
     fn receive(&mut self, from: NodeId, message: Message) {
-        let stale = message.term() < self.member.term() && !self.member.config.errs(Mistake::StaleRepliesCount);
+        let (named, own) = (message.term(), self.member.term());
         match message {
             Message::RequestVote(request) => self.receive_vote_request(from, request),
             Message::RequestVoteReply(reply) => self.receive_vote_reply(from, reply),
-            Message::AppendEntries(append) if append.term < self.member.term() => {
-                // A leader of the past must learn that time went on, or members stuck behind it never would. Stream
-                // zero is nobody's: should the sender lead the present term by then, this answers none of its appends.
+
+            // A leader of the past must learn that time went on, or members stuck behind it never would. Stream zero and
+            // round zero are nobody's: should it lead the present term when this comes, it answers nothing of that term.
+            Message::AppendEntries(append) if named < own => {
                 let last = self.member.log.last().position;
                 let hint = ConflictHint { term: None, first_index: last.index.next(), last };
                 let verdict = AppendVerdict::Conflict { prev_index: append.prev.index, hint };
-                let reply = AppendEntriesReply { term: self.member.term(), stream: StreamEpoch(0), verdict };
+                let reply = AppendEntriesReply { term: own, stream: StreamEpoch(0), verdict };
                 self.member.send(from, Message::AppendEntriesReply(reply));
             }
-            Message::Heartbeat(heartbeat) if heartbeat.term < self.member.term() => {
+            Message::Heartbeat(_) if named < own => {
                 let last_durable = self.member.durability.kept_index();
-                let (term, round) = (self.member.term(), ReadRound(0));
-                let reply = HeartbeatReply { term, round, waiting_for: None, last_durable };
+                let reply = HeartbeatReply { term: own, round: ReadRound(0), waiting_for: None, last_durable };
                 self.member.send(from, Message::HeartbeatReply(reply));
             }
+            Message::InstallSnapshot(_) if named < own => {
+                let reply = InstallSnapshotReply { term: own, stream: StreamEpoch(0), last: Position::ZERO };
+                self.member.send(from, Message::InstallSnapshotReply(reply));
+            }
+
             Message::AppendEntries(append) => {
-                if let Some((follower, member)) = self.follow(from, append.term) {
+                if let Some((follower, member)) = self.follow(from, named) {
                     follower.append(member, from, append);
                 }
             }
             Message::Heartbeat(heartbeat) => {
-                if let Some((follower, member)) = self.follow(from, heartbeat.term) {
+                if let Some((follower, member)) = self.follow(from, named) {
                     follower.heartbeat(member, from, heartbeat);
                 }
             }
-            Message::TimeoutNow(timeout_now) if timeout_now.term == self.member.term() => {
-                if let RoleState::Follower(follower) = &self.role {
-                    let transition = follower.timeout_now(&self.member, from, timeout_now);
-                    self.perform(transition);
-                }
-            }
-            Message::TimeoutNow(_) => {}
-            Message::InstallSnapshot(offer) if offer.term < self.member.term() => {
-                let (term, stream, last) = (self.member.term(), StreamEpoch(0), Position::ZERO);
-                self.member.send(from, Message::InstallSnapshotReply(InstallSnapshotReply { term, stream, last }));
-            }
             Message::InstallSnapshot(offer) => {
-                if let Some((follower, member)) = self.follow(from, offer.term) {
+                if let Some((follower, member)) = self.follow(from, named) {
                     follower.snapshot_offered(member, from, offer);
                 }
             }
-            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) | Message::InstallSnapshotReply(_) if stale => {
-            }
-            Message::AppendEntriesReply(AppendEntriesReply { term, .. })
-            | Message::HeartbeatReply(HeartbeatReply { term, .. })
-            | Message::InstallSnapshotReply(InstallSnapshotReply { term, .. })
-                if self.member.term() < term =>
+            Message::TimeoutNow(timeout_now) => match &self.role {
+                RoleState::Follower(follower) if named == own => {
+                    let transition = follower.timeout_now(&self.member, from, timeout_now);
+                    self.perform(transition);
+                }
+                RoleState::Follower(_) | RoleState::Candidate(_) | RoleState::Leader(_) => {}
+            },
+
+            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) | Message::InstallSnapshotReply(_)
+                if own < named =>
             {
-                self.hear_later_term(from, term);
+                self.hear_later_term(from, named);
             }
+            Message::AppendEntriesReply(_) | Message::HeartbeatReply(_) | Message::InstallSnapshotReply(_)
+                if named < own && !self.member.config.errs(Mistake::StaleRepliesCount) => {}
             Message::AppendEntriesReply(reply) => {
                 if let RoleState::Leader(leader) = &mut self.role {
                     let transition = leader.append_answered(&mut self.member, from, &reply);
