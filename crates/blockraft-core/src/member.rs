@@ -47,6 +47,7 @@ pub(crate) struct Member {
     disk: Disk,
 }
 
+/// Whether batches get through. Whose disk stands still neither leads nor campaigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Disk {
     Moving,
@@ -160,7 +161,10 @@ impl Member {
     pub(crate) fn compactable_through(&self) -> LogIndex {
         if self.config.errs(Mistake::CompactedBeforeApplied) { self.commit_index } else { self.applied_index }
     }
+}
 
+/// What it says: nothing that names a term leaves before that term is durable.
+impl Member {
     /// Sends `message` as soon as the present term and vote are durable, which is nearly always now.
     pub(crate) fn send(&mut self, to: NodeId, message: Message) {
         match self.durability.hard_state_waits_for() {
@@ -186,7 +190,10 @@ impl Member {
     pub(crate) fn alarm(&mut self, alarm: Alarm) {
         self.outbox.alarms.push(alarm);
     }
+}
 
+/// Terms and votes (Raft paper, sections 5.1, 5.2 and 5.4.1).
+impl Member {
     /// Moves to a higher term, in which nobody has this member's vote yet (Raft paper, section 5.1).
     pub(crate) fn enter_term(&mut self, term: Term) {
         assert!(self.hard_state.term < term, "terms only grow");
@@ -254,6 +261,18 @@ impl Member {
         self.send(from, Message::RequestVoteReply(reply));
     }
 
+    /// A leader of the present term was heard.
+    pub(crate) fn heard_leader(&mut self) {
+        self.clock.rewind();
+        self.abstention.take_if(|pledge| {
+            pledge.leader_heard();
+            pledge.is_settled(&self.log, self.commit_index)
+        });
+    }
+}
+
+/// The log (Raft paper, section 5.3).
+impl Member {
     /// Appends an entry that this member makes as the leader of the present term.
     pub(crate) fn append_own(&mut self, kind: EntryKind, body_bytes: u32, body_digest: BodyDigest) -> Position {
         let LogPoint { position: last, chain } = self.log.last();
@@ -285,7 +304,10 @@ impl Member {
         }
         self.durability.truncate_from(index);
     }
+}
 
+/// What is committed and applied, and what a snapshot or a compaction takes away (Raft paper, sections 5.4 and 7).
+impl Member {
     /// Everything up to `index` is committed. Moves forward only.
     pub(crate) fn commit_to(&mut self, index: LogIndex) {
         assert!(index <= self.log.last_index(), "only what is in the log can be committed");
@@ -367,7 +389,10 @@ impl Member {
         self.abstention.take_if(|pledge| pledge.is_settled(&self.log, index));
         Installation::Installed
     }
+}
 
+/// The disk, and what waits for it.
+impl Member {
     /// A persist batch is durable.
     pub(crate) fn persisted(&mut self, receipt: PersistReceipt) {
         match self.durability.confirm(receipt) {
@@ -386,15 +411,6 @@ impl Member {
         }
         self.disk = Disk::Stalled;
         true
-    }
-
-    /// A leader of the present term was heard.
-    pub(crate) fn heard_leader(&mut self) {
-        self.clock.rewind();
-        self.abstention.take_if(|pledge| {
-            pledge.leader_heard();
-            pledge.is_settled(&self.log, self.commit_index)
-        });
     }
 
     /// The next persist batch, if there is something to persist and room for it.
