@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use blockraft_types::message::AppendVerdict;
+use blockraft_types::message::{AppendVerdict, Ballot, RequestVote, RequestVoteReply};
 use blockraft_types::{GroupId, Message, NodeId, PersistNumber, Position};
 
 use crate::alarm::Alarm;
@@ -64,8 +64,8 @@ impl Outbox {
 /// Whether nobody misses the older message once the newer one arrives. Losing one that would have been of use costs time,
 /// never safety: networks lose them too.
 fn supersedes(to: NodeId, newer: &Message, older_to: NodeId, older: &Message) -> bool {
-    // Whoever gets it would drop it, or soon learn of the later term.
-    if older.term() < newer.term() {
+    // Whoever gets it would drop it, or soon learn of the later term; but nobody is in the term of a pre-vote yet.
+    if older.term() < newer.term() && !is_pre_vote(newer) {
         return true;
     }
     if to != older_to {
@@ -84,6 +84,14 @@ fn supersedes(to: NodeId, newer: &Message, older_to: NodeId, older: &Message) ->
         }
         (newer, older) => newer.name() == older.name(),
     }
+}
+
+const fn is_pre_vote(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::RequestVote(RequestVote { ballot: Ballot::PreVote, .. })
+            | Message::RequestVoteReply(RequestVoteReply { ballot: Ballot::PreVote, .. })
+    )
 }
 
 #[cfg(test)]

@@ -215,6 +215,16 @@ fn a_refused_pre_vote_spreads_the_higher_term() {
 }
 
 #[test]
+fn a_pre_vote_for_a_term_to_come_drops_no_vote_of_the_present_one() {
+    let mut member = Solo::new(1, &[1]);
+    // Both arrive before effects are taken. Nobody is in term 3 yet, so what waits in term 2 is of use still.
+    member.raft.step(Input::Message { from: PEER, message: request_vote(Ballot::Vote, 2, (1, 1)) });
+    member.hear(OTHER, request_vote(Ballot::PreVote, 3, (1, 1)));
+    let granted = |term| (Term(term), VoteVerdict::Granted);
+    assert_eq!(member.take_vote_answers(), [granted(2), granted(3)]);
+}
+
+#[test]
 fn late_answers_to_a_campaign_that_is_over_do_not_count() {
     // openraft #1839.
     let mut member = Solo::new(0, &[]);
