@@ -1,49 +1,13 @@
 //! Known mistakes around the core that a test build can switch on, so that a simulation proves that it would notice them.
-//!
-//! Only builds with `--cfg seeded_bugs` can choose one; everywhere else the question is the constant `false` and the
-//! compiler drops the branches.
 
-#[cfg(seeded_bugs)]
-use std::cell::Cell;
-
-/// A mistake in what callers are told, or in the order of log and state machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(seeded_bugs), expect(unreachable_pub, reason = "only seeded builds name it from outside"))]
-pub enum Mistake {
-    /// A proposal counts as committed when anything is applied at its index.
-    FateByIndexAlone,
-    /// A proposal whose fate is open is called not proposed.
-    OpenCalledNotProposed,
-    /// The log is compacted before the state machine is durable that far.
-    CompactedBeforeFlush,
-}
-
-impl Mistake {
-    /// Every one of them.
-    #[cfg(seeded_bugs)]
-    pub const ALL: &'static [Self] = &[Self::FateByIndexAlone, Self::OpenCalledNotProposed, Self::CompactedBeforeFlush];
-
-    /// Whatever this thread runs makes it from now on; or nothing does.
-    #[cfg(seeded_bugs)]
-    pub fn choose(mistake: Option<Self>) {
-        CHOSEN.set(mistake);
+blockraft_types::mistakes! {
+    /// A mistake in what callers are told, or in the order of log and state machine.
+    pub enum Mistake {
+        /// A proposal counts as committed when anything is applied at its index.
+        FateByIndexAlone,
+        /// A proposal whose fate is open is called not proposed.
+        OpenCalledNotProposed,
+        /// The log is compacted before the state machine is durable that far.
+        CompactedBeforeFlush,
     }
-
-    /// Whether it is made.
-    #[cfg(seeded_bugs)]
-    pub(crate) fn is_made(self) -> bool {
-        CHOSEN.get() == Some(self)
-    }
-
-    /// Whether it is made: never.
-    #[cfg(not(seeded_bugs))]
-    #[expect(clippy::unused_self, reason = "the same call as in a seeded build")]
-    pub(crate) const fn is_made(self) -> bool {
-        false
-    }
-}
-
-#[cfg(seeded_bugs)]
-thread_local! {
-    static CHOSEN: Cell<Option<Mistake>> = const { Cell::new(None) };
 }

@@ -43,6 +43,7 @@ pub mod kind;
 pub mod membership;
 pub mod membership_change;
 pub mod message;
+pub mod mistakes;
 pub mod persist;
 pub mod position;
 pub mod role;
