@@ -5,6 +5,7 @@
 //!   node.toml       cluster, node, incarnation, and the members that the cluster was born with
 //!   blockraft.toml  settings (optional)
 //!   ca.pem node.pem node.key reset.key
+//!   witness         what the node has seen of the others; made by the first process that serves it
 //!   LOCK            held while a process serves the directory
 //!   log/ catalog/ blocks/
 //! ```
@@ -238,6 +239,12 @@ impl DataDir {
     #[must_use]
     pub fn blocks(&self) -> PathBuf {
         self.path.join("blocks")
+    }
+
+    /// The file of what the node has seen of the others.
+    #[must_use]
+    pub fn witness(&self) -> PathBuf {
+        self.path.join("witness")
     }
 
     /// The settings file that is read when no other is named.

@@ -10,3 +10,4 @@ mod members;
 pub mod serve;
 pub mod settings;
 pub mod token;
+mod witness_file;

@@ -26,6 +26,7 @@ use crate::data_dir::DataDir;
 use crate::init::{self, InitOptions, lone_data_dir};
 use crate::members::KnownMembers;
 use crate::settings::Settings;
+use crate::witness_file;
 
 /// What `serve` is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     ready(&Serving { cluster: identity.cluster, node: identity.node, address, client_dir });
 
     let serving = tokio::spawn(service);
+    let keeping = tokio::spawn(witness_file::keep(node.clone(), directory.witness()));
     let following = tokio::spawn(follow_members(node.clone(), identity.node, Arc::clone(&policy)));
     let mut disowned: Option<anyhow::Error> = None;
     let told_to_stop = tokio::select! {
@@ -157,6 +159,7 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
         }
     }
     serving.abort();
+    keeping.abort();
     disowned.map_or(Ok(()), Err)
 }
 
@@ -198,6 +201,7 @@ async fn assemble(
         config.origin = Origin::Joiner;
     }
     settings.apply(&mut config)?;
+    config.witness = witness_file::read(&directory.witness());
 
     let log = RocksLog::open(directory.log()).context("opening the log")?;
     let table = RocksTable::open(&directory.catalog(), &RocksTableOptions::default()).context("opening the catalog")?;
