@@ -81,6 +81,14 @@ impl MemoryTable {
         image.current = Arc::new(BTreeMap::clone(&image.durable));
     }
 
+    /// Another table with what is durable in this one: what a copy of it holds that is made now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let durable = Arc::clone(&self.image().durable);
+        let image = Image { current: Arc::clone(&durable), durable, ..Image::default() };
+        Self { image: Arc::new(Mutex::new(image)) }
+    }
+
     /// How many batches were written since the last flush.
     #[must_use]
     pub fn unflushed(&self) -> usize {

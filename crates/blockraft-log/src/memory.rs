@@ -82,6 +82,14 @@ impl MemoryDisk {
         MemoryLog { view, totals: WriteTotals::default() }
     }
 
+    /// Another disk with what is durable on this one: what a copy of it holds that is made now.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let platter = lock(&self.platter);
+        let groups = platter.durable.as_ref().unwrap_or(&platter.groups).clone();
+        Self { platter: Arc::new(Mutex::new(Platter { groups, ..Platter::default() })) }
+    }
+
     /// Cuts the power: what isn't durable is gone, and so is the log that was open.
     pub fn cut_power(&self) {
         let mut platter = lock(&self.platter);

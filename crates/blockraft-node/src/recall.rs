@@ -6,8 +6,11 @@
 //! a peer remembers is from earlier lives alone, and is held against what the disks held at the start; and who got a promise
 //! is never asked to believe another one.
 //!
-//! A node that lacks something of its past takes no part any more, and can't be mended: it is replaced. What nobody tells it
-//! it doesn't know: where all who remember are away, or have forgotten, it goes on with the others.
+//! A node that lacks something of its past takes no part any more, and can't be mended: it is replaced.
+//!
+//! What this doesn't find: a past of which all who remember are away, or which they forgot, since they were shown it in the
+//! second before their own end; that of a node whose disks end before it had company, so that it has nobody to wait for; and
+//! of what was acknowledged in the last term only as much as tells by the length of the log.
 
 use std::collections::BTreeSet;
 

@@ -21,14 +21,14 @@ pub(crate) struct BlockDisk {
     shelf: Arc<Mutex<Shelf>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Shelf {
     copies: BTreeMap<Multihash, Copy>,
     bytes: u64,
     bytes_max: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Copy {
     bytes: Bytes,
     condition: Condition,
@@ -52,6 +52,11 @@ impl BlockDisk {
     /// Bounds the room, or gives all of it.
     pub(crate) fn set_bytes_max(&self, bytes_max: Option<u64>) {
         self.shelf().bytes_max = bytes_max;
+    }
+
+    /// Another disk with the same copies.
+    pub(crate) fn copy(&self) -> Self {
+        Self { shelf: Arc::new(Mutex::new(Shelf { bytes_max: None, ..self.shelf().clone() })) }
     }
 
     pub(crate) fn write(&self, block: &Block, space: Space) -> Result<(), NoRoom> {

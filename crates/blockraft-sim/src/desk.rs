@@ -195,7 +195,7 @@ impl Desk {
     /// A message of a peer.
     pub(crate) fn receive(&mut self, stage: &mut Stage, life: &mut Life, from: NodeId, message: NodeMessage) {
         match message {
-            // Nobody here asks for other members, or comes back from a copy.
+            // Nobody here asks for other members, and what is asked of memories concerns no client.
             NodeMessage::ChangeMembers(_)
             | NodeMessage::ChangeMembersReply(_)
             | NodeMessage::Recall(_)

@@ -51,11 +51,15 @@ pub enum Fault {
     Hunt,
     /// A bit of a payload flips on its way.
     Garbling,
+    /// A node's disks go back to what they held at an earlier moment.
+    RollBack,
+    /// A node that lost its disks comes back under its old id, with empty ones.
+    Return,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Loss,
         Self::Duplication,
         Self::Straggling,
@@ -79,6 +83,8 @@ impl Fault {
         Self::Wipe,
         Self::Hunt,
         Self::Garbling,
+        Self::RollBack,
+        Self::Return,
     ];
 
     /// Its name on the command line.
@@ -108,6 +114,8 @@ impl Fault {
             Self::Wipe => "wipe",
             Self::Hunt => "hunt",
             Self::Garbling => "garbling",
+            Self::RollBack => "roll-back",
+            Self::Return => "return",
         }
     }
 

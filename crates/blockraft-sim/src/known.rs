@@ -117,6 +117,9 @@ pub const KNOWN: &[Known] = &[
     rule(20, Bug::Catalog(Catalog::RepeatsCarriedOut), Judge::Worlds),
     rule(20, Bug::Catalog(Catalog::ExpiredTreatedAsNew), Judge::Worlds),
     rule(25, Bug::Core(Core::RevertsInAnyTerm), Judge::TestsOf("blockraft-core")),
+    rule(26, Bug::Node(Node::RecallSkipped), Judge::Worlds),
+    rule(26, Bug::Node(Node::AskedOnlyAtStart), Judge::Worlds),
+    rule(26, Bug::Node(Node::WitnessNotKept), Judge::Worlds),
 ];
 
 /// All that are made below.

@@ -50,6 +50,8 @@ pub enum Law {
     NoPanic,
     /// A member starts from what it left.
     Starts,
+    /// A node behind its own past says nothing of consensus.
+    BehindItsPastIsSilent,
 }
 
 /// A law was broken.

@@ -7,8 +7,9 @@
 //!
 //! - [`run`](run::run) makes a *world* of a group of one to seven, and up to three nodes more, from a seed. A node is the production logic: the driver's
 //!   replica, the node's gate with the data plane behind it, the catalog, the replay at the start, the hold of inlined
-//!   bodies, the course of a read. Around it stand a virtual clock, a network that loses, delays, doubles and reorders, disks
-//!   that lose what wasn't synced, clients, and judges that look at everything.
+//!   bodies, the course of a read, what nodes remember of each other. Around it stand a virtual clock, a network that loses,
+//!   delays, doubles and reorders, disks that lose what wasn't synced or go back in time, clients, and judges that look at
+//!   everything.
 //! - [`catch_up`](catch_up::catch_up) lets a node join a group whose state is of any size, with production's settings, and
 //!   counts what is sent to it.
 //! - [`explore::explore`] visits every state that the core alone reaches within small bounds, once.
@@ -27,6 +28,7 @@
 //!            │        └─► life  replica, gate, catalog, with virtual threads around them
 //!            └────► stage      time, network, and the judges:
 //!                     shadow   the log of each member, in memory and durable
+//!                     testimony  what each node must remember of the others
 //!                     oracle   the committed entries and what follows from them
 //!                     ledger   which commands of sessions were carried out, and which sessions expired
 //!                     history  what an answer to a read must say
@@ -73,8 +75,10 @@
 //! # Limits
 //!
 //! Worlds: the log's disk writes a batch wholly or not at all, and the block store is a model with the contract of the real
-//! ones. A wiped node doesn't come back under its old id, no disk is rolled back, and no log rots. Nodes are asked for
-//! changes of members at the leader itself, not through the commands of an operator. Bounds are looked at every 20 ticks of
+//! ones. No log rots. A node whose disks went back in time, or are empty, meets only those who remember what it lacks until
+//! it has found out: where none of them can be reached it goes on with the others, and nothing could be demanded of it; so
+//! worlds don't tell what happens then. For the same reason no disk goes back to before its node had company. Nodes are
+//! asked for changes of members at the leader itself, not through the commands of an operator. Bounds are looked at every 20 ticks of
 //! a node. A link that is cut one way is cut both ways once its ends have noticed, so lasting one-way links are for the
 //! tests of the core.
 //!
@@ -108,6 +112,7 @@ mod clients;
 mod desk;
 mod happening;
 mod history;
+mod introductions;
 mod ledger;
 mod life;
 mod member;
@@ -118,6 +123,7 @@ mod place;
 mod session;
 mod shadow;
 mod stage;
+mod testimony;
 mod world;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod apply;
 mod bounds;
+mod introductions;
 mod log;
 mod plane;
 mod snapshot;
@@ -31,6 +32,7 @@ use blockraft_node::gate::NodeGate;
 use blockraft_node::inline_pending::InlinePending;
 use blockraft_node::machine::CatalogMachine;
 use blockraft_node::payload::BlockPayload;
+use blockraft_node::recall::BehindItsPast;
 use blockraft_node::told::Told;
 use blockraft_types::{GroupId, LogIndex, Membership, MembershipChange, NodeId, RemoteTicket, Role, Term};
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::block_disk::BlockDisk;
 use crate::chance::Chance;
 use crate::happening::{Frame, What};
+use crate::introductions::Introductions;
 use crate::law::Law;
 use crate::marks::Mark;
 use crate::shadow::Change;
@@ -66,6 +69,7 @@ pub(crate) struct Life {
     pub(crate) blocks: BlockDisk,
     pub(crate) freshness: Freshness,
     pub(crate) role: RoleStatus,
+    pub(crate) introductions: Introductions,
     /// Whether a change of members is under way, as far as its log tells.
     is_joint: bool,
     pub(crate) applied: LogIndex,
@@ -163,6 +167,8 @@ pub(crate) enum Death {
     Log,
     /// The block store failed.
     Store,
+    /// It is behind its own past.
+    BehindItsPast(BehindItsPast),
     /// A part of it broke; that is a breach already.
     Broken,
 }
@@ -186,6 +192,7 @@ pub(crate) struct Parts {
     pub(crate) log: MemoryLog,
     pub(crate) blocks: BlockDisk,
     pub(crate) freshness: Freshness,
+    pub(crate) introductions: Introductions,
     pub(crate) chance: Chance,
 }
 
@@ -208,6 +215,7 @@ impl Life {
             log,
             blocks,
             freshness,
+            introductions,
             chance,
         } = parts;
         let (role, applied, reader) = (replica.role(), machine.applied().position.index, log.reader());
@@ -231,6 +239,7 @@ impl Life {
             blocks,
             freshness,
             role,
+            introductions,
             is_joint,
             applied,
             installed: LogIndex::ZERO,
@@ -368,7 +377,7 @@ impl Life {
         match effect {
             Effect::Send { to, message, bodies } => {
                 let carries_entries = !bodies.is_empty();
-                let sent = self.send(stage, to, Frame::Raft { message, bodies });
+                let sent = self.may_talk(stage, to) && self.send(stage, to, Frame::Raft { message, bodies });
                 if !sent && carries_entries {
                     self.replica.step(Event::Undelivered { to });
                 }
@@ -411,6 +420,7 @@ impl Life {
                 let now = stage.now;
                 stage.trace.say(now, format_args!("node {} goes by {membership:?}", self.place + 1));
                 self.is_joint = membership.is_joint();
+                self.introductions.members = membership;
             }
             Effect::ChangeAnswered(ChangeAnswer { outcome, .. }) => {
                 let now = stage.now;

@@ -117,6 +117,14 @@ marks! {
     Retired = "a removed node refused to start",
     /// A member's disks were lost.
     Wiped = "a member lost its disks for ever",
+    /// A node whose disks went back in time found out before it took part.
+    BehindAtStart = "a node behind its own past didn't start",
+    /// One found out from a peer that it met later.
+    BehindLater = "a node that ran heard late that it was behind its own past",
+    /// A node with empty disks under an old id found out.
+    ReturnedEmpty = "a wiped node was refused under its old id",
+    /// Who remembers what a node's disks have lost restarts together with it.
+    RememberedOverRestart = "all nodes restarted, one of them with its disks gone back in time",
     /// The others are down, and a majority goes on.
     QuorumAlone = "a quorum went on alone",
 }

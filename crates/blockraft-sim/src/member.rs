@@ -1,6 +1,7 @@
 //! A node with its disks: it starts, lives, stands still, dies, and starts again.
 
 use core::fmt::Display;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blockraft_catalog::MemoryTable;
@@ -11,9 +12,12 @@ use blockraft_log::{LogStore, MemoryDisk};
 use blockraft_node::assembly::{Assembly, Ground};
 use blockraft_node::config::Identity;
 use blockraft_node::freshness::Freshness;
+use blockraft_node::recall::{BehindItsPast, Recollection};
 use blockraft_node::replay;
 use blockraft_node::start_error::StartError;
+use blockraft_node::witness::{Past, Witness};
 use blockraft_types::{BootNonce, ClusterId, Membership, MembershipChange, NodeId};
+use blockraft_wire::node::NodeMessage;
 use futures::FutureExt;
 
 use crate::block_disk::BlockDisk;
@@ -21,13 +25,16 @@ use crate::chance::Chance;
 use crate::desk::{Desk, Wanted};
 use crate::fault::Fault;
 use crate::happening::{Frame, Happening, What};
+use crate::introductions::{Course, Introductions};
 use crate::law::Law;
 use crate::life::{Death, GROUP, Life, Parts};
 use crate::marks::Mark;
 use crate::mistake::Planted;
 use crate::oracle::Picture;
 use crate::place::{incarnation, node_at};
+use crate::shadow::is_quorum;
 use crate::stage::Stage;
+use crate::testimony::{Relapse, Trial};
 use crate::time::Time;
 
 /// A node.
@@ -39,6 +46,10 @@ pub(crate) struct Member {
     pub(crate) blocks: BlockDisk,
     log: MemoryDisk,
     table: MemoryTable,
+    /// What its process has kept of what it saw of others.
+    kept: Vec<u8>,
+    /// A copy of its disks, for whoever restores it one day.
+    back_up: Option<BackUp>,
     boots: u64,
     chance: Chance,
     planted: Planted,
@@ -49,10 +60,21 @@ pub(crate) struct Member {
     missed_ticks: u64,
     /// A start is on its way.
     is_starting: bool,
+    /// How many ticks passed since it wrote down what it has seen of others.
+    ticks: u64,
     /// It stays down until the world says otherwise.
     pub(crate) is_held: bool,
     /// What fails next.
     pub(crate) failing: Option<Death>,
+}
+
+/// A copy of a node's disks.
+#[derive(Debug, Default)]
+struct BackUp {
+    own: Past,
+    blocks: BlockDisk,
+    log: MemoryDisk,
+    table: MemoryTable,
 }
 
 /// Whether a node has disks to start from.
@@ -83,6 +105,8 @@ impl Member {
             blocks: BlockDisk::default(),
             log: MemoryDisk::new(),
             table: MemoryTable::new(),
+            kept: Witness::default().encode(),
+            back_up: None,
             boots: 0,
             chance: Chance::new(seed, 100 + place as u64),
             planted,
@@ -90,6 +114,7 @@ impl Member {
             paused_until: Time::default(),
             missed_ticks: 0,
             is_starting: false,
+            ticks: 0,
             is_held: false,
             failing: None,
         }
@@ -152,12 +177,43 @@ impl Member {
         match what {
             What::Tick => {
                 let count = (core::mem::take(&mut self.missed_ticks) + 1).min(TICKS_PER_PAUSE_MAX);
-                life.tick(stage, count);
+                if life.is_starting() {
+                    life.wait_for_others(stage, count);
+                } else {
+                    life.tick(stage, count);
+                    self.ticks += count;
+                    if KEEP_TICKS <= self.ticks {
+                        self.ticks = 0;
+                        self.kept = life.introductions.witness.encode();
+                        stage.testimony.kept(self.place);
+                    }
+                }
                 self.schedule_tick(stage);
             }
+            What::Deliver { from, session, frame: Frame::Node(NodeMessage::Recall(question)) } => {
+                if stage.network.session(from, self.place) == Some(session) {
+                    life.recall(stage, node_at(from), question);
+                }
+            }
+            What::Deliver { from, session, frame: Frame::Node(NodeMessage::RecallReply(reply)) } => {
+                if stage.network.session(from, self.place) == Some(session) {
+                    life.told(stage, node_at(from), reply)?;
+                }
+            }
+            // It hears nothing else before it has asked.
+            What::Deliver { .. } if life.is_starting() => {}
             What::Turn => life.turn(stage),
             What::LogSynced if self.failing == Some(Death::Log) => {
                 self.failing = None;
+                return Err(Death::Log);
+            }
+            // Between a snapshot that was taken and the log that begins behind it there is a moment too short to be hit often.
+            What::LogSynced
+                if life.is_resetting()
+                    && stage.weather.faults.has(Fault::LogFailure)
+                    && stage.now.0 < stage.weather.trouble
+                    && self.chance.permille(150) =>
+            {
                 return Err(Death::Log);
             }
             What::StoreDone { .. } if self.failing == Some(Death::Store) => {
@@ -182,7 +238,10 @@ impl Member {
                 match frame {
                     // Consensus must bear messages from anywhere in its past.
                     Frame::Raft { message, bodies } => {
-                        life.event(stage, Event::Received { from: peer, message, bodies });
+                        life.heard(stage, peer, &message);
+                        if life.may_talk(stage, peer) {
+                            life.event(stage, Event::Received { from: peer, message, bodies });
+                        }
                     }
                     Frame::Exchange(message) if stands => life.gate(stage, Input::Message { from: peer, message }),
                     Frame::Node(message) if stands => desk.receive(stage, life, peer, message),
@@ -206,6 +265,9 @@ impl Member {
     /// A client asks this node.
     pub(crate) fn ask(&mut self, stage: &mut Stage, id: u64, client: usize, wanted: Wanted) -> bool {
         let Some(Awake { life, desk }) = &mut self.awake else { return false };
+        if life.is_starting() {
+            return false;
+        }
         desk.ask(stage, life, id, client, wanted);
         desk.hear(stage, life);
         true
@@ -215,9 +277,9 @@ impl Member {
     pub(crate) fn connection(&mut self, stage: &mut Stage, peer: NodeId, connection: Connection) {
         let Some(Awake { life, desk }) = &mut self.awake else { return };
         match connection {
-            Connection::Gained => life.event(stage, Event::PeerConnected(peer)),
+            Connection::Gained => life.connected(stage, peer),
             Connection::Lost => {
-                life.event(stage, Event::PeerDisconnected(peer));
+                life.disconnected(stage, peer);
                 desk.gone(stage, life, peer);
                 desk.hear(stage, life);
             }
@@ -245,6 +307,42 @@ impl Member {
         self.blocks = BlockDisk::default();
         self.log = MemoryDisk::new();
         self.table = MemoryTable::new();
+        self.back_up = None;
+        stage.testimony.forget(self.place);
+        if stage.testimony.is_on_trial(self.place) {
+            stage.testimony.close();
+        }
+    }
+
+    /// A copy of its disks is made, unless a node with such disks would go on alone: nobody could tell it anything.
+    pub(crate) fn back_up(&mut self, stage: &Stage) {
+        let (own, members) = stage.shadows.on_disk(self.place);
+        if is_quorum(members, |node| node == node_at(self.place)) {
+            return;
+        }
+        let (blocks, log, table) = (self.blocks.copy(), self.log.copy(), self.table.copy());
+        self.back_up = Some(BackUp { own, blocks, log, table });
+    }
+
+    /// How far the disks had come of which there is a copy.
+    pub(crate) fn backed_up(&self) -> Option<Past> {
+        self.back_up.as_ref().map(|back_up| back_up.own)
+    }
+
+    /// Its disks hold what the copy holds, or nothing, when it starts again.
+    pub(crate) fn relapse(&mut self, stage: &mut Stage, disks: Relapse) {
+        self.cut_power(stage);
+        let back_up = self.back_up.take().filter(|_| disks == Relapse::RolledBack);
+        let BackUp { own, blocks, log, table } = back_up.unwrap_or_default();
+        (self.blocks, self.log, self.table) = (blocks, log, table);
+        stage.testimony.forget(self.place);
+        // Who can tell it something is there when it starts, or comes later.
+        let patience = stage.weather.downtime.max + 2 * stage.weather.election_max();
+        let alone = if self.chance.permille(400) { self.chance.between(0, patience) } else { 0 };
+        stage.testimony.accuse(Trial { place: self.place, own, disks, alone_until: stage.now + alone });
+        for other in (0..stage.weather.places()).filter(|other| *other != self.place) {
+            stage.after(alone, self.place, None, What::Session { other });
+        }
     }
 
     fn schedule_tick(&self, stage: &mut Stage) {
@@ -257,11 +355,27 @@ impl Member {
         let fault = match death {
             Death::Log => Fault::LogFailure,
             Death::Store => Fault::StoreFailure,
+            Death::BehindItsPast(behind) => return self.retire(stage, behind),
             // A breach is noted; nothing of this world counts any more.
             Death::Broken => return self.cut_power(stage),
         };
         stage.strike(fault);
         self.cut_power(stage);
+    }
+
+    /// It found out that it must take no part any more.
+    fn retire(&mut self, stage: &mut Stage, behind: BehindItsPast) {
+        let now = stage.now;
+        stage.trace.say(now, format_args!("{behind}"));
+        let Some(trial) = stage.testimony.trial().filter(|trial| trial.place == self.place) else {
+            return stage.breach(Law::Starts, format!("nothing happened to its disks, and yet: {behind}"));
+        };
+        let was_starting = self.awake.as_ref().is_some_and(|awake| awake.life.is_starting());
+        stage.meet(if was_starting { Mark::BehindAtStart } else { Mark::BehindLater });
+        if trial.disks == Relapse::Emptied {
+            stage.meet(Mark::ReturnedEmpty);
+        }
+        self.wipe(stage);
     }
 
     /// Its power goes: what isn't durable is lost, or kept in part.
@@ -279,6 +393,7 @@ impl Member {
         let unflushed = self.table.unflushed() as u64;
         self.table.cut_power(self.chance.below(unflushed + 1) as usize);
         stage.shadows.cut(self.place);
+        stage.testimony.cut(self.place);
         if let Some(leading) = stage.leading.get_mut(self.place) {
             *leading = None;
         }
@@ -296,6 +411,7 @@ impl Member {
         }
         self.boots += 1;
         self.missed_ticks = 0;
+        self.ticks = 0;
         self.paused_until = stage.now;
         self.failing = None;
         match self.wake(stage) {
@@ -308,6 +424,9 @@ impl Member {
             Err(Sleep::Removed) => {
                 stage.meet(Mark::Retired);
                 self.disks = Disks::Retired;
+                if stage.testimony.is_on_trial(self.place) {
+                    stage.testimony.close();
+                }
             }
             Err(Sleep::Broken(why)) => {
                 stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1));
@@ -348,14 +467,28 @@ impl Member {
             exchange_status: status,
             named,
         } = assembly;
-        if stage.shadows.anchor(self.place) < state.anchor.position.index {
+        let is_on_trial = stage.testimony.is_on_trial(self.place);
+        if !is_on_trial && stage.shadows.anchor(self.place) < state.anchor.position.index {
             // The installation of a snapshot, which the power cut short, was ended.
             stage.meet(Mark::InstalledAtStart);
             stage.reset(self.place, state.anchor);
             stage.durably_reset(self.place, state.anchor);
         }
-        let verdict = stage.shadows.found(self.place, &state);
-        stage.judge(verdict);
+        if !is_on_trial {
+            let verdict = stage.shadows.found(self.place, &state);
+            stage.judge(verdict);
+        }
+        let members = state.memberships.last().map_or(&membership, |(_, newest)| newest).clone();
+        let others = members.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect();
+        let own = Past::of_disk(state.hard_state, state.last.position.index);
+        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or_else(waits)?;
+        let ticks = u64::from(stage.weather.replica.core.options().election_ticks_max);
+        let introductions = Introductions {
+            recollection: Recollection::new(identity.node, own, others),
+            witness: Witness::decode(&self.kept).map_err(broken)?,
+            members,
+            course: Course::Starting { ticks, connected: BTreeSet::new(), lost },
+        };
         let mut options = stage.weather.replica;
         self.planted.plant(self.place, &mut options, &mut gate);
         let applied = machine.applied();
@@ -393,13 +526,12 @@ impl Member {
             log,
             blocks: self.blocks.clone(),
             freshness: Freshness::new(lifetime),
+            introductions,
             chance: Chance::new(self.chance.draw(), self.boots),
         };
         let mut life = Life::new(parts);
-        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or_else(waits)?;
-        for named in lost {
-            life.gate(stage, Input::Repair { name: named.name, length: named.length });
-        }
+        // Who is alone waits for nobody.
+        life.wait_for_others(stage, 0);
         self.awake = Some(Awake { life, desk: Desk::default() });
         Ok(())
     }
@@ -450,6 +582,9 @@ fn identity(place: usize, boot: u64) -> Identity {
         boot: BootNonce(boot),
     }
 }
+
+/// How many ticks pass before what was seen of others is written down again.
+const KEEP_TICKS: u64 = 25;
 
 /// How many ticks a pause counts for at most, as in the driver.
 const TICKS_PER_PAUSE_MAX: u64 = 3;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use blockraft_node::witness::Past;
 use blockraft_types::NodeId;
 
 use crate::admin::Admin;
@@ -11,7 +12,10 @@ use crate::happening::What;
 use crate::life::Death;
 use crate::marks::Mark;
 use crate::member::{Disks, Member};
+use crate::place::{genesis, node_at};
+use crate::shadow::is_quorum;
 use crate::stage::Stage;
+use crate::testimony::{Memory, Relapse};
 use crate::weather::Span;
 
 /// Draws strokes among the faults of a world.
@@ -48,9 +52,10 @@ impl Nemesis {
     }
 
     /// The nodes that may have lost what they promised.
-    fn bad(&self, members: &[Member]) -> BTreeSet<usize> {
+    fn bad(&self, stage: &Stage, members: &[Member]) -> BTreeSet<usize> {
         let wiped = (0..members.len()).filter(|place| members[*place].disks == Disks::Wiped);
-        wiped.chain(self.rotting.iter().copied()).collect()
+        let accused = stage.testimony.trial().map(|trial| trial.place);
+        wiped.chain(accused).chain(self.rotting.iter().copied()).collect()
     }
 
     fn schedule(&mut self, stage: &mut Stage) {
@@ -120,18 +125,30 @@ impl Nemesis {
                 }
             }
             Fault::Members => {
-                let bad = self.bad(members);
+                let bad = self.bad(stage, members);
                 if let Some(leader) = (0..members.len()).find(|place| stage.leading[*place].is_some()) {
                     self.admin.change(stage, members, (&mut self.chance, leader), &bad);
                 }
             }
             Fault::Wipe => {
-                let bad = self.bad(members);
+                let bad = self.bad(stage, members);
                 if self.chance.permille(300) {
                     self.admin.wipe(stage, members, node, &bad);
                 }
             }
             Fault::Hunt => self.prey = self.chance.between(4, 40),
+            Fault::RollBack => match members[node].backed_up() {
+                Some(own) if self.chance.permille(800) => {
+                    self.relapse(stage, members, node, (Relapse::RolledBack, own));
+                }
+                _ => members[node].back_up(stage),
+            },
+            Fault::Return => {
+                let is_alone = is_quorum(&genesis(stage.weather.nodes), |founder| founder == node_at(node));
+                if !is_alone && self.chance.permille(300) {
+                    self.relapse(stage, members, node, (Relapse::Emptied, Past::default()));
+                }
+            }
             Fault::Loss
             | Fault::Garbling
             | Fault::Duplication
@@ -154,6 +171,33 @@ impl Nemesis {
             self.prey -= 1;
             members[leader].cut_power(stage);
         }
+    }
+
+    /// Takes what a node has promised from its disks, if somebody remembers what they lack now, and all others are a quorum
+    /// without it.
+    fn relapse(&mut self, stage: &mut Stage, members: &mut [Member], node: usize, (disks, own): (Relapse, Past)) {
+        let bad = self.bad(stage, members);
+        let is_left = |place: usize| place != node && !bad.contains(&place);
+        let may_strike = members[node].is_living() && stage.testimony.trial().is_none();
+        if !may_strike || !self.admin.is_quorum(stage, members, is_left) {
+            return;
+        }
+        let past = if self.chance.permille(300) { Memory::Kept } else { Memory::Seen };
+        let remembers = |place: usize| {
+            let forgets = stage.shadows.configuration(place).is_removed(node_at(node));
+            let is_there = place != node && members[place].is_living() && !forgets;
+            is_there && own.lacks(stage.testimony.past(past, place, node))
+        };
+        if !(0..members.len()).any(remembers) {
+            return;
+        }
+        let kind = if disks == Relapse::RolledBack { Fault::RollBack } else { Fault::Return };
+        stage.strike(kind);
+        if past == Memory::Kept {
+            stage.meet(Mark::RememberedOverRestart);
+            members.iter_mut().for_each(|member| member.cut_power(stage));
+        }
+        members[node].relapse(stage, disks);
     }
 
     /// Ends all faults but the damage that is done: ways are open, disks have room and time, nobody stands still.
@@ -248,7 +292,7 @@ pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
 }
 
 /// Kinds that strike at a moment; the others are there all the while.
-const STROKES: [Fault; 16] = [
+const STROKES: [Fault; 18] = [
     Fault::Partition,
     Fault::OneWay,
     Fault::Reconnect,
@@ -265,6 +309,8 @@ const STROKES: [Fault; 16] = [
     Fault::Members,
     Fault::Wipe,
     Fault::Hunt,
+    Fault::RollBack,
+    Fault::Return,
 ];
 
 /// How often something else strikes while leaders are hunted.

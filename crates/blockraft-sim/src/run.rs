@@ -93,6 +93,10 @@ fn phases(world: &mut World, seed: u64) -> Result<(), Breach> {
 /// Only a majority comes back, and must get on.
 fn quorum_alone(world: &mut World, chance: &mut Chance) -> Result<(), Breach> {
     let World { stage, members, nemesis, .. } = world;
+    // Who hasn't found out that it is behind its own past would meet others now who can't tell it.
+    if let Some(trial) = stage.testimony.trial() {
+        members[trial.place].wipe(stage);
+    }
     let mut places: Vec<usize> = (0..members.len()).filter(|place| members[*place].is_living()).collect();
     chance.shuffle(&mut places);
     // Of a block whose copies rotted, the whole ones must be among those that go on.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use blockraft_blocks::Multihash;
 use blockraft_catalog::{Command, batch};
 use blockraft_log::{Batch, LogState};
+use blockraft_node::witness::Past;
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{
     ChainDigest, Entry, EntryKind, HardState, LogIndex, Membership, Message, NodeId, Position, Term,
@@ -227,6 +228,14 @@ impl Shadows {
     /// The configuration in force where a node's log ends.
     pub(crate) fn configuration(&self, node: usize) -> &Membership {
         self.in_force(node, LogIndex(u64::MAX))
+    }
+
+    /// How far a node's disk has come, and the configuration in force where it ends.
+    pub(crate) fn on_disk(&self, node: usize) -> (Past, &Membership) {
+        let Shadow { durable, hard_state, .. } = &self.members[node];
+        let brought = |link: &Link| self.entries.get(&link.key()).and_then(|known| known.membership.as_ref());
+        let membership = durable.iter().rev().find_map(brought).unwrap_or(&self.genesis);
+        (Past::of_disk(*hard_state, LogIndex(durable.len() as u64)), membership)
     }
 
     fn in_force(&self, node: usize, index: LogIndex) -> &Membership {

@@ -14,6 +14,7 @@ use crate::network::{Network, Way};
 use crate::oracle::Oracle;
 use crate::place::{genesis, node_at};
 use crate::shadow::Shadows;
+use crate::testimony::Testimony;
 use crate::time::Time;
 use crate::trace::{Lines, Trace};
 use crate::weather::Weather;
@@ -27,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) network: Network,
     pub(crate) shadows: Shadows,
     pub(crate) oracle: Oracle,
+    pub(crate) testimony: Testimony,
     pub(crate) marks: Marks,
     pub(crate) trace: Trace,
     struck: Vec<u64>,
@@ -92,6 +94,7 @@ impl Stage {
             network: Network::new(places, Chance::new(seed, 3)),
             shadows: Shadows::new(places, genesis(weather.nodes)),
             oracle: Oracle::new(genesis(weather.nodes), weather.sessions),
+            testimony: Testimony::new(places),
             marks: Marks::default(),
             trace: Trace::new(lines),
             struck: vec![0; Fault::ALL.len()],
@@ -138,6 +141,10 @@ impl Stage {
         let Some(to) = self.place(to).filter(|to| *to != from) else { return false };
         let Some(session) = self.network.session(from, to) else { return false };
         if let Frame::Raft { message, .. } = &frame {
+            if self.testimony.is_on_trial(from) {
+                let what = format!("node {} says {message:?} to node {}", from + 1, to + 1);
+                self.breach(Law::BehindItsPastIsSilent, what);
+            }
             let verdict = self.shadows.sent(from, NodeId(to as u64 + 1), message);
             self.judge(verdict);
             if matches!(message, Message::TimeoutNow(_)) {
@@ -231,6 +238,16 @@ impl Stage {
             let delay = self.weather.session.draw(chance);
             self.after(delay, node, None, What::Session { other });
         }
+    }
+
+    /// Whether two nodes may be connected: one whose disks went back in time meets only those who can tell, since nobody
+    /// promises that others find out.
+    pub(crate) fn may_meet(&self, a: usize, b: usize) -> bool {
+        let tells = |witness: usize, other: usize| {
+            !self.shadows.configuration(witness).is_removed(node_at(other))
+                && self.testimony.tells(self.now, witness, other)
+        };
+        (!self.testimony.is_on_trial(a) || tells(b, a)) && (!self.testimony.is_on_trial(b) || tells(a, b))
     }
 
     /// The place of a node.

@@ -96,9 +96,13 @@ impl World {
 
     /// Both ends learn what became of their connection.
     fn review_session(&mut self, a: usize, b: usize) {
+        let may_meet = self.stage.may_meet(a, b);
         let network = &mut self.stage.network;
-        let is_open =
-            self.members[a].is_up() && self.members[b].is_up() && !network.is_cut(a, b) && !network.is_cut(b, a);
+        let is_open = self.members[a].is_up()
+            && self.members[b].is_up()
+            && !network.is_cut(a, b)
+            && !network.is_cut(b, a)
+            && may_meet;
         match (is_open, network.session(a, b)) {
             (true, None) => network.connect(a, b),
             (false, Some(_)) => network.disconnect(a, b),

@@ -39,6 +39,11 @@ impl Life {
         stage.after(delay, self.place, Some(self.boot), What::LogSynced);
     }
 
+    /// Whether the log is about to begin anew.
+    pub(crate) fn is_resetting(&self) -> bool {
+        self.writes.iter().any(|write| matches!(write, Write::Reset(_)))
+    }
+
     pub(crate) fn log_synced(&mut self, stage: &mut Stage) -> Result<(), Death> {
         let count = self.syncing.take().unwrap_or(0).min(self.writes.len());
         for receipt in self.write(stage, count)? {
