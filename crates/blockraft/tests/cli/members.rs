@@ -116,6 +116,33 @@ fn a_node_restored_from_a_copy_that_lacks_what_it_promised_does_not_start() {
 }
 
 #[test]
+fn a_restored_node_that_started_alone_ends_when_one_who_remembers_comes_later_and_restarted_too() {
+    let mut trio = Trio::start();
+    let node = follower(&trio);
+    trio.back_up(node);
+    let [_, _, cid] = [b"one", b"two", b"six"].map(|bytes| trio.put(bytes));
+    trio.done(&["stat", &cid, "--node", &node.to_string(), "--consistency", "linearizable"]);
+    let members = trio.done(&["members", "list"]);
+    let leader = members.iter().find(|member| member["leads"] == json!(true)).unwrap()["node"].as_u64().unwrap();
+    let last = row(&trio.done(&["status"]), node)["log_last"].as_u64().unwrap();
+    trio.wait_until("keeping what was seen", |trio| last <= trio.kept_of(leader, node).index.0);
+    (1..=3).filter(|other| *other != node).for_each(|other| trio.kill(other));
+    trio.restore(node);
+
+    trio.serve(node);
+    let answers = |trio: &Trio| row(&trio.run(&["status", "--json"]).objects(), node)["reachable"] == json!(true);
+    trio.wait_until("starting alone", answers);
+    trio.serve(leader);
+    let (code, said) = trio.end(node);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("node {node} is behind its own past: node {leader} has seen it")), "{said}");
+}
+
+fn row(status: &[Value], node: u64) -> Value {
+    status.iter().find(|row| row["node"] == json!(node)).cloned().unwrap_or_default()
+}
+
+#[test]
 fn of_two_processes_with_one_identity_the_earlier_ends_and_says_why() {
     let mut trio = Trio::start();
     let node = follower(&trio);

@@ -7,6 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use blockraft_node::witness::{Past, Witness};
+use blockraft_transport::Peer;
+use blockraft_types::{BootNonce, NodeId};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -114,6 +117,26 @@ impl Trio {
         let mut process = self.running.remove(&node).unwrap();
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Waits until `holds`.
+    pub(crate) fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            assert!(begun.elapsed() < PATIENCE, "{what} takes too long");
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+    }
+
+    /// What the data directory of `witness` keeps of `node`.
+    pub(crate) fn kept_of(&self, witness: u64, node: u64) -> Past {
+        let read = |node: u64, file: &str| fs::read(self.folder().join(format!("blockraft-data/node-{node}/{file}")));
+        let text = String::from_utf8(read(node, "node.toml").unwrap()).unwrap();
+        let incarnation = text.lines().find_map(|line| line.strip_prefix("incarnation = ")).unwrap();
+        let incarnation = incarnation.trim_matches('"').parse().unwrap();
+        let kept = read(witness, "witness").unwrap_or_default();
+        let peer = Peer { node: NodeId(node), incarnation, boot: BootNonce(0) };
+        Witness::decode(&kept).map_or(Past::default(), |witness| witness.recall(peer))
     }
 
     /// Waits until a node has ended by itself: its exit code, and what it said.
