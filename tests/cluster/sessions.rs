@@ -2,13 +2,13 @@
 
 use blockraft_blocks::{Block, HashCode};
 use blockraft_driver::config::CompactionPolicy;
-use blockraft_node::{Consistency, Node, NodeConfig, Outcome, WriteError, Written};
-use blockraft_tests::tuning::calm;
+use blockraft_node::{Consistency, Node, NodeConfig, Outcome, Session, WriteError, Written};
+use blockraft_tests::tuning::{calm, impatient};
 use blockraft_tests::{Cluster, PATIENCE, eventually};
 use blockraft_types::{NodeId, Sequence, Turn, Turns};
-use futures::StreamExt;
-use futures::future::{join, join_all};
+use futures::future::{BoxFuture, Either, join, join_all, select};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 
 /// Rides in the log, or beside it.
 const BYTES: [usize; 2] = [600, 50_000];
@@ -231,5 +231,45 @@ async fn no_write_of_a_session_ends_unknown_when_the_leader_dies_under_it() {
         assert_eq!(written.outcome, Outcome::Created, "it was carried out once");
         assert_eq!(through.put_in(turn, block).await, Ok(written));
     }
+    cluster.stop().await;
+}
+
+type Writing<'a> = BoxFuture<'a, Result<Written, WriteError>>;
+
+/// Goes on with a session's write at a leader that is cut off, until one that began no earlier is called unknown there.
+async fn until_unknown<'a>(node: &Node, turn: Turn, writing: Writing<'a>) -> Writing<'a> {
+    let first = select(writing, node.put_in(turn, block(9, 600)).boxed()).await;
+    let Either::Right((surfaced, writing)) = first else { unreachable!("a session waits for what is unknown") };
+    assert!(matches!(surfaced, Err(WriteError::Unknown { .. })), "{surfaced:?}");
+    writing
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_asks_until_it_is_known_what_became_of_a_write() {
+    let cluster = Cluster::start_tuned(3, impatient).await;
+    let leader = cluster.leader().await;
+    let (node, block) = (cluster.node(leader), block(1, 600));
+    let session = Session::open(node).await.expect("a healthy cluster opens sessions");
+    let (_, turn) = begin(&mut open(node).await);
+    cluster.isolate(leader);
+    let putting = until_unknown(node, turn, session.put(block.clone()).boxed()).await;
+    cluster.rejoin(leader);
+    assert_eq!(putting.await.map(|written| written.outcome), Ok(Outcome::Created));
+    assert_eq!(session.delete(*block.multihash()).await.map(|written| written.outcome), Ok(Outcome::Deleted));
+    is_absent_everywhere(&cluster, &block).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_node_stops_calls_unknown_what_it_never_learnt() {
+    let cluster = Cluster::start_tuned(3, impatient).await;
+    let leader = cluster.leader().await;
+    let node = cluster.node(leader);
+    let session = Session::open(node).await.expect("a healthy cluster opens sessions");
+    let (_, turn) = begin(&mut open(node).await);
+    cluster.isolate(leader);
+    let putting = until_unknown(node, turn, session.put(block(1, 600)).boxed()).await;
+    let (ended, _) = join(putting, node.shutdown()).await;
+    assert!(matches!(ended, Err(WriteError::Unknown { .. })), "{ended:?}");
     cluster.stop().await;
 }

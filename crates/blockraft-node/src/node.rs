@@ -96,7 +96,8 @@ impl Node {
     }
 
     /// Opens a session, through the log: commands of it are carried out once, however often they are asked for and through
-    /// whichever nodes. [`Turns`](blockraft_types::Turns) gives them their numbers.
+    /// whichever nodes. [`Turns`](blockraft_types::Turns) gives them their numbers; a [`Session`](crate::Session) does so
+    /// by itself, and asks again.
     ///
     /// A cluster keeps 4,096 sessions. When another one is opened, the one that was used least recently expires. Dropping
     /// the future may leave a session that nobody uses.
