@@ -100,7 +100,7 @@ impl Session {
     /// Puts blocks, many in each request: one thing, of which each block is recorded.
     pub async fn put_many(&self, blocks: &[Block]) -> Vec<Operation> {
         let invoked = self.clock.now_ns();
-        let outcomes = self.client.put_many(blocks.to_vec(), OnUnknown::Surface).await;
+        let outcomes = self.client.put_many(blocks.to_vec(), OnUnknown::Resolve).await;
         // Many requests were under way, perhaps to several nodes: each block is acknowledged as of the highest position
         // of them all, which is right for every judge, and by a node that the client doesn't tell.
         let position = self.client.position();

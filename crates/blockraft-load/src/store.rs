@@ -97,7 +97,7 @@ fn next_batch(tree: &Tree, next_file: &AtomicUsize) -> Result<Vec<Block>> {
     Ok(batch.into_values().collect())
 }
 
-/// Nobody deletes while a tree is stored, so a put whose answer was lost may simply be put again.
+/// Nobody deletes while a tree is stored, so a put of which nothing was heard in time may simply be put again.
 async fn put(session: &Session, mut batch: Vec<Block>, ended: &mpsc::Sender<Operation>) -> Result<()> {
     let begun = Instant::now();
     while !batch.is_empty() {
