@@ -11,6 +11,7 @@ use crate::happening::What;
 use crate::law::Verdict;
 use crate::member::Member;
 use crate::oracle::Oracle;
+use crate::place::place_of;
 use crate::session::Session;
 use crate::stage::{End, Heard, Stage};
 use crate::weather::Weather;
@@ -108,6 +109,13 @@ impl Clients {
         if self.chance.permille(250) {
             let home = self.chance.below(members.len() as u64) as usize;
             self.clients[client].home = home;
+        }
+        if self.load == Load::Off {
+            // All is healed, and an open turn shall end: those who left the group answer nobody.
+            let places: Vec<usize> = stage.oracle.membership().members().map(|(node, _)| place_of(node)).collect();
+            if !places.contains(&self.clients[client].home) {
+                self.clients[client].home = self.chance.pick(&places).unwrap_or_default();
+            }
         }
         let wanted = self.choose(stage, client);
         let home = self.clients[client].home;
