@@ -259,7 +259,7 @@ impl Leader {
             return;
         }
         let Some(progress) = self.progress.get_mut(&from) else { return };
-        let finding = progress.heartbeat_answered(reply);
+        let finding = progress.heartbeat_answered(reply, &member.log);
         report(member, from, finding, progress);
         if self.departures.answered(from, reply.round) {
             self.progress.remove(&from);

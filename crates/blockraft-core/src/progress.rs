@@ -318,8 +318,8 @@ impl Progress {
         }
     }
 
-    /// An answer to a heartbeat of this term.
-    pub(crate) fn heartbeat_answered(&mut self, reply: HeartbeatReply) -> Finding {
+    /// An answer to a heartbeat of this term, to the leader of this log.
+    pub(crate) fn heartbeat_answered(&mut self, reply: HeartbeatReply, log: &LogView) -> Finding {
         self.silent_ticks = 0;
         self.waiting_for = reply.waiting_for;
         if self.is_fenced() || reply.round <= self.answered_round {
@@ -333,6 +333,12 @@ impl Progress {
             if reply.last_durable < matched {
                 return self.fence(reply.last_durable);
             }
+        }
+        // What it waits for may have been deleted since, and then nobody has it any more: a snapshot names what there is.
+        if self.state == State::Replicate && self.waiting_for.is_some_and(|index| index <= log.anchor().position.index)
+        {
+            self.probe();
+            return Finding::Nothing;
         }
         let answer_is_due = !self.inflight.is_empty() || self.order != Order::None || self.state != State::Replicate;
         if !answer_is_due || self.waiting_for.is_some() {

@@ -4,8 +4,8 @@
 use std::vec::Vec;
 
 use blockraft_types::message::{
-    AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, ConflictHint, InstallSnapshot,
-    InstallSnapshotReply, RequestVoteReply, StreamEpoch, TimeoutNow, VoteVerdict,
+    AppendEntries, AppendEntriesReply, AppendVerdict, Ballot, CampaignId, ConflictHint, HeartbeatReply,
+    InstallSnapshot, InstallSnapshotReply, RequestVoteReply, StreamEpoch, TimeoutNow, VoteVerdict,
 };
 use blockraft_types::{BodyDigest, ChainDigest, Incarnation, LogIndex, Message, NodeId, Position, Role, Term};
 
@@ -400,6 +400,33 @@ fn a_follower_that_needs_compacted_entries_is_offered_a_snapshot_with_every_hear
     assert!(solo.said.iter().any(|(to, message)| *to == PEER && matches!(message, Message::Heartbeat(_))));
     assert_eq!(offers(&solo), [point.position]);
     assert!(solo.alarms.is_empty());
+}
+
+#[test]
+fn a_follower_that_waits_for_the_payload_of_a_compacted_entry_gets_a_snapshot() {
+    // What it waits for was deleted behind that entry, and nobody has it any more.
+    let mut leader = Solo::new(0, &[]);
+    leader.lead();
+    [PEER, OTHER].into_iter().for_each(|peer| leader.acknowledge(peer, 1, 1));
+    leader.step(Input::Propose {
+        ticket: ProposalTicket(1),
+        bodies: Vec::from([BodyHead { bytes: 9, digest: BodyDigest::of(&[]) }]),
+    });
+    leader.acknowledge(OTHER, 1, 2);
+    let waits = |round| {
+        let Message::HeartbeatReply(reply) = heartbeat_reply(1, round, 1) else { unreachable!("it is one") };
+        Message::HeartbeatReply(HeartbeatReply { waiting_for: Some(LogIndex(2)), ..reply })
+    };
+    let state = |leader: &Solo| leader.raft.status().progress[&PEER].state;
+    leader.tick(5);
+    leader.hear(PEER, waits(1));
+    assert_eq!(state(&leader), ProgressState::Replicate, "it may get it yet");
+    let last = leader.log.last();
+    leader.step(Input::Applied { index: LogIndex(2) });
+    leader.step(Input::Compacted(last));
+    leader.tick(5);
+    leader.hear(PEER, waits(2));
+    assert_eq!(state(&leader), ProgressState::Snapshot);
 }
 
 #[test]
