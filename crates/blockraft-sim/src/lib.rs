@@ -5,11 +5,11 @@
 //!
 //! Three ways to look for mistakes, none of which is a model of the code:
 //!
-//! - [`run`](run::run) makes a *world* of a group of one to seven, and up to three nodes more, from a seed. A node is the production logic: the driver's
-//!   replica, the node's gate with the data plane behind it, the catalog, the replay at the start, the hold of inlined
-//!   bodies, the course of a read, what nodes remember of each other. Around it stand a virtual clock, a network that loses,
-//!   delays, doubles and reorders, disks that lose what wasn't synced or go back in time, clients, and judges that look at
-//!   everything.
+//! - [`run`](run::run) makes a *world* of a group of one to seven, and up to three nodes more, from a seed. A node is the
+//!   production logic: the driver's replica, the node's gate with the data plane behind it, the catalog, the replay at the
+//!   start, the hold of inlined bodies, the course of a read, what nodes remember of each other. Around it stand a virtual
+//!   clock, a network that loses, delays, doubles and reorders, disks that lose what wasn't synced or go back in time,
+//!   clients, and judges that look at everything.
 //! - [`catch_up`](catch_up::catch_up) lets a node join a group whose state is of any size, with production's settings, and
 //!   counts what is sent to it.
 //! - [`explore::explore`] visits every state that the core alone reaches within small bounds, once.
@@ -44,8 +44,8 @@
 //!    state.
 //! 4. Every block that is there is read from every member.
 //!
-//! After each event the [laws](law::Law) are looked at. The same seed gives the same [trace hash](run::Report::hash) on every
-//! build of the same sources.
+//! After each event the [laws](law::Law) are looked at. The same seed gives the same [trace hash](run::Report::hash) on
+//! every build of the same sources.
 //!
 //! # Examples
 //!
@@ -78,9 +78,9 @@
 //! ones. No log rots. A node whose disks went back in time, or are empty, meets only those who remember what it lacks until
 //! it has found out: where none of them can be reached it goes on with the others, and nothing could be demanded of it; so
 //! worlds don't tell what happens then. For the same reason no disk goes back to before its node had company. Nodes are
-//! asked for changes of members at the leader itself, not through the commands of an operator. Bounds are looked at every 20 ticks of
-//! a node. A link that is cut one way is cut both ways once its ends have noticed, so lasting one-way links are for the
-//! tests of the core.
+//! asked for changes of members at the leader itself, not through the commands of an operator. Bounds are looked at every
+//! 20 ticks of a node. A link that is cut one way is cut both ways once its ends have noticed, so lasting one-way links are
+//! for the tests of the core.
 //!
 //! Exploration: each state takes 16 bytes of memory. The numbers in [`Bounds`](explore::Bounds) multiply: begin with
 //! [`Bounds::SMALL`](explore::Bounds::SMALL) and raise one at a time.
