@@ -161,6 +161,7 @@
 //! | Log Matching (5.3) | `match_prev` and `merge` of `follower.rs`, by terms; chain digests prove it where they are held |
 //! | Leader Completeness (5.4) | `Member::answer_vote` compares logs; `Leader::advance_commit` never commits an older term's entry by counting |
 //! | State Machine Safety (5.4.3) | `Member::commit_to` and `Member::truncate_from` assert it; `Member::take_committed` gives out only what is durable |
+//! | the same, although a disk forgot what was acknowledged | `Recovery`, the rule and its proof; story 17 |
 //! | no promise before its durability | `Durability` numbers the batches, [`Sealed`] waits |
 //! | any two majorities that could decide at once share a member (6) | `Leader::plan_change`, `reconfiguration`, `MembershipHistory` |
 //! | a read sees every write that was answered before it came (thesis 6.4) | `Reads`, `Leader::may_read` |
@@ -201,6 +202,7 @@
 //! | [`election_clock.rs`](../src/blockraft_core/election_clock.rs.html) | how long no leader was heard |
 //! | [`dice.rs`](../src/blockraft_core/dice.rs.html) | the chance in that |
 //! | [`abstention.rs`](../src/blockraft_core/abstention.rs.html) | why who could not commit doesn't campaign |
+//! | [`recovery.rs`](../src/blockraft_core/recovery.rs.html) | why who lost the end of its log doesn't vote, and until when |
 //! | [`outbox.rs`](../src/blockraft_core/outbox.rs.html) | effects that wait to be taken |
 //! | **beginning, looking in** | |
 //! | [`restored.rs`](../src/blockraft_core/restored.rs.html) | what a member remembers when it starts |
@@ -217,7 +219,8 @@
 //! # The caller's duties
 //!
 //! 1. **Restore.** Give [`Raft::new`] what is durable, all of it and nothing else: term and vote, the ends and term
-//!    boundaries of the log, the heads after the applied entry, the applied index and the configuration at it.
+//!    boundaries of the log, the heads after the applied entry, the applied index and the configuration at it; and
+//!    [what is known to be lost](Restored::lost_tail) of the log, which the log must remember until it is made good.
 //! 2. **Step, then take.** Hand in everything that waits, then call [`Raft::take_ready`] once and perform all of it, in
 //!    any order but for duties 3 to 5. Take again after a bounded number of steps: what was asked for gathers until then.
 //! 3. **Persist in order.** Write [`Persist`] batches in the order in which they were taken, each as a whole. When one
@@ -291,6 +294,7 @@ mod member;
 mod membership_history;
 mod outbox;
 mod quorum;
+mod recovery;
 
 pub mod config;
 mod mistake;

@@ -5,8 +5,8 @@
 
 use blockraft_types::message::{Ballot, CampaignId, RequestVote, RequestVoteReply, VoteVerdict};
 use blockraft_types::{
-    BodyDigest, ChainDigest, EntryHead, EntryKind, HardState, LogIndex, Membership, Message, NodeId, PersistReceipt,
-    Position, Term,
+    BodyDigest, ChainDigest, EntryHead, EntryKind, HardState, LogIndex, LostTail, Membership, Message, NodeId,
+    PersistReceipt, Position, Term,
 };
 
 use crate::abstention::Abstention;
@@ -21,6 +21,7 @@ use crate::mistake::Mistake;
 use crate::outbox::Outbox;
 use crate::quorum::Electorate;
 use crate::ready::{CommittedRange, Persist};
+use crate::recovery::Recovery;
 use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub(crate) struct Member {
     pub(crate) outbox: Outbox,
     /// Set while this member must not campaign, because as a leader it could not commit.
     pub(crate) abstention: Option<Abstention>,
+    /// Set while the log lacks what it lost at its end: this member gives no vote and doesn't campaign.
+    pub(crate) recovery: Option<Recovery>,
     /// Every member is known to hold the log durably up to here.
     pub(crate) held_by_all: LogIndex,
     hard_state: HardState,
@@ -68,6 +71,7 @@ pub(crate) struct Memory {
     pub(crate) hard_state: HardState,
     pub(crate) applied_index: LogIndex,
     pub(crate) commit_index: LogIndex,
+    pub(crate) recovery: Option<Recovery>,
 }
 
 impl Member {
@@ -90,6 +94,7 @@ impl Member {
             clock,
             outbox: Outbox::default(),
             abstention: None,
+            recovery: memory.recovery,
             held_by_all: LogIndex::ZERO,
             hard_state: memory.hard_state,
             commit_index: memory.commit_index,
@@ -201,6 +206,21 @@ impl Member {
         self.durability.change_hard_state();
     }
 
+    /// A member whose log lost its end leaves the last term in which it may have spoken of what it lost. The error is what it
+    /// can't get back, since nobody can lead without it.
+    pub(crate) fn begin_recovery(&mut self) -> Result<(), LostTail> {
+        let Some(recovery) = self.recovery.filter(|recovery| recovery.is_in_its_term(self.term())) else {
+            return Ok(());
+        };
+        if !Recovery::is_possible(self.id, self.electorate()) {
+            return Err(recovery.lost());
+        }
+        if !self.config.errs(Mistake::LostTailEndsInItsTerm) {
+            self.next_term().into_iter().for_each(|term| self.enter_term(term));
+        }
+        Ok(())
+    }
+
     /// The next term, unless terms are used up.
     pub(crate) fn next_term(&self) -> Option<Term> {
         let next = self.term().next();
@@ -211,7 +231,13 @@ impl Member {
     /// needed to commit it, since nobody else may have it yet (thesis 4.2.2); its own vote isn't counted.
     pub(crate) fn may_campaign(&self) -> bool {
         let may_be_needed = self.is_voter() || self.memberships.open().any(|earlier| earlier.is_voter(self.id));
-        may_be_needed && self.disk == Disk::Moving && self.abstention.is_none() && self.next_term().is_some()
+        let held_back = self.abstention.is_some() || !self.may_vote();
+        may_be_needed && self.disk == Disk::Moving && !held_back && self.next_term().is_some()
+    }
+
+    /// Whether this member's log may judge others: it holds all that was ever promised with it.
+    fn may_vote(&self) -> bool {
+        self.recovery.is_none() || self.config.errs(Mistake::LostTailVotes)
     }
 
     /// Begins another ballot; answers to earlier ones don't count for it.
@@ -242,7 +268,7 @@ impl Member {
             Ballot::PreVote => self.term() < request.term || free_now,
             Ballot::Vote => free_now,
         };
-        let verdict = if up_to_date && free { VoteVerdict::Granted } else { VoteVerdict::Refused };
+        let verdict = if up_to_date && free && self.may_vote() { VoteVerdict::Granted } else { VoteVerdict::Refused };
         let is_new = request.ballot == Ballot::Vote && self.hard_state.voted_for != Some(from);
         if verdict == VoteVerdict::Granted && is_new {
             self.hard_state.voted_for = Some(from);
@@ -318,6 +344,9 @@ impl Member {
         self.memberships.commit(index);
         self.log.forget_through(index);
         self.abstention.take_if(|pledge| pledge.is_settled(&self.log, index));
+        if self.config.errs(Mistake::LostTailEndsInItsTerm) {
+            self.end_recovery();
+        }
     }
 
     /// The state machine has applied up to `index`.
@@ -396,11 +425,27 @@ impl Member {
     /// A persist batch is durable.
     pub(crate) fn persisted(&mut self, receipt: PersistReceipt) {
         match self.durability.confirm(receipt) {
-            Ok(()) => self.disk = Disk::Moving,
+            Ok(()) => {
+                self.disk = Disk::Moving;
+                self.end_recovery();
+            }
             Err(_) => self.alarm(Alarm::DriverOverreached {
                 claimed: LogIndex(receipt.number().0),
                 allowed: LogIndex(self.durability.issued().0),
             }),
+        }
+    }
+
+    /// Ends the recovery of a log that durably holds again what it lost.
+    fn end_recovery(&mut self) {
+        let Some(recovery) = self.recovery else { return };
+        let durable = self.log.term_at(self.durability.durable_index());
+        let content = self.commit_index == self.durability.durable_index();
+        if content && self.config.errs(Mistake::LostTailEndsInItsTerm)
+            || durable.is_some_and(|term| recovery.is_over(term))
+        {
+            self.recovery = None;
+            self.outbox.recovered = Some(recovery.lost());
         }
     }
 

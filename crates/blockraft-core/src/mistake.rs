@@ -81,6 +81,10 @@ pub enum Mistake {
     UsedIdsGivenAgain,
     /// Learners are promoted before they have caught up.
     EmptyLearnersPromoted,
+    /// A member whose log lost its end votes and campaigns.
+    LostTailVotes,
+    /// A member whose log lost its end stays in the term of the loss, and is content once what it has left is committed.
+    LostTailEndsInItsTerm,
 }
 
 impl Mistake {
@@ -124,5 +128,7 @@ impl Mistake {
         Self::RemovedLeaderCountsItself,
         Self::UsedIdsGivenAgain,
         Self::EmptyLearnersPromoted,
+        Self::LostTailVotes,
+        Self::LostTailEndsInItsTerm,
     ];
 }

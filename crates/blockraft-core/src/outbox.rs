@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use blockraft_types::message::{AppendVerdict, Ballot, RequestVote, RequestVoteReply};
-use blockraft_types::{GroupId, Message, NodeId, PersistNumber, Position};
+use blockraft_types::{GroupId, LostTail, Message, NodeId, PersistNumber, Position};
 
 use crate::alarm::Alarm;
 use crate::append_range::AppendRange;
@@ -23,6 +23,7 @@ pub(crate) struct Outbox {
     pub(crate) transfer_aborted: Option<NodeId>,
     pub(crate) snapshot_wanted: Option<SnapshotOffer>,
     pub(crate) snapshot_unneeded: Option<Position>,
+    pub(crate) recovered: Option<LostTail>,
     pub(crate) alarms: Vec<Alarm>,
     /// Messages under a seal. Those of a batch that is not handed out yet wait here.
     sealed: Vec<Sealed>,

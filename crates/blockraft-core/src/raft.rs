@@ -9,7 +9,7 @@ use blockraft_types::message::{
     AppendEntriesReply, AppendVerdict, Ballot, CampaignReason, ConflictHint, HeartbeatReply, InstallSnapshotReply,
     ReadRound, RequestVote, RequestVoteReply, StreamEpoch, VoteVerdict,
 };
-use blockraft_types::{ChangeRefusal, LogIndex, Membership, Message, NodeId, Position, Role, Term};
+use blockraft_types::{ChangeRefusal, LogIndex, LostTail, Membership, Message, NodeId, Position, Role, Term};
 
 use crate::alarm::Alarm;
 use crate::candidate::Candidate;
@@ -26,6 +26,7 @@ use crate::mistake::Mistake;
 use crate::ready::{
     ChangeAnswer, InForce, ProposalRefusal, ReadRefusal, Ready, RefusedProposal, RefusedRead, Standing, StateChange,
 };
+use crate::recovery::Recovery;
 use crate::restored::{RestoreError, Restored};
 use crate::snapshot::Snapshot;
 use crate::status::Status;
@@ -58,15 +59,18 @@ impl Raft {
     ///
     /// # Errors
     ///
-    /// When the parts of `restored` contradict each other: then the directory is damaged or not this member's.
+    /// When the parts of `restored` contradict each other: then the directory is damaged or not this member's. And when its
+    /// log lost its end in a group that can't make that good.
     pub fn new(config: Config, seed: u64, restored: Restored) -> Result<Self, RestoreError> {
         let (memberships, commit_index) = restored.check()?;
-        let Restored { id, group, hard_state, anchor, last, terms, applied, tail, .. } = restored;
+        let Restored { id, group, hard_state, anchor, last, terms, applied, tail, lost_tail, .. } = restored;
         let log = LogView::new(anchor, last, terms, &tail, config.options().uncommitted_entries_max);
         let durability = Durability::new(config, group, last.position.index);
         let clock = ElectionClock::new(config.options(), seed);
-        let memory = Memory { hard_state, applied_index: applied, commit_index };
-        let member = Member::new(id, config, log, memberships, durability, clock, memory);
+        let recovery = Recovery::of(lost_tail, last.position.term);
+        let memory = Memory { hard_state, applied_index: applied, commit_index, recovery };
+        let mut member = Member::new(id, config, log, memberships, durability, clock, memory);
+        member.begin_recovery().map_err(|lost| RestoreError::Irrecoverable { id, lost })?;
         let role = RoleState::Follower(Follower::of(None));
         let told_membership = in_force(&member);
         let told_state = StateChange { role: role.name(&member), term: hard_state.term, leader: None };
@@ -156,6 +160,7 @@ impl Raft {
             transfer_aborted: outbox.transfer_aborted,
             snapshot_wanted: outbox.snapshot_wanted,
             snapshot_unneeded: outbox.snapshot_unneeded,
+            recovered: outbox.recovered,
             alarms: outbox.alarms,
         }
     }
@@ -439,6 +444,7 @@ impl Raft {
             uncommitted_bytes: member.log.uncommitted_bytes(),
             membership: member.membership().clone(),
             membership_index: member.membership_index(),
+            lost_tail: self.lost_tail(),
             transferring_to,
             progress,
         }
@@ -500,6 +506,12 @@ impl Raft {
     #[must_use]
     pub const fn held_by_all(&self) -> LogIndex {
         self.member.held_by_all
+    }
+
+    /// What this member's log lost at its end and doesn't hold again: it gives no vote.
+    #[must_use]
+    pub fn lost_tail(&self) -> Option<LostTail> {
+        self.member.recovery.map(|recovery| recovery.lost())
     }
 
     /// The compacted end of the log.

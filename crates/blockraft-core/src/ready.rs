@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use blockraft_types::{
-    ChangeRefusal, EntryHead, HardState, LogIndex, Membership, Message, NodeId, PersistTicket, Position, Role, Term,
+    ChangeRefusal, EntryHead, HardState, LogIndex, LostTail, Membership, Message, NodeId, PersistTicket, Position,
+    Role, Term,
 };
 
 use crate::alarm::Alarm;
@@ -49,6 +50,8 @@ pub struct Ready {
     /// This snapshot, handed in with [`Input::InstallSnapshot`](crate::Input), is of no use: the log covers it, or this
     /// member leads.
     pub snapshot_unneeded: Option<Position>,
+    /// The log holds again what it had lost at its end: this member votes again.
+    pub recovered: Option<LostTail>,
     /// What an operator should know.
     pub alarms: Vec<Alarm>,
 }

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use blockraft_types::{ClusterId, EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{
+    ClusterId, EntryHead, EntryKind, GroupId, HardState, LogIndex, LostTail, Membership, NodeId, Position,
+};
 use thiserror::Error;
 
 use crate::log_point::LogPoint;
@@ -32,6 +34,8 @@ pub struct Restored {
     pub membership_index: LogIndex,
     /// The heads of every entry after max(`applied`, `anchor`).
     pub tail: Vec<EntryHead>,
+    /// What the log lost at its end, if it knows that it did and doesn't hold it again.
+    pub lost_tail: Option<LostTail>,
 }
 
 /// Why a member can't start from what it was given: the parts contradict each other.
@@ -63,6 +67,18 @@ pub enum RestoreError {
     HardStateTooOld {
         /// The last entry.
         last: Position,
+    },
+    /// The log lost entries at its end that this member had acknowledged, and the other voters are no quorum: without this
+    /// member nobody can lead, and with it nobody can know what was committed.
+    #[error(
+        "the log lost acknowledged entries up to at least {}, and without node {id} the voters are no quorum that could \
+         tell which of them were committed", lost.index
+    )]
+    Irrecoverable {
+        /// This member.
+        id: NodeId,
+        /// What it lost.
+        lost: LostTail,
     },
     /// The configuration comes from an entry that isn't applied.
     #[error("the configuration comes from entry {index}, which is not applied")]
@@ -148,6 +164,7 @@ impl Restored {
             membership,
             membership_index: LogIndex::ZERO,
             tail: Vec::new(),
+            lost_tail: None,
         }
     }
 }

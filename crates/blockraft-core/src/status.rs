@@ -2,7 +2,7 @@
 
 use alloc::collections::BTreeMap;
 
-use blockraft_types::{HardState, LogIndex, Membership, NodeId, Position, Role};
+use blockraft_types::{HardState, LogIndex, LostTail, Membership, NodeId, Position, Role};
 
 use crate::ready::{InForce, Standing};
 
@@ -38,6 +38,8 @@ pub struct Status {
     pub membership: Membership,
     /// The entry that brought it; it is committed if the commit index reaches it.
     pub membership_index: LogIndex,
+    /// What its log lost at its end and doesn't hold again: until then it gives no vote and doesn't campaign.
+    pub lost_tail: Option<LostTail>,
     /// Who is being made leader.
     pub transferring_to: Option<NodeId>,
     /// How far the others are; empty unless this member leads.

@@ -14,6 +14,7 @@ mod node;
 mod page;
 mod paper;
 mod pitfalls;
+mod recovery;
 mod scripts;
 mod simulation;
 mod solo;

@@ -374,6 +374,7 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
             }
             Effect::Flush => apply.flush(),
             Effect::Compact { through } => self.log.compact(self.shared.group, through),
+            Effect::Recovered(lost) => info!(lost = lost.index.0, "recovered_lost_tail"),
             Effect::Alarm(alarm) => trace_alarm(&alarm),
         }
     }

@@ -3,7 +3,7 @@
 use blockraft_core::ready::{ChangeAnswer, InForce, ReadRefusal};
 use blockraft_core::{Alarm as CoreAlarm, ProposalTicket, ReadTicket};
 use blockraft_log::{Anchor, Batch, ReadError};
-use blockraft_types::{Entry, LogIndex, Message, NodeId, Position};
+use blockraft_types::{Entry, LogIndex, LostTail, Message, NodeId, Position};
 use bytes::Bytes;
 
 use crate::proposal::NotProposed;
@@ -93,6 +93,8 @@ pub enum Effect {
         /// The last entry to drop.
         through: LogIndex,
     },
+    /// The log holds again what it had lost at its end.
+    Recovered(LostTail),
     /// An operator should know.
     Alarm(Alarm),
 }

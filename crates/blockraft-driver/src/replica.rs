@@ -443,6 +443,7 @@ impl<G: AppendGate> Replica<G> {
             transfer_aborted: _,
             snapshot_wanted,
             snapshot_unneeded,
+            recovered,
             alarms,
         } = ready;
         if let Some(state) = state {
@@ -488,6 +489,7 @@ impl<G: AppendGate> Replica<G> {
         if let Some(position) = snapshot_unneeded {
             self.gate.observe(LogEvent::SnapshotUnneeded(position));
         }
+        self.effects.extend(recovered.map(Effect::Recovered));
         self.effects.extend(alarms.into_iter().map(|alarm| Effect::Alarm(Alarm::Core(alarm))));
     }
 

@@ -111,7 +111,8 @@ pub enum ReconcileError {
 /// Finishes an installation that a crash cut short: a state machine that stands at `applied`, beyond the end of the log or
 /// where the log has another entry, took a snapshot, and the log is to be reset to it. Call it before
 /// [`LogThread::start`](crate::LogThread::start), and only if the state machine knows that it came to `applied` by an
-/// installation: a log that lost what was acknowledged looks the same.
+/// installation, or the log that it [lost its end](LogState::lost_tail): a log that lost what was acknowledged and doesn't
+/// know it looks the same.
 ///
 /// What the state machine holds was committed, so nothing is lost by it that anybody may rest on: entries that conflict
 /// with it were never committed.
@@ -184,6 +185,7 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
         membership,
         membership_index,
         tail,
+        lost_tail: log.lost_tail,
     })
 }
 

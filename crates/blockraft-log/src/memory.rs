@@ -51,6 +51,8 @@ struct Platter {
     /// What a power cut would leave, while that is not `groups`.
     durable: Option<BTreeMap<GroupId, GroupLog>>,
     syncs: Syncs,
+    /// What a disk that loses its tail goes back to.
+    remembered: BTreeMap<GroupId, GroupLog>,
     /// Counts openings and power cuts: a log of an earlier opening is dead.
     opening: u64,
 }
@@ -99,6 +101,25 @@ impl MemoryDisk {
         }
         if platter.syncs == Syncs::Swallowed {
             platter.durable = Some(platter.groups.clone());
+        }
+    }
+
+    /// Remembers what is on the disk now, for [`lose_tail`](Self::lose_tail).
+    pub fn remember(&self) {
+        let mut platter = lock(&self.platter);
+        platter.remembered = platter.groups.clone();
+    }
+
+    /// Cuts the power, and goes back to what was remembered last although all that came later was synced. Terms and votes
+    /// survive, as if they stood elsewhere, and the log knows that its end is gone.
+    pub fn lose_tail(&self) {
+        let mut platter = lock(&self.platter);
+        platter.opening += 1;
+        platter.durable = None;
+        for (group, older) in core::mem::take(&mut platter.remembered) {
+            if let Some(log) = platter.groups.get_mut(&group) {
+                log.go_back_to(older);
+            }
         }
     }
 
@@ -186,7 +207,7 @@ impl LogStore for MemoryLog {
         let mut platter = self.view.live().map_err(|Dead| ResetError::Poisoned)?;
         let log = platter.groups.get_mut(&group).ok_or(ResetError::UnknownGroup { group })?;
         log.entries.clear();
-        log.state = LogState::empty(log.state.hard_state, anchor);
+        log.state.reset(anchor);
         platter.sync();
         self.totals.syncs += 1;
         Ok(())
@@ -251,6 +272,16 @@ impl GroupLog {
             self.entries.truncate(self.offset(from));
         }
         self.entries.extend(entries);
+    }
+
+    fn go_back_to(&mut self, older: Self) {
+        let LogState { hard_state, last, lost_tail, .. } = self.state;
+        if older.state.last == last {
+            return;
+        }
+        *self = older;
+        (self.state.hard_state, self.state.lost_tail) = (hard_state, lost_tail);
+        self.state.lose_tail(last.position.index);
     }
 
     /// How many entries stand before `index`.

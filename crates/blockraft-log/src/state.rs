@@ -3,7 +3,7 @@
 //! Every store keeps one per group and lets it judge each change before anything is written, so that all stores refuse
 //! the same mistakes with the same words.
 
-use blockraft_types::{ChainDigest, Entry, EntryKind, HardState, LogIndex, Membership, Position, Term};
+use blockraft_types::{ChainDigest, Entry, EntryKind, HardState, LogIndex, LostTail, Membership, Position, Term};
 use thiserror::Error;
 
 /// A place in a log together with the chain digest there: enough to verify what follows.
@@ -32,6 +32,8 @@ pub struct LogState {
     /// The configurations among the entries that are still here. The one in force at the anchor is not the log's to
     /// know: it stands in the data directory at birth, and in the state machine's snapshot afterwards.
     pub memberships: Vec<(Position, Membership)>,
+    /// What the log has lost at its end and doesn't hold again. Remembered across restarts until it does.
+    pub lost_tail: Option<LostTail>,
 }
 
 /// A change that doesn't fit the log it was meant for. The caller has a bug; nothing was written.
@@ -82,7 +84,7 @@ impl LogState {
     /// A log without entries that begins after `anchor`.
     #[must_use]
     pub const fn empty(hard_state: HardState, anchor: Anchor) -> Self {
-        Self { hard_state, anchor, last: anchor, terms: Vec::new(), memberships: Vec::new() }
+        Self { hard_state, anchor, last: anchor, terms: Vec::new(), memberships: Vec::new(), lost_tail: None }
     }
 
     /// Whether an entry with this index is here.
@@ -102,6 +104,22 @@ impl LogState {
         }
         let after = self.terms.partition_point(|first| first.index <= index);
         self.terms.get(after.checked_sub(1)?).map(|first| first.term)
+    }
+
+    /// Drops all entries and begins after `anchor`.
+    pub fn reset(&mut self, anchor: Anchor) {
+        *self = Self { lost_tail: self.lost_tail, ..Self::empty(self.hard_state, anchor) };
+        self.make_good(anchor.position.term);
+    }
+
+    /// Notes that entries up to `index`, at least, were durable and are gone. The hard state isn't.
+    pub fn lose_tail(&mut self, index: LogIndex) {
+        let before = self.lost_tail.map_or(LogIndex::ZERO, |lost| lost.index);
+        self.lost_tail = Some(LostTail { term: self.hard_state.term, index: index.max(before) });
+    }
+
+    fn make_good(&mut self, term: Term) {
+        self.lost_tail.take_if(|lost| lost.is_made_good_by(term));
     }
 
     /// Takes the next hard state.
@@ -171,6 +189,7 @@ impl LogState {
             self.memberships.push((position, (**membership).clone()));
         }
         self.last = Anchor { position, chain: head.chain };
+        self.make_good(position.term);
         Ok(())
     }
 

@@ -27,6 +27,8 @@ use crate::state::{Anchor, LogState, Misfit};
 ///    written anything. Every later call of any kind gives `Poisoned`, and only a new process may open the log again.
 /// 4. Take damage for the end of the log, or give back an entry that doesn't verify.
 /// 5. Accept a change that doesn't fit ([`Misfit`]): let [`LogState`] judge it first.
+/// 6. Take a log for whole of which it can know that entries at its end are gone. If term and vote aren't, it says so in
+///    [`LogState::lost_tail`], and again after every restart until the log is made good; otherwise it doesn't open.
 ///
 /// # Is mine right?
 ///

@@ -31,7 +31,7 @@ use core::ops::Range;
 
 use thiserror::Error;
 
-pub use self::directory::{Directory, PowerCut};
+pub use self::directory::{Directory, PowerCut, TailLoss};
 
 /// A claim of the seam that a store doesn't keep.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -7,7 +7,7 @@ use self::broken::{Broken, Bug};
 use crate::faulty::{FaultyLog, LogFaults};
 use crate::memory::{MemoryDisk, MemoryLog, Syncs};
 use crate::store::LogStore;
-use crate::suite::{self, Directory, PowerCut, Violation};
+use crate::suite::{self, Directory, PowerCut, TailLoss, Violation};
 
 /// A pretended disk, and what stands between it and the suite.
 struct Rig {
@@ -23,6 +23,15 @@ impl Directory for Rig {
     fn cut_power(&self) -> PowerCut {
         self.disk.cut_power();
         PowerCut::Done
+    }
+
+    fn remember(&self) {
+        self.disk.remember();
+    }
+
+    fn lose_tail(&self) -> TailLoss {
+        self.disk.lose_tail();
+        TailLoss::Done
     }
 }
 
@@ -107,4 +116,6 @@ found_out! {
     IgnoresByteBound by "reads_are_bounded_and_never_empty_handed",
     SkipsTheEntryTooLarge by "reads_are_bounded_and_never_empty_handed",
     ReadsAnOldView by "a_reader_sees_what_is_persisted_after_it_was_made",
+    HidesALoss by "a_lost_tail_is_told_until_it_is_made_good",
+    ForgetsALoss by "a_lost_tail_is_told_until_it_is_made_good",
 }

@@ -11,16 +11,16 @@ use blockraft_catalog::{Catalog, CatalogReader, Importer, SessionLimits};
 use blockraft_driver::{Reconciled, reconcile};
 use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Named, Status};
 use blockraft_log::{Anchor, LogState, LogStore};
-use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, Membership, Position};
+use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, LostTail, Membership, Position};
 use tokio::sync::{mpsc, watch};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::Identity;
 use crate::gate::NodeGate;
 use crate::inline_pending::InlinePending;
 use crate::machine::CatalogMachine;
 use crate::payload::BlockPayload;
-use crate::replay::Replay;
+use crate::replay::{self, Replay};
 use crate::start_error::StartError;
 use crate::told::Told;
 
@@ -75,7 +75,8 @@ pub struct Assembly {
     pub wishes: mpsc::UnboundedReceiver<Effect<BlockPayload>>,
     /// A picture of the data plane, a few ticks old.
     pub exchange_status: watch::Receiver<Status>,
-    /// The blocks that the log names beside it. One that the store lacks is damage, and is repaired by name.
+    /// The blocks that the log names beside it, and those that entries put which the log has lost. One that the store lacks is
+    /// damage, and is repaired by name.
     pub named: Vec<Named>,
 }
 
@@ -88,16 +89,24 @@ impl Assembly {
     pub async fn build(ground: Ground<'_>) -> Result<Self, StartError> {
         let Ground { identity, group, genesis, exchange: config, log, blocks, table, sessions } = ground;
         let genesis_chain = ChainDigest::genesis(identity.cluster, group, genesis);
-        load_or_begin(log, group, genesis_chain)?;
+        let remains = load_or_begin(log, group, genesis_chain)?;
         let mut catalog = Catalog::open(table, group, genesis_chain).map_err(StartError::Catalog)?;
         catalog.limit_sessions(sessions);
         let rows = catalog.reader();
         let applied = catalog.state().position.index;
         let anchor = Anchor { position: catalog.state().position, chain: catalog.state().chain };
+        if let Some(LostTail { term, index }) = remains.lost_tail {
+            warn!(last = %remains.last.position, lost = index.0, term = term.0, "recovering_lost_tail");
+        }
         // Otherwise a log that ends before what was applied has lost its end, and must not vote.
-        if catalog.is_installed() && reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset
-        {
+        let may_be_behind = catalog.is_installed() || remains.lost_tail.is_some();
+        let mut ridden = Vec::new();
+        if may_be_behind && reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset {
             info!(snapshot = %anchor.position, "finished_installation");
+            if remains.lost_tail.is_some() {
+                // What rode in the entries that are gone may have been nowhere else.
+                ridden = replay::applied_after(&rows, remains.anchor.position.index).map_err(StartError::Rows)?;
+            }
         }
         let state = load_or_begin(log, group, genesis_chain)?;
         let importer = catalog.importer();
@@ -134,7 +143,7 @@ impl Assembly {
             wishes,
             exchange_status,
             log_sizes: found.sizes,
-            named: found.beside,
+            named: found.beside.into_iter().chain(ridden).collect(),
         })
     }
 }

@@ -4,7 +4,11 @@
 
 use std::sync::Arc;
 
+use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_blocks::{Block, BlockStore, Multihash};
+use blockraft_catalog::CatalogReader;
+use blockraft_catalog::moment::RowError;
+use blockraft_catalog::table::Table;
 use blockraft_exchange::payload::Named;
 use blockraft_exchange::{Exchange, Input};
 use blockraft_log::{LogReader, LogState, ReadError};
@@ -84,6 +88,23 @@ impl Replay<'_> {
             without.extend(missing.map(|(inlined, _)| inlined.clone()));
         }
         without
+    }
+}
+
+/// The blocks that entries after `index` put, as the catalog knows them.
+///
+/// # Errors
+/// The catalog can't be read.
+pub(crate) fn applied_after(rows: &CatalogReader<Arc<dyn Table>>, index: LogIndex) -> Result<Vec<Named>, RowError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = rows.list(after, LIST_LIMIT_MAX)?.value;
+        let newer = page.rows.into_iter().filter(|(_, row)| index < row.created.index);
+        found.extend(newer.map(|(name, row)| Named { name, length: row.length }));
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a node didn't start. Nothing was changed.
 
 use blockraft_catalog::catalog::OpenError;
+use blockraft_catalog::moment::RowError;
 use blockraft_driver::ReconcileError;
 use blockraft_driver::driver::StartError as DriverStartError;
 use blockraft_driver::log_thread::StartLogError;
@@ -82,6 +83,9 @@ pub enum StartError {
     /// An installation of a snapshot, which a crash cut short, couldn't be finished.
     #[error("resetting the log to the catalog")]
     Reconcile(#[source] ReconcileError),
+    /// The rows couldn't be read whose entries the log has lost.
+    #[error("reading the catalog")]
+    Rows(#[source] RowError),
     /// The log's threads couldn't be started.
     #[error("starting the log's threads")]
     LogThread(#[source] StartLogError),

@@ -106,6 +106,8 @@ pub const KNOWN: &[Known] = &[
     rule(2, Bug::Node(Node::ReplayForgotten), Judge::Worlds),
     rule(3, Bug::Node(Node::InlineNotHeld), Judge::Worlds),
     rule(5, Bug::Exchange(Exchange::SnapshotWithoutPayloads), Judge::TestsOf("blockraft-exchange")),
+    rule(7, Bug::Core(Core::LostTailVotes), Judge::TestsOf("blockraft-core")),
+    rule(7, Bug::Core(Core::LostTailEndsInItsTerm), Judge::TestsOf("blockraft-core")),
     rule(16, Bug::Node(Node::LinearizableWithoutReadIndex), Judge::Worlds),
     rule(16, Bug::Node(Node::AbsentWithoutReadIndex), Judge::Worlds),
     rule(16, Bug::Node(Node::FreshForEver), Judge::Worlds),

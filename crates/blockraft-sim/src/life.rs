@@ -426,6 +426,10 @@ impl Life {
                 let now = stage.now;
                 stage.trace.say(now, format_args!("node {} answers a change: {outcome:?}", self.place + 1));
             }
+            Effect::Recovered(lost) => {
+                let now = stage.now;
+                stage.trace.say(now, format_args!("node {} holds again {lost:?}", self.place + 1));
+            }
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }
     }

@@ -15,7 +15,7 @@ use blockraft_types::{
     Membership, MembershipChange, Message, NodeId, Position, Role, Term,
 };
 
-use super::configurations::Configurations;
+use super::configurations::{Configurations, is_quorum};
 use super::image::Image;
 use super::node::{Node, Write};
 use super::story;
@@ -143,6 +143,7 @@ impl Cluster {
             config,
             disk: image.clone(),
             view: image,
+            forgotten: None,
             writes: VecDeque::new(),
             sealed: Vec::new(),
             applied: LogIndex::ZERO,
@@ -278,6 +279,25 @@ impl Cluster {
         node.led = None;
         node.wanted = None;
         node.applied = node.applied_durable;
+    }
+
+    /// The disk of a node that is down forgets what it holds after `index`, but for what the state machine has durably, and
+    /// only if the others are a quorum as far as it knows then: otherwise it would refuse to start.
+    pub(super) fn lose_tail(&mut self, id: NodeId, index: LogIndex) {
+        let node = self.node_mut(id);
+        assert!(node.raft.is_none(), "only the disk of a node that is down forgets");
+        let before = node.disk.clone();
+        node.disk.lose_after(index.max(node.applied_durable).max(before.anchor.position.index));
+        if !is_quorum(node.disk.membership_at(LogIndex(u64::MAX)).1, |other| other != id) {
+            node.disk = before;
+        } else if node.disk.last() != before.last() {
+            node.forgotten = Some(before);
+        }
+    }
+
+    /// Whether a node lost entries at the end of its log and doesn't hold them again.
+    pub(super) fn is_recovering(&self, id: NodeId) -> bool {
+        self.nodes[&id].forgotten.is_some()
     }
 
     pub(super) fn restart(&mut self, id: NodeId) {
@@ -444,6 +464,10 @@ impl Cluster {
             assert!(committed <= read.index, "a read was confirmed at {} after {committed} was committed", read.index);
             self.confirmed_reads.insert(read.ticket);
             self.note(|| format!("{id:?} confirms the read at {}", read.index));
+        }
+        if let Some(lost) = ready.recovered {
+            self.note(|| format!("{id:?} holds again what it lost up to {}", lost.index));
+            self.node_mut(id).forgotten = None;
         }
         if let Some(offer) = ready.snapshot_wanted {
             self.node_mut(id).wanted = Some(offer);

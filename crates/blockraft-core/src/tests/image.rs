@@ -2,7 +2,9 @@
 
 use std::vec::Vec;
 
-use blockraft_types::{EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position, Term};
+use blockraft_types::{
+    EntryHead, EntryKind, GroupId, HardState, LogIndex, LostTail, Membership, NodeId, Position, Term,
+};
 
 use crate::{LogPoint, Restored, Snapshot};
 
@@ -14,12 +16,19 @@ pub(super) struct Image {
     membership: (LogIndex, Membership),
     /// Contiguous after the anchor.
     pub(super) heads: Vec<EntryHead>,
+    pub(super) lost_tail: Option<LostTail>,
 }
 
 impl Image {
     pub(super) const fn empty(genesis: LogPoint, membership: Membership) -> Self {
         let hard_state = HardState { term: Term(0), voted_for: None };
-        Self { hard_state, anchor: genesis, membership: (LogIndex::ZERO, membership), heads: Vec::new() }
+        Self {
+            hard_state,
+            anchor: genesis,
+            membership: (LogIndex::ZERO, membership),
+            heads: Vec::new(),
+            lost_tail: None,
+        }
     }
 
     /// The newest configuration up to `index`, and the entry that brought it.
@@ -84,6 +93,15 @@ impl Image {
         self.anchor = point;
     }
 
+    /// The disk forgets every entry after `index`, and says so. Term and vote stand elsewhere.
+    pub(super) fn lose_after(&mut self, index: LogIndex) {
+        let had = self.last().position.index;
+        self.heads.retain(|head| head.position.index <= index);
+        if self.last().position.index < had {
+            self.lost_tail = Some(LostTail { term: self.hard_state.term, index: had });
+        }
+    }
+
     pub(super) fn reset(&mut self, snapshot: &Snapshot) {
         self.heads.clear();
         self.anchor = snapshot.point;
@@ -110,6 +128,7 @@ impl Image {
             membership: membership.clone(),
             membership_index,
             tail: self.heads.iter().filter(|head| start < head.position.index).cloned().collect(),
+            lost_tail: self.lost_tail,
         }
     }
 }

@@ -4,6 +4,7 @@ use blockraft_types::{LogIndex, Membership, NodeId, Position, Role, Term};
 
 use super::cluster::Cluster;
 use super::configurations::{Step, is_quorum};
+use super::node::Node;
 use crate::{Alarm, LogPoint};
 
 impl Cluster {
@@ -113,7 +114,8 @@ impl Cluster {
         };
         self.oracle.configurations.judge_step(id, &step, next);
         for node in next.voters.keys().filter(|node| before.learners.contains_key(node)) {
-            let caught_up = at.term <= self.node(*node).disk.last().position.term;
+            let Node { disk, forgotten, .. } = self.node(*node);
+            let caught_up = forgotten.iter().chain([disk]).any(|image| at.term <= image.last().position.term);
             assert!(caught_up, "{id:?} promoted {node:?}, which hasn't caught up");
         }
     }
@@ -135,8 +137,11 @@ impl Cluster {
     /// The naive rule: more than half of each half of the configuration holds it on disk.
     pub(super) fn is_durable_on_quorum(&self, membership: &Membership, point: LogPoint) -> bool {
         let holds = |node: NodeId| {
-            let disk = &self.nodes[&node].disk;
-            point.position.index <= disk.anchor.position.index || disk.point(point.position.index) == Some(point)
+            // What a disk forgot counts as long as its member gives nobody a vote.
+            let images = self.nodes[&node].forgotten.iter().chain([&self.nodes[&node].disk]);
+            images.into_iter().any(|image| {
+                point.position.index <= image.anchor.position.index || image.point(point.position.index) == Some(point)
+            })
         };
         is_quorum(membership, holds)
     }

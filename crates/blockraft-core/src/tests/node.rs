@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) disk: Image,
     /// What a driver can read: every batch that was handed out.
     pub(super) view: Image,
+    /// What the disk held before it forgot its end, until the member holds it again: it was acknowledged all the same.
+    pub(super) forgotten: Option<Image>,
     pub(super) writes: VecDeque<Write>,
     pub(super) sealed: Vec<Sealed>,
     pub(super) applied: LogIndex,

@@ -118,7 +118,7 @@ impl Stage {
     /// `writes at-once|on-command` · `persist NODE [BATCHES]` ·
     /// `propose NODE BYTES..` · `read NODE` · `transfer FROM TO` · `join NODE` (with an empty log) ·
     /// `change LEADER add=N` · `change LEADER promote=N,.. remove=N,..` · `change LEADER revert` ·
-    /// `crash NODE [SURVIVING-BATCHES]` · `restart NODE` · `unreachable NODE PEER` · `stalled NODE` ·
+    /// `crash NODE [SURVIVING-BATCHES]` · `forget NODE INDEX` (its disk loses all after it) · `restart NODE` · `unreachable NODE PEER` · `stalled NODE` ·
     /// `compact NODE` (as far as it may) · `fetch NODE` (takes the snapshot that it is offered as it is now) ·
     /// `install NODE` (what it fetched, or is offered, is complete there) · `waiting NODE INDEX|-` ·
     /// `repeat-heartbeat-reply FROM TO round=N` · `status` · `progress NODE`.
@@ -133,9 +133,11 @@ impl Stage {
             "cluster" => self.begin(words),
             "timeout" => {
                 let role = self.cluster.raft(node(1)).role();
-                while self.cluster.raft(node(1)).role() == role {
+                let ticked = (0..1_000).find(|_| {
                     self.cluster.tick(node(1));
-                }
+                    self.cluster.raft(node(1)).role() != role
+                });
+                assert!(ticked.is_some(), "{:?} has endless patience", node(1));
             }
             "tick" => {
                 for _ in 0..words.get(2).map_or(1, |times| times.parse().expect("a number")) {
@@ -182,6 +184,7 @@ impl Stage {
                 self.collect();
                 self.network.retain(|envelope| envelope.to != node(1));
             }
+            "forget" => self.cluster.lose_tail(node(1), LogIndex(words[2].parse().expect("an index"))),
             "restart" => self.cluster.restart(node(1)),
             "unreachable" => self.cluster.step(node(1), Input::Unreachable { peer: node(2) }),
             "compact" => {

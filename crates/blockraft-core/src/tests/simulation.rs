@@ -36,6 +36,8 @@ struct Weather {
     compact: u64,
     unreachable: u64,
     stall: u64,
+    /// Of those that crash, how many lose the end of their logs.
+    lost_tail: u64,
 }
 
 struct World {
@@ -206,6 +208,10 @@ impl World {
             if self.chance.permille(weather.crash * if leads { 3 } else { 1 }) {
                 let survivors = self.chance.below(4) as usize;
                 self.cluster.crash(id, survivors);
+                if self.chance.permille(weather.lost_tail) && self.can_do_without(id) {
+                    let after = LogIndex(self.chance.below(self.cluster.node(id).disk.last().position.index.0 + 1));
+                    self.cluster.lose_tail(id, after);
+                }
             } else if self.chance.permille(weather.pause) {
                 self.paused_until.insert(id, self.now + 1 + self.chance.below(60));
             } else if self.chance.permille(weather.compact) {
@@ -308,7 +314,8 @@ impl World {
         let mut down = BTreeSet::new();
         for id in self.cluster.ids() {
             down.insert(id);
-            let quorum_left = configurations.iter().all(|membership| is_quorum(membership, |id| !down.contains(&id)));
+            let votes = |id| !down.contains(&id) && !self.cluster.is_recovering(id);
+            let quorum_left = configurations.iter().all(|membership| is_quorum(membership, votes));
             if !self.chance.permille(300) || !quorum_left {
                 down.remove(&id);
             }
@@ -348,6 +355,14 @@ impl World {
         panic!("a healed cluster got on within {patience} ticks: {states:#?}");
     }
 
+    /// Whether the others are a quorum of members that lost nothing, whichever configuration is in force.
+    fn can_do_without(&self, id: NodeId) -> bool {
+        let votes = |other: NodeId| {
+            other != id && self.cluster.nodes.contains_key(&other) && !self.cluster.is_recovering(other)
+        };
+        self.configurations_that_matter().iter().all(|membership| is_quorum(membership, votes))
+    }
+
     /// Configurations that may be in force, now or after a restart, on a member that can still be elected.
     fn configurations_that_matter(&self) -> Vec<Membership> {
         let (index, committed) = self.cluster.configuration();
@@ -383,6 +398,7 @@ const CALM: Weather = Weather {
     compact: 0,
     unreachable: 0,
     stall: 0,
+    lost_tail: 0,
 };
 
 fn draw_membership(chance: &mut Chance) -> Membership {
@@ -437,6 +453,7 @@ fn draw_weather(chance: &mut Chance) -> Weather {
         compact: sometimes(&[2, 20]),
         unreachable: sometimes(&[500, 1000]),
         stall: sometimes(&[1, 3]),
+        lost_tail: sometimes(&[200, 700]),
     };
     weather.restart = chance.pick(&[20, 50, 200]);
     weather.persist = chance.pick(&[100, 300, 700, 1000]);

@@ -37,6 +37,7 @@ fn leader(id: u64, term: u64, membership: Membership, progress: &[(u64, Progress
         uncommitted_bytes: 0,
         membership,
         membership_index: LogIndex::ZERO,
+        lost_tail: None,
         transferring_to: None,
         progress: progress.iter().map(|(node, progress)| (NodeId(*node), *progress)).collect(),
     }

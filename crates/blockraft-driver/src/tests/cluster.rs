@@ -354,7 +354,8 @@ impl Node {
             | Effect::ReadRefused { .. }
             | Effect::RoleChanged(_)
             | Effect::ChangeAnswered(_)
-            | Effect::MembershipChanged(_) => {}
+            | Effect::MembershipChanged(_)
+            | Effect::Recovered(_) => {}
         }
     }
 

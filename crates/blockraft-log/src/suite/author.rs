@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
-    NodeId, PersistNumber, PersistTicket, Position, Term,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, LostTail,
+    Membership, NodeId, PersistNumber, PersistTicket, Position, Term,
 };
 
 use crate::batch::Batch;
@@ -19,6 +19,7 @@ pub(super) struct Author {
     pub(super) hard_state: HardState,
     pub(super) anchor: Anchor,
     pub(super) entries: Vec<Entry>,
+    pub(super) lost_tail: Option<LostTail>,
     number: u64,
 }
 
@@ -27,7 +28,14 @@ impl Author {
         let mut chain = [0xA5; 16];
         chain[..4].copy_from_slice(&group.to_be_bytes());
         let anchor = Anchor { position: Position::ZERO, chain: ChainDigest::from_bytes(chain) };
-        Self { group: GroupId(group), hard_state: HardState::default(), anchor, entries: Vec::new(), number: 0 }
+        Self {
+            group: GroupId(group),
+            hard_state: HardState::default(),
+            anchor,
+            entries: Vec::new(),
+            lost_tail: None,
+            number: 0,
+        }
     }
 
     /// Makes the group in `store`.
@@ -118,7 +126,8 @@ impl Author {
             EntryKind::Blank | EntryKind::Command => None,
         };
         let memberships = self.entries.iter().filter_map(membership).collect();
-        LogState { hard_state: self.hard_state, anchor: self.anchor, last: self.last(), terms, memberships }
+        let (hard_state, anchor, lost_tail) = (self.hard_state, self.anchor, self.lost_tail);
+        LogState { hard_state, anchor, last: self.last(), terms, memberships, lost_tail }
     }
 
     /// Whether `store` holds exactly this.

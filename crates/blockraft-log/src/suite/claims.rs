@@ -1,9 +1,9 @@
 //! The claims of the seam, one function each.
 
-use blockraft_types::{EntryKind, HardState, LogIndex, NodeId, PersistNumber, Position, Term};
+use blockraft_types::{EntryKind, HardState, LogIndex, LostTail, NodeId, PersistNumber, Position, Term};
 
 use super::author::{Author, ok, same};
-use super::directory::{Directory, PowerCut};
+use super::directory::{Directory, PowerCut, TailLoss};
 use crate::batch::Batch;
 use crate::reader::ReadError;
 use crate::state::{Anchor, Misfit};
@@ -31,6 +31,7 @@ pub(super) const CLAIMS: &[(&str, Claim)] = &[
     ("a_reader_sees_what_is_persisted_after_it_was_made", a_reader_sees_what_is_persisted_after_it_was_made),
     ("groups_do_not_mix", groups_do_not_mix),
     ("what_has_a_receipt_survives_a_power_cut", what_has_a_receipt_survives_a_power_cut),
+    ("a_lost_tail_is_told_until_it_is_made_good", a_lost_tail_is_told_until_it_is_made_good),
 ];
 
 fn a_new_group_is_empty_after_its_anchor(directory: &dyn Directory) -> Result<(), String> {
@@ -436,6 +437,73 @@ fn what_has_a_receipt_survives_a_power_cut(directory: &dyn Directory) -> Result<
         author.check(store.as_ref())?;
     }
     Ok(())
+}
+
+fn a_lost_tail_is_told_until_it_is_made_good(directory: &dyn Directory) -> Result<(), String> {
+    let mut store = directory.open();
+    let mut author = Author::born(1, store.as_mut())?;
+    let mut batch = author.batch();
+    author.vote(&mut batch, 3, Some(2));
+    author.persist(store.as_mut(), batch)?;
+    author.fill(store.as_mut(), 2, 4)?;
+    author.fill(store.as_mut(), 3, 2)?;
+    drop(store);
+    directory.remember();
+    let mut left = author.clone();
+
+    // What is dropped comes back with the loss, and what took its place is gone.
+    let mut store = directory.open();
+    let mut batch = author.batch();
+    author.vote(&mut batch, 7, Some(3));
+    author.truncate(&mut batch, 6);
+    author.persist(store.as_mut(), batch)?;
+    author.fill(store.as_mut(), 7, 5)?;
+    drop(store);
+    if directory.lose_tail() == TailLoss::Impossible {
+        return Ok(());
+    }
+    left.hard_state = author.hard_state;
+    left.lost_tail = Some(LostTail { term: Term(7), index: LogIndex(10) });
+
+    // Entries of terms that the member has been in prove nothing, however many, nor does another restart.
+    let mut store = directory.open();
+    left.check(store.as_ref())?;
+    left.fill(store.as_mut(), 7, 9)?;
+    ok("compact", store.compact(left.group, LogIndex(3)))?;
+    left.compacted(3);
+    left.check(store.as_ref())?;
+    drop(store);
+    let mut store = directory.open();
+    left.check(store.as_ref())?;
+    let mut batch = left.batch();
+    left.vote(&mut batch, 8, None);
+    left.persist(store.as_mut(), batch)?;
+    left.check(store.as_ref())?;
+
+    let mut later = left.clone();
+    later.lost_tail = None;
+    later.fill(store.as_mut(), 8, 1)?;
+    later.check(store.as_ref())?;
+    drop(store);
+    directory.remember();
+    let mut store = directory.open();
+    later.check(store.as_ref())?;
+    later.fill(store.as_mut(), 8, 2)?;
+    drop(store);
+
+    // And lost again, and ended by a snapshot.
+    directory.lose_tail();
+    let mut store = directory.open();
+    let index = later.last().position.index;
+    later.entries.truncate(later.entries.len() - 2);
+    later.lost_tail = Some(LostTail { term: Term(8), index });
+    later.check(store.as_ref())?;
+    ok("reset", store.reset(later.group, elsewhere()))?;
+    later.reset(elsewhere());
+    later.lost_tail = None;
+    later.check(store.as_ref())?;
+    drop(store);
+    later.check(directory.open().as_ref())
 }
 
 /// A batch with `count` more commands of the author's last term.

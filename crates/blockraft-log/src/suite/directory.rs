@@ -12,6 +12,24 @@ pub trait Directory {
     fn cut_power(&self) -> PowerCut {
         PowerCut::Impossible
     }
+
+    /// Remembers what is on the disk, while no store is open.
+    fn remember(&self) {}
+
+    /// Goes back, while no store is open, to the entries that were remembered last, as a disk would that lied about its syncs
+    /// since. What the store keeps beside its entries so that such a loss is noticed stays as it is.
+    fn lose_tail(&self) -> TailLoss {
+        TailLoss::Impossible
+    }
+}
+
+/// Whether the end of a log could be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailLoss {
+    /// It is.
+    Done,
+    /// It can't be: what a store says of a loss isn't judged.
+    Impossible,
 }
 
 /// Whether a directory could lose its power.

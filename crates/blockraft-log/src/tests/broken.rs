@@ -26,6 +26,10 @@ pub(super) enum Bug {
     IgnoresByteBound,
     SkipsTheEntryTooLarge,
     ReadsAnOldView,
+    /// Takes what is left of a log for all of it.
+    HidesALoss,
+    /// Takes a log for whole once anything is appended.
+    ForgetsALoss,
 }
 
 #[derive(Debug)]
@@ -70,7 +74,16 @@ impl LogStore for Broken {
     }
 
     fn load(&self, group: GroupId) -> Result<Option<LogState>, LoadError> {
-        self.inner.load(group)
+        let mut state = self.inner.load(group)?;
+        if let Some(state) = &mut state {
+            let lost = state.lost_tail.take();
+            state.lost_tail = lost.filter(|lost| match self.bug {
+                Bug::HidesALoss => false,
+                Bug::ForgetsALoss => state.last.position.index < lost.index,
+                _ => true,
+            });
+        }
+        Ok(state)
     }
 
     fn persist(&mut self, mut batches: Vec<Batch>) -> Result<Vec<PersistReceipt>, PersistError> {
@@ -138,7 +151,9 @@ impl LogStore for Broken {
             | Bug::ForgetsVoteAtReset
             | Bug::IgnoresByteBound
             | Bug::SkipsTheEntryTooLarge
-            | Bug::ReadsAnOldView => self.inner.persist(batches),
+            | Bug::ReadsAnOldView
+            | Bug::HidesALoss
+            | Bug::ForgetsALoss => self.inner.persist(batches),
         }
     }
 

@@ -19,6 +19,8 @@ pub struct Bounds {
     pub reads: u8,
     /// Power cuts, each followed by a restart. What was on its way to the disk survives in part or not at all.
     pub crashes: u8,
+    /// Power cuts that take the last entry of a log along although it was durable; the log knows.
+    pub forgets: u8,
     /// Messages that are lost. Where they may overtake each other they needn't be: a late one is as good as lost.
     pub losses: u8,
     /// Messages that arrive once more.
@@ -76,6 +78,7 @@ impl Bounds {
         proposals: 1,
         reads: 0,
         crashes: 1,
+        forgets: 0,
         losses: 0,
         repeats: 0,
         transfers: 0,

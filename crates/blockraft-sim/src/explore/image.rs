@@ -1,7 +1,7 @@
 //! Term, vote and log as a disk holds them.
 
 use blockraft_core::{LogPoint, Restored};
-use blockraft_types::{EntryHead, EntryKind, GroupId, HardState, LogIndex, Membership, NodeId, Position};
+use blockraft_types::{EntryHead, EntryKind, GroupId, HardState, LogIndex, LostTail, Membership, NodeId, Position};
 
 use crate::explore::law::Broken;
 
@@ -12,6 +12,9 @@ pub(crate) struct Image {
     genesis: LogPoint,
     /// From index 1 on.
     heads: Vec<EntryHead>,
+    lost_tail: Option<LostTail>,
+    /// What was lost, until it is made good: it was acknowledged all the same.
+    forgotten: Vec<EntryHead>,
 }
 
 /// A batch on its way to the disk.
@@ -25,7 +28,8 @@ pub(crate) struct Write {
 
 impl Image {
     pub(crate) const fn empty(genesis: LogPoint) -> Self {
-        Self { hard_state: HardState { term: blockraft_types::Term(0), voted_for: None }, genesis, heads: Vec::new() }
+        let hard_state = HardState { term: blockraft_types::Term(0), voted_for: None };
+        Self { hard_state, genesis, heads: Vec::new(), lost_tail: None, forgotten: Vec::new() }
     }
 
     pub(crate) fn last(&self) -> LogPoint {
@@ -82,6 +86,25 @@ impl Image {
         Ok(())
     }
 
+    /// The disk forgets its last entry, and says so. Term and vote stand elsewhere.
+    pub(crate) fn lose_last(&mut self) {
+        if let Some(head) = self.heads.pop() {
+            self.lost_tail = Some(LostTail { term: self.hard_state.term, index: head.position.index });
+            self.forgotten.push(head);
+        }
+    }
+
+    /// The log holds again all that was promised with what the disk forgot.
+    pub(crate) fn make_good(&mut self) {
+        self.lost_tail = None;
+        self.forgotten.clear();
+    }
+
+    /// Whether the entry at `point` was durable here, and isn't known to be forgotten for good.
+    pub(crate) fn held(&self, point: LogPoint) -> bool {
+        self.point(point.position.index) == Some(point) || self.forgotten.iter().any(|head| point_of(head) == point)
+    }
+
     pub(crate) fn restored(&self, id: NodeId, applied: LogIndex, membership: &Membership) -> Restored {
         let mut terms: Vec<Position> = Vec::new();
         for head in &self.heads {
@@ -100,6 +123,7 @@ impl Image {
             membership: membership.clone(),
             membership_index: LogIndex::ZERO,
             tail: self.heads.iter().filter(|head| applied < head.position.index).cloned().collect(),
+            lost_tail: self.lost_tail,
         }
     }
 }

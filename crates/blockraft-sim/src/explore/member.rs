@@ -151,6 +151,10 @@ impl Member {
             self.view.write(&write)?;
             self.writes.push_back(write);
         }
+        if ready.recovered.is_some() {
+            self.disk.make_good();
+            self.view.make_good();
+        }
         self.sealed.extend(ready.sealed);
         for Outgoing { to, message } in ready.messages {
             self.send(to, message, surroundings)?;
@@ -252,7 +256,7 @@ impl Member {
                 None => {
                     let disks = surroundings.others.iter().copied().chain([(self.id, &self.disk)]);
                     let holders: BTreeSet<NodeId> =
-                        disks.filter(|(_, disk)| disk.point(index) == Some(point)).map(|(node, _)| node).collect();
+                        disks.filter(|(_, disk)| disk.held(point)).map(|(node, _)| node).collect();
                     if !is_quorum(&self.in_force_seen, |node| holders.contains(&node)) {
                         let what = format!("{:?} committed entry {} held by {holders:?}", self.id, point.position);
                         return Err(Broken::new("commit needs a quorum", what));

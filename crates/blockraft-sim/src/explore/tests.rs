@@ -51,6 +51,12 @@ fn a_group_that_shrinks_and_one_that_grows_break_no_law() {
     closes(Bounds { change: Change::Shrink, members: 2, timeouts: 2, crashes: 1, ..once });
 }
 
+/// A copy that was counted is forgotten, anywhere on the way.
+#[test]
+fn a_lost_tail_breaks_no_law() {
+    closes(Bounds { timeouts: 1, crashes: 0, forgets: 1, ..Bounds::SMALL });
+}
+
 #[test]
 fn the_same_bounds_give_the_same_census() {
     let bounds = Bounds { timeouts: 1, crashes: 1, ..Bounds::SMALL };

@@ -48,6 +48,7 @@ struct Left {
     proposals: u8,
     reads: u8,
     crashes: u8,
+    forgets: u8,
     losses: u8,
     repeats: u8,
     transfers: u8,
@@ -72,6 +73,8 @@ pub(crate) enum Action {
     Persist(NodeId),
     /// The power fails and comes back; so many of the oldest writes survive.
     Reboot(NodeId, usize),
+    /// The same, with no survivors, and the disk forgets its last entry.
+    Forget(NodeId),
     Transfer(NodeId, NodeId),
     /// A leader is asked for the change of members.
     Change(NodeId),
@@ -170,6 +173,9 @@ impl World {
             if 0 < self.left.crashes {
                 actions.extend((0..=writes).map(|survivors| Action::Reboot(id, survivors)));
             }
+            if 0 < self.left.forgets && !member.value.disk.heads().is_empty() {
+                actions.push(Action::Forget(id));
+            }
             if leads {
                 self.lead_actions(id, &mut actions);
             } else if 0 < self.left.timeouts {
@@ -206,7 +212,8 @@ impl World {
     /// The state after `action`.
     pub(crate) fn after(&self, action: &Action, setting: &Setting) -> Result<Self, Broken> {
         let mut next = self.clone();
-        let Left { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes } = &mut next.left;
+        let Left { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes } =
+            &mut next.left;
         match *action {
             Action::Deliver(at) => {
                 let Envelope { from, to, message } = next.take(at);
@@ -258,6 +265,13 @@ impl World {
                 *crashes -= 1;
                 next.with(id, setting, |member, around| member.reboot(survivors, setting.config, around))?;
             }
+            Action::Forget(id) => {
+                *forgets -= 1;
+                next.with(id, setting, |member, around| {
+                    member.disk.lose_last();
+                    member.reboot(0, setting.config, around)
+                })?;
+            }
             Action::Transfer(id, to) => {
                 *transfers -= 1;
                 next.with(id, setting, |member, around| member.step(Input::TransferLeadership { to }, around))?;
@@ -285,6 +299,7 @@ impl World {
             Action::Read(id) => format!("{id:?} is asked for a read index"),
             Action::Persist(id) => format!("the oldest write of {id:?} is durable"),
             Action::Reboot(id, survivors) => format!("{id:?} loses power, {survivors} writes survive, and starts"),
+            Action::Forget(id) => format!("{id:?} loses power and the last entry of its disk, and starts"),
             Action::Change(id) => format!("{id:?} is asked to change the members"),
             Action::Transfer(id, to) => format!("{id:?} is asked to hand over to {to:?}"),
         }
@@ -352,8 +367,9 @@ impl World {
 
 impl Left {
     const fn of(bounds: Bounds) -> Self {
-        let Bounds { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes, .. } = bounds;
-        Self { timeouts, beats, proposals, reads, crashes, losses, repeats, transfers, changes }
+        let Bounds { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes, .. } =
+            bounds;
+        Self { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes }
     }
 }
 

@@ -60,6 +60,7 @@ impl Ours {
             membership: self.membership.clone(),
             membership_index: LogIndex::ZERO,
             tail: heads.iter().filter(|head| committed < head.position.index).cloned().collect(),
+            lost_tail: None,
         };
         let raft = Raft::new(config(), self.boots, restored).expect("instant disks are sound");
         self.members.insert(id, Member { raft, hard_state, heads, committed });
