@@ -34,7 +34,9 @@
 //!    every read.
 //! 4. Loss is noticed. RocksDB's replay ends in silence at the first record of its write-ahead log that doesn't verify,
 //!    so a *watermark* file per group remembers outside the database which term, vote and position were acknowledged.
-//!    It is compared with what a read-only look at the database finds, before RocksDB may tidy anything away.
+//!    It is compared with what a read-only look at the database finds, before RocksDB may tidy anything away. A log that is
+//!    sound but ends too early is opened with the term and vote of the watermark, and
+//!    [says what it lost](blockraft_log::LogState::lost_tail) until that is made good. Every other contradiction is refused.
 //!
 //! # How far the watermark sees
 //!

@@ -54,8 +54,9 @@ pub enum FormatError {
 
 /// Why a log wasn't opened.
 ///
-/// `Lost…`, `Watermark…` and `Damaged` mean that this node can't prove any more what it promised: it must not vote or
-/// acknowledge with this directory. The files are as they were found, for whoever wants to look.
+/// `Foreign…`, `LostGroup`, `Watermark…` and `Damaged` mean that this node can't prove any more what it promised: it must
+/// not vote or acknowledge with this directory. The files are as they were found, for whoever wants to look. A log of which
+/// only the end is gone is opened: see [`LogState::lost_tail`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -87,17 +88,7 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
-    /// Acknowledged entries are gone.
-    #[error("group {group} acknowledged its log up to {acknowledged}, but only {found} is left of it")]
-    LostAcknowledged {
-        /// The group.
-        group: GroupId,
-        /// The last position that the watermark remembers.
-        acknowledged: Position,
-        /// Where the log that was found ends.
-        found: Position,
-    },
-    /// The log has another entry where it acknowledged one.
+    /// The log has an entry of a later term where it acknowledged one.
     #[error("group {group} acknowledged entry {acknowledged}, but holds another one at that index")]
     ForeignAcknowledged {
         /// The group.
@@ -105,9 +96,9 @@ pub enum OpenError {
         /// The last position that the watermark remembers.
         acknowledged: Position,
     },
-    /// A newer term or a vote is gone.
-    #[error("group {group} answered with {acknowledged:?}, but only {found:?} is left of it")]
-    LostHardState {
+    /// The log has another vote than the one that was given.
+    #[error("group {group} answered with {acknowledged:?}, but holds {found:?}")]
+    ForeignVote {
         /// The group.
         group: GroupId,
         /// What the watermark remembers.
@@ -225,20 +216,21 @@ pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<Opened, OpenEr
     let database = |source: rocksdb::Error| OpenError::Database { path: path.to_path_buf(), source: source.into() };
 
     let untouched = engine::open_untouched(&directory.database()).map_err(database)?;
-    let states = audit(&untouched).map_err(|error| unsound(path, error))?;
+    let mut states = audit(&untouched).map_err(|error| unsound(path, error))?;
     drop(untouched);
+    let found: BTreeMap<GroupId, GroupRecord> = states.iter().map(record_of).collect();
     let marks = testimonies(&directory)?;
-    confront(&states, &marks)?;
+    confront(&mut states, &marks)?;
 
     let db = engine::open(&directory.database(), config).map_err(database)?;
     let replayed = records(&db).map_err(|error| unsound(path, error))?;
-    if !replayed.iter().map(|(group, record)| (*group, *record)).eq(states.iter().map(record_of)) {
+    if replayed != found {
         let what = "replaying it gave something else than reading it";
         return Err(OpenError::ForeignDatabase { path: path.to_path_buf(), what });
     }
     let mut members = BTreeMap::new();
     for (group, state) in states {
-        let seen = Mark { stage: Stage::Live, hard_state: state.hard_state, position: state.last.position };
+        let seen = seen(&state);
         let watermark = Watermark::open(directory.path(), group, seen).map_err(io)?;
         members.insert(group, Member { state, watermark });
     }
@@ -260,15 +252,15 @@ fn testimonies(directory: &Directory) -> Result<BTreeMap<GroupId, Mark>, OpenErr
     Ok(marks)
 }
 
-/// Holds what the database has against what was acknowledged.
-fn confront(states: &BTreeMap<GroupId, LogState>, marks: &BTreeMap<GroupId, Mark>) -> Result<(), OpenError> {
+/// Holds what the database has against what was acknowledged, and lets each state say what is gone.
+fn confront(states: &mut BTreeMap<GroupId, LogState>, marks: &BTreeMap<GroupId, Mark>) -> Result<(), OpenError> {
     for group in states.keys() {
         if !marks.contains_key(group) {
             return Err(OpenError::WatermarkMissing { group: *group });
         }
     }
     for (&group, mark) in marks {
-        match states.get(&group) {
+        match states.get_mut(&group) {
             Some(state) => confront_one(group, state, mark)?,
             None if mark.stage == Stage::Creating => {}
             None => return Err(OpenError::LostGroup { group, acknowledged: mark.position }),
@@ -277,21 +269,43 @@ fn confront(states: &BTreeMap<GroupId, LogState>, marks: &BTreeMap<GroupId, Mark
     Ok(())
 }
 
-fn confront_one(group: GroupId, state: &LogState, mark: &Mark) -> Result<(), OpenError> {
+/// The database is as it was once, or as it is now: its replay may end early, and never skips anything. Term and vote are in
+/// the witness before they are answered with, so none that counts can be lost with the end of the log.
+fn confront_one(group: GroupId, state: &mut LogState, mark: &Mark) -> Result<(), OpenError> {
+    if Mistake::ReplayTrusted.is_made() {
+        return Ok(());
+    }
     let (acknowledged, found) = (mark.hard_state, state.hard_state);
-    let vote_lost = acknowledged.voted_for.is_some() && acknowledged.voted_for != found.voted_for;
-    if found.term < acknowledged.term || (found.term == acknowledged.term && vote_lost) {
-        return Err(OpenError::LostHardState { group, acknowledged, found });
+    let is_older = found.term < acknowledged.term || found == HardState { voted_for: None, ..acknowledged };
+    let mut is_cut = is_older && found != acknowledged;
+    if is_older {
+        state.hard_state = acknowledged;
+    } else if found.term == acknowledged.term
+        && acknowledged.voted_for.is_some_and(|vote| found.voted_for != Some(vote))
+    {
+        return Err(OpenError::ForeignVote { group, acknowledged, found });
     }
-    let (acknowledged, found) = (mark.position, state.last.position);
-    if found.index < acknowledged.index && !Mistake::ReplayTrusted.is_made() {
-        return Err(OpenError::LostAcknowledged { group, acknowledged, found });
-    }
+    let acknowledged = mark.position;
     match state.term_at(acknowledged.index) {
-        Some(term) if term != acknowledged.term => Err(OpenError::ForeignAcknowledged { group, acknowledged }),
-        // Compacted away, hence committed: nothing is left to compare.
-        Some(_) | None => Ok(()),
+        Some(term) if acknowledged.term < term => {
+            return Err(OpenError::ForeignAcknowledged { group, acknowledged });
+        }
+        // The log from before a truncation.
+        Some(term) if term < acknowledged.term => is_cut = true,
+        // Compacted away, hence committed, unless it lies beyond the end.
+        Some(_) | None => is_cut |= state.last.position.index < acknowledged.index,
     }
+    state.lost_tail = mark.lost_tail.filter(|lost| !lost.is_made_good_by(state.last.position.term));
+    if is_cut {
+        state.lose_tail(acknowledged.index);
+    }
+    Ok(())
+}
+
+/// What a witness is to say of a group that is open.
+pub(crate) fn seen(state: &LogState) -> Mark {
+    let LogState { hard_state, lost_tail, last, .. } = *state;
+    Mark { stage: Stage::Live, hard_state, position: last.position, lost_tail }
 }
 
 fn record_of((group, state): (&GroupId, &LogState)) -> (GroupId, GroupRecord) {

@@ -22,7 +22,7 @@ use crate::mistake::Mistake;
 use crate::open::{self, FormatError, Member, OpenError};
 use crate::reader::Shared;
 use crate::record::{GroupRecord, encode_entry};
-use crate::watermark::{MARK_BYTES, Mark, Stage, Watermark, Written};
+use crate::watermark::{MARK_BYTES, Mark, Watermark, Written};
 
 /// A [`LogStore`] in a directory of its own.
 ///
@@ -54,7 +54,7 @@ impl RocksLog {
     /// Opens the log in the directory at `path`, which must have been [formatted](Self::format).
     ///
     /// Reads and verifies the whole log, before RocksDB may change a file of it, and compares its end, term and vote
-    /// with the watermark. Takes time in proportion to the un-compacted log.
+    /// with the watermark. A log of which only the end is gone is opened and [says so](LogState::lost_tail). Takes time in proportion to the un-compacted log.
     ///
     /// # Errors
     ///
@@ -158,16 +158,14 @@ impl RocksLog {
     /// Lets the witness vouch for what the group's state holds, which is durable by now.
     fn raise_mark(&mut self, group: GroupId) -> io::Result<()> {
         let member = self.members.get_mut(&group).expect("the caller wrote this member");
-        let (mark, state) = (member.watermark.mark(), &member.state);
-        let position = state.last.position;
-        let written = if state.hard_state == mark.hard_state {
-            if position == mark.position {
-                return Ok(());
-            }
-            member.watermark.raise(group, position)?
+        let (mark, seen) = (member.watermark.mark(), open::seen(&member.state));
+        let written = if seen == mark {
+            return Ok(());
+        } else if seen == (Mark { position: seen.position, ..mark }) {
+            member.watermark.raise(group, seen.position)?
         } else {
             // Term and vote are never late: they are on the device before the receipt is out.
-            member.watermark.put_synced(group, Mark { hard_state: state.hard_state, position, ..mark })?;
+            member.watermark.put_synced(group, seen)?;
             Written::Synced
         };
         self.count_mark(written);
@@ -205,8 +203,7 @@ impl RocksLog {
         let mut writes = WriteBatch::default();
         put_record(&mut writes, group, &state);
         self.write_synced(writes)?;
-        let live = Mark { stage: Stage::Live, hard_state: state.hard_state, position: anchor.position };
-        watermark.put_synced(group, live)?;
+        watermark.put_synced(group, open::seen(&state))?;
         self.count_mark(Written::Synced);
         self.count_mark(Written::Synced);
         self.members.insert(group, Member { state, watermark });
@@ -227,13 +224,13 @@ impl RocksLog {
         let member = self.members.get_mut(&group).expect("the caller found this member");
         let mark = member.watermark.mark();
         member.watermark.put_synced(group, Mark { position: Position::ZERO, ..mark })?;
-        member.state = LogState::empty(member.state.hard_state, anchor);
+        member.state.reset(anchor);
         let mut writes = WriteBatch::default();
         writes.delete_range(key::entry(group, LogIndex::ZERO), key::entries_end(group));
         put_record(&mut writes, group, &member.state);
         self.write_synced(writes)?;
         let member = self.members.get_mut(&group).expect("the caller found this member");
-        member.watermark.put_synced(group, Mark { position: anchor.position, ..mark })?;
+        member.watermark.put_synced(group, open::seen(&member.state))?;
         self.count_mark(Written::Synced);
         self.count_mark(Written::Synced);
         Ok(())

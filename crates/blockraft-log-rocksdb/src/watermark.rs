@@ -6,13 +6,16 @@
 //! Two slots of [`SLOT_BYTES`] each hold one mark with a sequence number and a CRC32C; the valid one with the higher
 //! number counts. Only the slot that isn't the last *synced* one is ever overwritten, so that a torn write leaves the
 //! other. What was synced is copied into both, so that one rotten slot is survived.
+//!
+//! It remembers too that the end of a log was found to be gone, until that is made good. A mark that says so is of version
+//! 2, longer than the others; whoever knows only version 1 refuses it by name.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use blockraft_types::{GroupId, HardState, LogIndex, Position, Term};
+use blockraft_types::{GroupId, HardState, LogIndex, LostTail, Position, Term};
 
 use crate::record::{Damage, put_hard_state, take, take_hard_state, take_u64};
 
@@ -23,6 +26,8 @@ pub(crate) struct Mark {
     pub(crate) hard_state: HardState,
     /// Every entry up to here was durable. It may lag.
     pub(crate) position: Position,
+    /// Entries that were durable are gone.
+    pub(crate) lost_tail: Option<LostTail>,
 }
 
 /// How far the creation of a group came.
@@ -99,7 +104,12 @@ impl Watermark {
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(true).clone();
         let file = options.open(path(directory, group))?;
         file.set_len(2 * SLOT_BYTES)?;
-        let mark = Mark { stage: Stage::Creating, hard_state: HardState::default(), position: Position::ZERO };
+        let mark = Mark {
+            stage: Stage::Creating,
+            hard_state: HardState::default(),
+            position: Position::ZERO,
+            lost_tail: None,
+        };
         let mut watermark = Self { file, mark, sequence: 0, spare: Slot::First, unsynced_raises: 0 };
         watermark.put_synced(group, mark)?;
         Ok(watermark)
@@ -174,9 +184,9 @@ impl Slot {
 
 fn read_slots(file: &File, group: GroupId) -> io::Result<[Content; 2]> {
     let read = |slot: Slot| {
-        let mut bytes = [0; MARK_BYTES];
+        let mut bytes = [0; MARK_BYTES + LOSS_BYTES];
         match file.read_exact_at(&mut bytes, slot.offset()) {
-            Ok(()) => Ok(decode(group, &bytes)),
+            Ok(()) => Ok(parse(group, &bytes).unwrap_or(Content::Damaged)),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Content::Damaged),
             Err(error) => Err(error),
         }
@@ -200,7 +210,8 @@ fn judge(slots: [Content; 2]) -> Testimony {
 fn encode(group: GroupId, sequence: u64, mark: Mark) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MARK_BYTES);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
+    let version = if mark.lost_tail.is_some() { VERSION } else { VERSION_WITHOUT_LOSS };
+    bytes.extend_from_slice(&version.to_le_bytes());
     bytes.extend_from_slice(&group.0.to_le_bytes());
     bytes.extend_from_slice(&sequence.to_le_bytes());
     bytes.push(match mark.stage {
@@ -212,18 +223,24 @@ fn encode(group: GroupId, sequence: u64, mark: Mark) -> Vec<u8> {
     bytes.extend_from_slice(&mark.position.index.0.to_le_bytes());
     let checksum = crc32c::crc32c(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());
+    if let Some(LostTail { term, index }) = mark.lost_tail {
+        bytes.extend_from_slice(&term.0.to_le_bytes());
+        bytes.extend_from_slice(&index.0.to_le_bytes());
+        let checksum = crc32c::crc32c(&bytes);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+    }
     bytes
 }
 
-fn decode(group: GroupId, bytes: &[u8; MARK_BYTES]) -> Content {
-    parse(group, bytes).unwrap_or(Content::Damaged)
+/// What a checksum behind it vouches for.
+fn checked(bytes: &[u8]) -> Result<&[u8], Damage> {
+    let (marked, checksum) = bytes.split_last_chunk::<4>().ok_or(WRONG)?;
+    if crc32c::crc32c(marked) == u32::from_le_bytes(*checksum) { Ok(marked) } else { Err(WRONG) }
 }
 
-fn parse(group: GroupId, bytes: &[u8; MARK_BYTES]) -> Result<Content, Damage> {
-    const WRONG: Damage = Damage("not a mark of this group");
-    let (marked, checksum) = bytes.split_last_chunk::<4>().ok_or(WRONG)?;
-    let mut rest = marked;
-    if take::<8>(&mut rest)? != *MAGIC || crc32c::crc32c(marked) != u32::from_le_bytes(*checksum) {
+fn parse(group: GroupId, bytes: &[u8]) -> Result<Content, Damage> {
+    let mut rest = checked(bytes.get(..MARK_BYTES).ok_or(WRONG)?)?;
+    if take::<8>(&mut rest)? != *MAGIC {
         return Err(WRONG);
     }
     let version = u32::from_le_bytes(take(&mut rest)?);
@@ -241,14 +258,26 @@ fn parse(group: GroupId, bytes: &[u8; MARK_BYTES]) -> Result<Content, Damage> {
     };
     let hard_state = take_hard_state(&mut rest)?;
     let position = Position { term: Term(take_u64(&mut rest)?), index: LogIndex(take_u64(&mut rest)?) };
-    Ok(Content::Mark(sequence, Mark { stage, hard_state, position }))
+    let lost_tail = match version {
+        VERSION => {
+            let mut loss = checked(bytes)?.get(MARK_BYTES..).ok_or(WRONG)?;
+            Some(LostTail { term: Term(take_u64(&mut loss)?), index: LogIndex(take_u64(&mut loss)?) })
+        }
+        _ => None,
+    };
+    Ok(Content::Mark(sequence, Mark { stage, hard_state, position, lost_tail }))
 }
 
 const NAME: &str = "watermark-";
 const MAGIC: &[u8; 8] = b"brlogmrk";
-const VERSION: u32 = 1;
-/// Every mark is this long.
+/// The version of a mark that tells of a loss, the latest one.
+const VERSION: u32 = 2;
+const VERSION_WITHOUT_LOSS: u32 = 1;
+const WRONG: Damage = Damage("not a mark of this group");
+/// A mark without a loss is this long.
 pub(crate) const MARK_BYTES: usize = 62;
+/// What a loss adds to it: term, index, checksum.
+const LOSS_BYTES: usize = 20;
 /// Far enough apart that one torn page never takes both slots.
 const SLOT_BYTES: u64 = 4_096;
 /// A raise that waited for the device each time would double the syncs of every batch. After a power cut the position

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blockraft_log::{LogReader, LogStore, ReadError};
-use blockraft_types::{GroupId, LogIndex, Position, Term};
+use blockraft_types::{GroupId, LogIndex, LostTail, Position, Term};
 
 use super::scribe::{self, BIRTH, GROUP, SMALL, Scribe};
 #[cfg(seeded_bugs)]
@@ -16,13 +16,13 @@ use crate::record::{decode_entry, encode_entry};
 use crate::store::RocksLog;
 use crate::{engine, key, watermark};
 
-/// Which of the two a spoiled log must be: whole, or refused. The name of the outcome, for counting.
+/// Which of the three a spoiled log must be: whole, cut short and aware of it, or refused. The name of the outcome, for
+/// counting.
 fn verdict(folder: &Path, scribe: &Scribe) -> &'static str {
     match RocksLog::open(folder) {
         Ok(log) if scribe.is_kept_by(&log) => "whole",
+        Ok(log) if scribe.is_cut_short_in(&log) => "cut short",
         Ok(log) => panic!("loss went unnoticed: {:?}", log.load(GROUP)),
-        Err(OpenError::LostAcknowledged { .. }) => "lost acknowledged",
-        Err(OpenError::LostHardState { .. }) => "lost hard state",
         Err(OpenError::Damaged { .. }) => "damaged",
         Err(OpenError::Database { .. }) => "database refused",
         Err(_) => "refused",
@@ -54,10 +54,7 @@ fn a_flipped_bit_anywhere_is_noticed_or_harmless() {
             *outcomes.entry(verdict(spoiled.path(), &scribe)).or_default() += 1;
         }
     }
-    assert!(
-        outcomes.get("lost acknowledged") >= Some(&10),
-        "RocksDB drops in silence what the watermark misses: {outcomes:?}"
-    );
+    assert!(outcomes.get("cut short") >= Some(&10), "RocksDB drops in silence what the watermark misses: {outcomes:?}");
     assert!(outcomes.contains_key("database refused"), "table files carry checksums: {outcomes:?}");
 }
 
@@ -83,7 +80,7 @@ fn without_the_watermark_a_flipped_bit_would_lose_entries_in_silence() {
     let states = audit(&db).expect("what is left is sound");
     assert!(states[&GROUP].last.position < scribe.last().position, "acknowledged entries are gone");
     drop(db);
-    assert_eq!(verdict(folder.path(), &scribe), "lost acknowledged");
+    assert_eq!(verdict(folder.path(), &scribe), "cut short");
 }
 
 #[test]
@@ -120,17 +117,13 @@ fn a_refused_log_keeps_its_evidence() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(path, bytes).expect("writable");
+    // A cut log is opened, but not without a witness.
+    fs::write(watermark::path(folder.path(), GROUP), [0; 8_192]).expect("writable");
     let before = scribe::files(folder.path());
     for _ in 0..2 {
-        assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::LostAcknowledged { .. })));
+        assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::WatermarkDamaged { .. })));
     }
     assert!(before == scribe::files(folder.path()), "a refused open changes no file");
-}
-
-/// Puts an older copy of the database under the watermarks of today.
-fn roll_back(folder: &Path, older: &Path) {
-    fs::remove_dir_all(folder.join("db")).expect("removable");
-    fs::rename(older.join("db"), folder.join("db")).expect("renamable");
 }
 
 #[test]
@@ -145,27 +138,51 @@ fn a_database_from_the_past_is_noticed_by_what_it_lacks() {
     let voted = scribe::copy(folder.path());
     let mut log = RocksLog::open(folder.path()).expect("closed well");
     log.persist(vec![scribe.entries(4, 1, 9)]).expect("persisted");
-    log.create_group(GroupId(8), BIRTH).expect("a second group");
     drop(log);
 
-    roll_back(folder.path(), voted.path());
-    let refusal = RocksLog::open(folder.path()).expect_err("an entry is missing");
-    let at = |index| Position { term: Term(4), index: LogIndex(index) };
-    match refusal {
-        OpenError::LostAcknowledged { group, acknowledged, found } => {
-            assert_eq!((group, acknowledged, found), (GROUP, at(4), at(3)));
+    for (older, left) in [(voted, 3), (newborn, 0)] {
+        scribe::roll_back(folder.path(), older.path());
+        for _ in 0..2 {
+            let state = RocksLog::open(folder.path()).expect("only its end is gone").load(GROUP).expect("readable");
+            let state = state.expect("made");
+            assert_eq!(state.lost_tail, Some(LostTail { term: Term(4), index: LogIndex(4) }));
+            assert_eq!((state.hard_state, state.last.position.index), (scribe.hard_state, LogIndex(left)));
         }
-        other => panic!("{other}"),
-    }
-    roll_back(folder.path(), newborn.path());
-    match RocksLog::open(folder.path()).expect_err("the vote is missing") {
-        OpenError::LostHardState { group, acknowledged, found } => {
-            assert_eq!((group, acknowledged, found), (GROUP, scribe.hard_state, Default::default()));
-        }
-        other => panic!("{other}"),
     }
     fs::remove_file(watermark::path(folder.path(), GROUP)).expect("removable");
     assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::WatermarkMissing { group: GROUP })));
+}
+
+#[test]
+fn a_log_from_before_a_truncation_is_cut_short_although_it_is_longer() {
+    let (folder, mut log) = scribe::born();
+    let mut scribe = Scribe::new();
+    log.persist(vec![scribe.vote(1, 1), scribe.entries(1, 9, 9)]).expect("persisted");
+    drop(log);
+    let before = scribe::copy(folder.path());
+    let mut log = RocksLog::open(folder.path()).expect("closed well");
+    log.persist(vec![scribe.vote(2, 3), scribe.truncation(5), scribe.entries(2, 2, 9)]).expect("persisted");
+    drop(log);
+    scribe::roll_back(folder.path(), before.path());
+    let state = RocksLog::open(folder.path()).expect("it is whole as of then").load(GROUP).expect("readable");
+    let state = state.expect("made");
+    assert_eq!(state.lost_tail, Some(LostTail { term: Term(2), index: LogIndex(6) }));
+    assert_eq!(state.last.position, Position { term: Term(1), index: LogIndex(9) });
+}
+
+#[test]
+fn a_lost_vote_alone_is_a_loss_too() {
+    let (folder, mut log) = scribe::born();
+    let mut scribe = Scribe::new();
+    log.persist(vec![scribe.vote(1, 1), scribe.entries(1, 2, 9)]).expect("persisted");
+    drop(log);
+    let before = scribe::copy(folder.path());
+    let mut log = RocksLog::open(folder.path()).expect("closed well");
+    log.persist(vec![scribe.vote(2, 3)]).expect("persisted");
+    drop(log);
+    scribe::roll_back(folder.path(), before.path());
+    let log = RocksLog::open(folder.path()).expect("the watermark has the vote");
+    assert!(scribe.is_cut_short_in(&log), "what came after the vote may be gone too: {:?}", log.load(GROUP));
 }
 
 #[test]
@@ -176,7 +193,7 @@ fn a_group_that_vanished_is_noticed() {
     log = RocksLog::open(folder.path()).expect("closed well");
     log.create_group(GroupId(8), BIRTH).expect("a second group");
     drop(log);
-    roll_back(folder.path(), alone.path());
+    scribe::roll_back(folder.path(), alone.path());
     assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::LostGroup { group: GroupId(8), .. })));
 }
 
@@ -190,7 +207,7 @@ fn a_log_with_another_entry_where_it_acknowledged_one_is_refused() {
     let (elsewhere, mut log) = scribe::born();
     log.persist(vec![other.entries(2, 5, 9)]).expect("persisted");
     drop(log);
-    roll_back(folder.path(), elsewhere.path());
+    scribe::roll_back(folder.path(), elsewhere.path());
     let refusal = RocksLog::open(folder.path()).expect_err("entry 5 is of term 2");
     assert!(matches!(refusal, OpenError::ForeignAcknowledged { .. }), "{refusal}");
 }

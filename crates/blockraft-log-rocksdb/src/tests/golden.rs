@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use blockraft_log::{Anchor, LogStore};
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, Membership,
-    NodeId, Position, Term,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, Incarnation, LogIndex, LostTail,
+    Membership, NodeId, Position, Term,
 };
 
 use super::scribe::{self, GROUP, Scribe};
@@ -114,11 +114,29 @@ fn a_watermark_of_version_1_reads_and_writes_as_ever() {
         stage: Stage::Live,
         hard_state: HardState { term: Term(5), voted_for: Some(NodeId(2)) },
         position: Position { term: Term(4), index: LogIndex(99) },
+        lost_tail: None,
     };
     let mut watermark = Watermark::create(folder.path(), GROUP).expect("created");
     watermark.put_synced(GROUP, mark).expect("written");
     let path = watermark::path(folder.path(), GROUP);
     let bytes = agreed("watermark.v1", &fs::read(&path).expect("readable"));
+    fs::write(path, bytes).expect("writable");
+    assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(mark));
+}
+
+#[test]
+fn a_watermark_of_version_2_reads_and_writes_as_ever() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let mark = Mark {
+        stage: Stage::Live,
+        hard_state: HardState { term: Term(5), voted_for: Some(NodeId(2)) },
+        position: Position { term: Term(4), index: LogIndex(80) },
+        lost_tail: Some(LostTail { term: Term(5), index: LogIndex(99) }),
+    };
+    let mut watermark = Watermark::create(folder.path(), GROUP).expect("created");
+    watermark.put_synced(GROUP, mark).expect("written");
+    let path = watermark::path(folder.path(), GROUP);
+    let bytes = agreed("watermark.v2", &fs::read(&path).expect("readable"));
     fs::write(path, bytes).expect("writable");
     assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(mark));
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use blockraft_log::{Anchor, Batch, LogStore};
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, LogIndex, NodeId, PersistNumber,
-    PersistTicket, Position, Term,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, HardState, LogIndex, LostTail, NodeId,
+    PersistNumber, PersistTicket, Position, Term,
 };
 
 use crate::config::RocksLogConfig;
@@ -62,7 +62,15 @@ impl Scribe {
     pub(super) fn is_kept_by(&self, log: &RocksLog) -> bool {
         let state = log.load(GROUP).expect("readable").expect("made");
         let read = log.reader().entries(GROUP, LogIndex(1), LogIndex(u64::MAX - 1), u64::MAX).expect("whole");
-        state.hard_state == self.hard_state && read == self.entries
+        state.hard_state == self.hard_state && read == self.entries && state.lost_tail.is_none()
+    }
+
+    /// Whether `log` holds only the beginning of what this scribe wrote, but the last vote, and says so.
+    pub(super) fn is_cut_short_in(&self, log: &RocksLog) -> bool {
+        let state = log.load(GROUP).expect("readable").expect("made");
+        let read = log.reader().entries(GROUP, LogIndex(1), LogIndex(u64::MAX - 1), u64::MAX).expect("whole");
+        let lost = LostTail { term: self.hard_state.term, index: self.last().position.index };
+        state.hard_state == self.hard_state && self.entries.starts_with(&read) && state.lost_tail == Some(lost)
     }
 }
 
@@ -121,4 +129,10 @@ pub(super) fn copy(folder: &Path) -> tempfile::TempDir {
         fs::write(path, bytes).expect("writable");
     }
     target
+}
+
+/// Puts an older copy of the database under the watermarks of today.
+pub(super) fn roll_back(folder: &Path, older: &Path) {
+    fs::remove_dir_all(folder.join("db")).expect("removable");
+    fs::rename(older.join("db"), folder.join("db")).expect("renamable");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use blockraft_types::{HardState, LogIndex, NodeId, Position, Term};
+use blockraft_types::{HardState, LogIndex, LostTail, NodeId, Position, Term};
 
 use super::scribe::GROUP;
 use crate::watermark::{self, Mark, Stage, Testimony, Watermark, Written};
@@ -11,7 +11,12 @@ const SLOTS: [usize; 2] = [0, 4_096];
 
 fn mark(term: u64, index: u64) -> Mark {
     let hard_state = HardState { term: Term(term), voted_for: Some(NodeId(1)) };
-    Mark { stage: Stage::Live, hard_state, position: Position { term: Term(term), index: LogIndex(index) } }
+    Mark {
+        stage: Stage::Live,
+        hard_state,
+        position: Position { term: Term(term), index: LogIndex(index) },
+        lost_tail: None,
+    }
 }
 
 fn spoil(folder: &std::path::Path, spoiler: impl FnOnce(&mut Vec<u8>)) {
@@ -74,6 +79,22 @@ fn opening_heals_a_rotten_slot() {
         drop(Watermark::open(folder.path(), GROUP, mark(2, 8)).expect("opened"));
     }
     assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(mark(2, 8)));
+}
+
+#[test]
+fn a_mark_of_a_loss_is_as_whole_as_any_or_counts_for_nothing() {
+    let lost_tail = Some(LostTail { term: Term(3), index: LogIndex(8) });
+    let lossy = Mark { lost_tail, ..mark(3, 5) };
+    for byte in 0..82 {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let mut witness = Watermark::create(folder.path(), GROUP).expect("created");
+        witness.put_synced(GROUP, lossy).expect("written");
+        for slot in SLOTS {
+            assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(lossy));
+            spoil(folder.path(), |bytes| bytes[slot + byte] ^= 0x10);
+        }
+        assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Damaged, "byte {byte}");
+    }
 }
 
 #[test]
