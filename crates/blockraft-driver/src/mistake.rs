@@ -9,5 +9,7 @@ blockraft_types::mistakes! {
         OpenCalledNotProposed,
         /// The log is compacted before the state machine is durable that far.
         CompactedBeforeFlush,
+        /// A second restart takes a log for whole that has lost its end.
+        LostTailForgotten,
     }
 }

@@ -5,6 +5,8 @@ use blockraft_log::{Anchor, LoadError, LogReader, LogState, LogStore, ReadError,
 use blockraft_types::{EntryHead, GroupId, HardState, LogIndex, Membership, NodeId, Position};
 use thiserror::Error;
 
+use crate::mistake::Mistake;
+
 /// What a member is made of when it starts.
 #[derive(Debug)]
 pub struct Remains<'a> {
@@ -185,7 +187,9 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
         membership,
         membership_index,
         tail,
-        lost_tail: log.lost_tail,
+        lost_tail: log
+            .lost_tail
+            .filter(|lost| !Mistake::LostTailForgotten.is_made() || log.hard_state.term <= lost.term),
     })
 }
 

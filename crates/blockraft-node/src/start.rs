@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use blockraft_catalog::SessionLimits;
 use blockraft_driver::{Driver as DriverShell, DriverParts, LogThread, TransportOutbox};
 use blockraft_exchange::{Input, Named};
-use blockraft_types::LogIndex;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -62,9 +61,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let in_force = assembly.log.memberships.last().map_or(&assembly.membership.1, |(_, newest)| newest);
     let core = driver_config.replica.core.options();
     let others = in_force.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect();
-    // A log that knows that its end is gone needs nobody to tell it: consensus bears that, as long as the term is known.
-    let last = assembly.log.lost_tail.map_or(assembly.log.last.position.index, |_| LogIndex(u64::MAX));
-    let own = Past::of_disk(assembly.log.hard_state, last);
+    let own = Past::of_log(&assembly.log);
     let introductions = Arc::new(Introductions {
         transport: Arc::clone(&transport),
         identity,

@@ -13,6 +13,7 @@
 
 use std::collections::BTreeMap;
 
+use blockraft_log::LogState;
 use blockraft_transport::Peer;
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{HardState, Incarnation, LogIndex, Membership, Message, NodeId, Term};
@@ -39,6 +40,14 @@ impl Past {
     #[must_use]
     pub const fn of_disk(HardState { term, voted_for }: HardState, last: LogIndex) -> Self {
         Self { term, voted_for, index: last }
+    }
+
+    /// What a node begins with that finds `log`. One that knows that its end is gone needs nobody to tell it: consensus bears
+    /// that, as long as the term is known.
+    #[must_use]
+    pub fn of_log(log: &LogState) -> Self {
+        let last = log.lost_tail.map_or(log.last.position.index, |_| LogIndex(u64::MAX));
+        Self::of_disk(log.hard_state, last)
     }
 
     /// What the node `sender` had made durable when it said `message` to `receiver`; nothing where that tells nothing.

@@ -55,11 +55,13 @@ pub enum Fault {
     RollBack,
     /// A node that lost its disks comes back under its old id, with empty ones.
     Return,
+    /// A node's power goes, and the end of its log with it, although it was synced.
+    LostTail,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Loss,
         Self::Duplication,
         Self::Straggling,
@@ -85,6 +87,7 @@ impl Fault {
         Self::Garbling,
         Self::RollBack,
         Self::Return,
+        Self::LostTail,
     ];
 
     /// Its name on the command line.
@@ -116,6 +119,7 @@ impl Fault {
             Self::Garbling => "garbling",
             Self::RollBack => "roll-back",
             Self::Return => "return",
+            Self::LostTail => "lost-tail",
         }
     }
 

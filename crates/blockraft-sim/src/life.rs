@@ -429,6 +429,8 @@ impl Life {
             Effect::Recovered(lost) => {
                 let now = stage.now;
                 stage.trace.say(now, format_args!("node {} holds again {lost:?}", self.place + 1));
+                stage.meet(Mark::Recovered);
+                stage.shadows.recovered(self.place);
             }
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }

@@ -125,6 +125,14 @@ marks! {
     ReturnedEmpty = "a wiped node was refused under its old id",
     /// Who remembers what a node's disks have lost restarts together with it.
     RememberedOverRestart = "all nodes restarted, one of them with its disks gone back in time",
+    /// A log lost its end although it was synced.
+    LostTail = "a log lost its end",
+    /// A log that had lost its end held again all that was promised with it.
+    Recovered = "a log that had lost its end was made good",
+    /// The catalog was ahead of what was left of the log.
+    AppliedBeyondLog = "what was left of a log ended before what was applied",
+    /// The power went again before that.
+    CutAmidRecovery = "the power went before a lost end was made good",
     /// The others are down, and a majority goes on.
     QuorumAlone = "a quorum went on alone",
 }

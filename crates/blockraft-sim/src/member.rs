@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blockraft_catalog::MemoryTable;
+use blockraft_core::RestoreError;
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Event, Remains, Replica, restore};
 use blockraft_exchange::Input;
@@ -309,6 +310,7 @@ impl Member {
         self.table = MemoryTable::new();
         self.back_up = None;
         stage.testimony.forget(self.place);
+        stage.shadows.forget_remembered(self.place);
         if stage.testimony.is_on_trial(self.place) {
             stage.testimony.close();
         }
@@ -317,7 +319,9 @@ impl Member {
     /// A copy of its disks is made, unless a node with such disks would go on alone: nobody could tell it anything.
     pub(crate) fn back_up(&mut self, stage: &Stage) {
         let (own, members) = stage.shadows.on_disk(self.place);
-        if is_quorum(members, |node| node == node_at(self.place)) {
+        // Who has lost the end of its log knows that it lacks something.
+        let is_whole = !stage.shadows.is_recovering(self.place);
+        if !is_whole || is_quorum(members, |node| node == node_at(self.place)) {
             return;
         }
         let (blocks, log, table) = (self.blocks.copy(), self.log.copy(), self.table.copy());
@@ -336,12 +340,30 @@ impl Member {
         let BackUp { own, blocks, log, table } = back_up.unwrap_or_default();
         (self.blocks, self.log, self.table) = (blocks, log, table);
         stage.testimony.forget(self.place);
+        stage.shadows.forget_remembered(self.place);
         // Who can tell it something is there when it starts, or comes later.
         let patience = stage.weather.downtime.max + 2 * stage.weather.election_max();
         let alone = if self.chance.permille(400) { self.chance.between(0, patience) } else { 0 };
         stage.testimony.accuse(Trial { place: self.place, own, disks, alone_until: stage.now + alone });
         for other in (0..stage.weather.places()).filter(|other| *other != self.place) {
             stage.after(alone, self.place, None, What::Session { other });
+        }
+    }
+
+    /// Its log may go back to what it is now.
+    pub(crate) fn remember(&self, stage: &mut Stage) {
+        self.log.remember();
+        stage.shadows.remember(self.place);
+    }
+
+    /// Its power goes, and its log's disk goes back to what was remembered, although all that came later was synced.
+    pub(crate) fn lose_tail(&mut self, stage: &mut Stage) {
+        self.cut_power(stage);
+        self.log.lose_tail();
+        if stage.shadows.lose_tail(self.place) {
+            let now = stage.now;
+            stage.trace.say(now, format_args!("node {} loses the end of its log", self.place + 1));
+            stage.meet(Mark::LostTail);
         }
     }
 
@@ -388,6 +410,9 @@ impl Member {
         {
             stage.meet(Mark::LeaderLostTail);
         }
+        if stage.shadows.is_recovering(self.place) {
+            stage.meet(Mark::CutAmidRecovery);
+        }
         life.cut_log(stage);
         life.cut_store(stage);
         let unflushed = self.table.unflushed() as u64;
@@ -428,6 +453,7 @@ impl Member {
                     stage.testimony.close();
                 }
             }
+            Err(Sleep::Irrecoverable) => self.wipe(stage),
             Err(Sleep::Broken(why)) => {
                 stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1));
             }
@@ -469,8 +495,9 @@ impl Member {
         } = assembly;
         let is_on_trial = stage.testimony.is_on_trial(self.place);
         if !is_on_trial && stage.shadows.anchor(self.place) < state.anchor.position.index {
-            // The installation of a snapshot, which the power cut short, was ended.
-            stage.meet(Mark::InstalledAtStart);
+            // The installation of a snapshot, which the power cut short, was ended; or the log ended before what is applied.
+            let is_recovering = stage.shadows.is_recovering(self.place);
+            stage.meet(if is_recovering { Mark::AppliedBeyondLog } else { Mark::InstalledAtStart });
             stage.reset(self.place, state.anchor);
             stage.durably_reset(self.place, state.anchor);
         }
@@ -480,7 +507,7 @@ impl Member {
         }
         let members = state.memberships.last().map_or(&membership, |(_, newest)| newest).clone();
         let others = members.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect();
-        let own = Past::of_disk(state.hard_state, state.last.position.index);
+        let own = Past::of_log(&state);
         let lost = replay::lost(&self.blocks, named).now_or_never().ok_or_else(waits)?;
         let ticks = u64::from(stage.weather.replica.core.options().election_ticks_max);
         let introductions = Introductions {
@@ -506,7 +533,10 @@ impl Member {
             reader: &*reader,
         };
         let restored = restore(remains).map_err(broken)?;
-        let mut replica = Replica::new(options, self.chance.draw(), restored, gate).map_err(broken)?;
+        let mut replica = Replica::new(options, self.chance.draw(), restored, gate).map_err(|error| match error {
+            RestoreError::Irrecoverable { .. } => Sleep::Irrecoverable,
+            error => broken(error),
+        })?;
         replica.found(&log_sizes);
         let lifetime = core::time::Duration::from_micros(stage.weather.freshness());
         let parts = Parts {
@@ -556,6 +586,8 @@ impl Member {
 enum Sleep {
     /// It was removed from the group, and knows it.
     Removed,
+    /// Its log lost its end where nobody could tell what that was.
+    Irrecoverable,
     Broken(String),
 }
 

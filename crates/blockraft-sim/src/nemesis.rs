@@ -53,9 +53,9 @@ impl Nemesis {
 
     /// The nodes that may have lost what they promised.
     fn bad(&self, stage: &Stage, members: &[Member]) -> BTreeSet<usize> {
-        let wiped = (0..members.len()).filter(|place| members[*place].disks == Disks::Wiped);
+        let lost = |place: &usize| members[*place].disks == Disks::Wiped || stage.shadows.is_recovering(*place);
         let accused = stage.testimony.trial().map(|trial| trial.place);
-        wiped.chain(accused).chain(self.rotting.iter().copied()).collect()
+        (0..members.len()).filter(lost).chain(accused).chain(self.rotting.iter().copied()).collect()
     }
 
     fn schedule(&mut self, stage: &mut Stage) {
@@ -149,6 +149,7 @@ impl Nemesis {
                     self.relapse(stage, members, node, (Relapse::Emptied, Past::default()));
                 }
             }
+            Fault::LostTail => self.lose_tail(stage, members, node),
             Fault::Loss
             | Fault::Garbling
             | Fault::Duplication
@@ -178,7 +179,8 @@ impl Nemesis {
     fn relapse(&mut self, stage: &mut Stage, members: &mut [Member], node: usize, (disks, own): (Relapse, Past)) {
         let bad = self.bad(stage, members);
         let is_left = |place: usize| place != node && !bad.contains(&place);
-        let may_strike = members[node].is_living() && stage.testimony.trial().is_none();
+        let is_whole = members[node].is_living() && !stage.shadows.is_recovering(node);
+        let may_strike = is_whole && stage.testimony.trial().is_none();
         if !may_strike || !self.admin.is_quorum(stage, members, is_left) {
             return;
         }
@@ -249,6 +251,25 @@ impl Nemesis {
         }
     }
 
+    /// What one stroke remembers of a log, a later one goes back to, if the others are a quorum that has lost nothing.
+    fn lose_tail(&self, stage: &mut Stage, members: &mut [Member], node: usize) {
+        let Some(node) = stage.shadows.remembered() else {
+            if members[node].is_up() {
+                members[node].remember(stage);
+            }
+            return;
+        };
+        let bad = self.bad(stage, members);
+        let is_left = |place: usize| place != node && !bad.contains(&place);
+        let may_strike = members[node].is_up() && !stage.testimony.is_on_trial(node);
+        if may_strike && self.admin.is_quorum(stage, members, is_left) {
+            stage.strike(Fault::LostTail);
+            members[node].lose_tail(stage);
+        } else {
+            stage.shadows.forget_remembered(node);
+        }
+    }
+
     /// Lets disks take long for a while, everywhere: which node's turn it is, chance says.
     fn stall(&mut self, stage: &mut Stage, kind: Fault) {
         let max = if self.chance.permille(600) {
@@ -292,7 +313,7 @@ pub(crate) fn heal(stage: &mut Stage, chance: &mut Chance) {
 }
 
 /// Kinds that strike at a moment; the others are there all the while.
-const STROKES: [Fault; 18] = [
+const STROKES: [Fault; 19] = [
     Fault::Partition,
     Fault::OneWay,
     Fault::Reconnect,
@@ -311,6 +332,7 @@ const STROKES: [Fault; 18] = [
     Fault::Hunt,
     Fault::RollBack,
     Fault::Return,
+    Fault::LostTail,
 ];
 
 /// How often something else strikes while leaders are hunted.

@@ -104,7 +104,10 @@ fn quorum_alone(world: &mut World, chance: &mut Chance) -> Result<(), Breach> {
     places.sort_by_key(|place| !rotting.contains(place));
     let mut alone: Vec<usize> = Vec::new();
     for place in &places {
-        let goes_on = |other: usize| other != *place && members[other].is_living() && !alone.contains(&other);
+        let goes_on = |other: usize| {
+            let is_whole = members[other].is_living() && !stage.shadows.is_recovering(other);
+            other != *place && is_whole && !alone.contains(&other)
+        };
         if nemesis.admin.is_quorum(stage, members, goes_on) {
             alone.push(*place);
         }
@@ -223,12 +226,14 @@ fn all_together(world: &mut World) -> Result<(), Breach> {
 
 fn is_settled(world: &World) -> bool {
     let last = world.stage.oracle.len() as u64;
-    let mut members = world.stage.oracle.membership().members().map(|(node, _)| &world.members[place_of(node)]);
-    members.all(|member| {
+    let mut places = world.stage.oracle.membership().members().map(|(node, _)| place_of(node));
+    places.all(|place| {
+        let member = &world.members[place];
         !member.is_living()
-            || member.awake.as_ref().is_some_and(|awake| {
-                awake.life.applied.0 == last && awake.life.replica.status().core.last.index.0 == last
-            })
+            || !world.stage.shadows.is_recovering(place)
+                && member.awake.as_ref().is_some_and(|awake| {
+                    awake.life.applied.0 == last && awake.life.replica.status().core.last.index.0 == last
+                })
     })
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct Shadows {
     /// Every configuration that any member ever went by, which may be before its entry is handed to the disk.
     announced: BTreeMap<LogIndex, Vec<Membership>>,
     leaders: BTreeMap<Term, usize>,
+    /// A member's log as it once was, for the disk to go back to.
+    remembered: Option<(usize, Shadow)>,
 }
 
 /// One member's log.
@@ -33,6 +35,8 @@ struct Shadow {
     /// The configurations among what was handed.
     configurations: Vec<Position>,
     durable: Vec<Link>,
+    /// What the disk has forgotten, until the member holds again all that it promised with it.
+    forgotten: Vec<Link>,
     hard_state: HardState,
     /// What the log begins after.
     anchor: LogIndex,
@@ -73,6 +77,7 @@ impl Shadows {
             genesis,
             announced: BTreeMap::new(),
             leaders: BTreeMap::new(),
+            remembered: None,
         }
     }
 
@@ -161,13 +166,62 @@ impl Shadows {
         self.look_through(node);
     }
 
+    /// The disk may go back to what it holds now.
+    pub(crate) fn remember(&mut self, node: usize) {
+        self.remembered = Some((node, self.members[node].clone()));
+    }
+
+    /// Whose disk may go back to what it held once.
+    pub(crate) fn remembered(&self) -> Option<usize> {
+        self.remembered.as_ref().map(|(place, _)| *place)
+    }
+
+    /// This node's disk doesn't any more.
+    pub(crate) fn forget_remembered(&mut self, node: usize) {
+        self.remembered.take_if(|(place, _)| *place == node);
+    }
+
+    /// The disk goes back to what it held, but for term and vote. Says whether entries are gone by that.
+    pub(crate) fn lose_tail(&mut self, node: usize) -> bool {
+        let Some((_, older)) = self.remembered.take_if(|(place, _)| *place == node) else { return false };
+        let member = &mut self.members[node];
+        if older.durable.last() == member.durable.last() {
+            return false;
+        }
+        // What was forgotten before and not made good since is no more there for it.
+        if member.forgotten.len() <= member.durable.len() {
+            member.forgotten.clone_from(&member.durable);
+        }
+        member.durable = older.durable;
+        member.anchor = older.anchor;
+        self.cut(node);
+        true
+    }
+
+    /// Whether the member lost entries at the end of its log and doesn't hold again all that it promised with them.
+    pub(crate) fn is_recovering(&self, node: usize) -> bool {
+        !self.members[node].forgotten.is_empty()
+    }
+
+    /// It does now.
+    pub(crate) fn recovered(&mut self, node: usize) {
+        self.members[node].forgotten.clear();
+    }
+
     pub(crate) fn compacted(&mut self, node: usize, through: LogIndex) {
         let member = &mut self.members[node];
         member.anchor = member.anchor.max(through);
     }
 
     /// A member starts and finds this.
-    pub(crate) fn found(&self, node: usize, state: &LogState) -> Verdict {
+    pub(crate) fn found(&mut self, node: usize, state: &LogState) -> Verdict {
+        demand(state.lost_tail.is_none() || self.is_recovering(node), Law::Recovery, || {
+            format!("node {} misses {:?}, and had lost nothing", node + 1, state.lost_tail)
+        })?;
+        if state.lost_tail.is_none() {
+            // Made good before the power went; nobody heard of it.
+            self.recovered(node);
+        }
         let Shadow { durable, hard_state, anchor, .. } = &self.members[node];
         let last = durable.last().map_or(Position::ZERO, |link| link.position);
         let same = durable.last().is_none_or(|link| link.chain == state.last.chain)
@@ -200,10 +254,13 @@ impl Shadows {
         at(&self.members[node].handed, position.index) == Some(Link { position, chain })
     }
 
-    /// Which nodes hold the entry durably.
+    /// Which nodes hold the entry durably. What a disk forgot counts as long as its member gives nobody a vote.
     pub(crate) fn holders(&self, position: Position, chain: ChainDigest) -> Vec<NodeId> {
         let wanted = Some(Link { position, chain });
-        let holds = |place: &usize| at(&self.members[*place].durable, position.index) == wanted;
+        let holds = |place: &usize| {
+            let Shadow { durable, forgotten, .. } = &self.members[*place];
+            at(durable, position.index) == wanted || at(forgotten, position.index) == wanted
+        };
         (0..self.members.len()).filter(holds).map(|place| NodeId(place as u64 + 1)).collect()
     }
 

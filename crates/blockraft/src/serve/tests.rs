@@ -3,12 +3,15 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use blockraft_blocks::{Block, HashCode};
+use blockraft_log::LogStore;
+use blockraft_log_rocksdb::RocksLog;
 use blockraft_node::{Consistency, Node, Obstacle, WriteError};
 use blockraft_transport_quic::{Authority, Subject};
-use blockraft_types::Incarnation;
+use blockraft_types::{GroupId, Incarnation};
+use tokio::time::timeout;
 
 use super::{Assembled, LONE_ADDRESS, assemble, free_port};
 use crate::data_dir::DataDir;
@@ -124,4 +127,64 @@ async fn a_node_of_another_cluster_at_a_members_address_is_refused() {
     for running in [stranger, second, third] {
         running.node.shutdown().await;
     }
+}
+
+/// Cuts the last quarter off a log's newest write-ahead file, as a disk does that lied about its syncs.
+fn cut_write_ahead_log(log: &Path) {
+    let files = fs::read_dir(log.join("db")).expect("a database").map(|file| file.expect("readable").path());
+    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "log")).collect();
+    files.sort();
+    let newest = files.pop().expect("a database has a write-ahead log");
+    let bytes = fs::read(&newest).expect("readable");
+    let written = bytes.iter().rposition(|byte| *byte != 0).expect("something was written") + 1;
+    fs::write(newest, &bytes[..written * 3 / 4]).expect("writable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_write_ahead_log_was_cut_makes_that_good_and_its_vote_counts_again() {
+    let parent = tempfile::tempdir().expect("a temporary directory");
+    let formed = form(&parent.path().join("cluster"));
+    let [first, second, third] = &formed.members[..] else { panic!("three were formed") };
+    let (first, second, third) = tokio::join!(serve(&first.data_dir), serve(&second.data_dir), serve(&third.data_dir));
+    let blocks: Vec<Block> = (0..40_u8).map(|seed| Block::hash(HashCode::Blake3, vec![seed; 300])).collect();
+    for block in &blocks {
+        first.node.put(block.clone()).await.expect("put");
+    }
+    // Whichever leads: the one whose log is cut doesn't.
+    let mut nodes = [first, second, third];
+    nodes.sort_by_key(|running| running.node.is_leader());
+    let [unlucky, other, leader] = nodes;
+    let last = leader.node.status().commit_index();
+    until("the follower has all", || last <= unlucky.node.status().driver.core.durable_index).await;
+    let data_dir = formed.members[usize::try_from(unlucky.node.status().node().0).expect("small") - 1].data_dir.clone();
+    let log = data_dir.join("log");
+    unlucky.node.shutdown().await;
+    drop(unlucky);
+    cut_write_ahead_log(&log);
+    let cut = RocksLog::open(&log).expect("only its end is gone").load(GroupId(0)).expect("readable").expect("made");
+    assert!(cut.lost_tail.is_some_and(|lost| cut.last.position.index < lost.index), "{cut:?}");
+
+    let unlucky = serve(&data_dir).await;
+    until("its log is made good", || unlucky.node.status().driver.core.lost_tail.is_none()).await;
+    // Without its vote nobody would lead now.
+    leader.node.shutdown().await;
+    other.node.put(Block::hash(HashCode::Blake3, vec![0xff; 300])).await.expect("two of three are a quorum");
+    for block in &blocks {
+        let read = unlucky.node.get(*block.multihash(), Consistency::Linearizable).await.expect("confirmed");
+        assert_eq!(read.value.as_ref(), Some(block));
+    }
+    for running in [unlucky, other] {
+        running.node.shutdown().await;
+    }
+}
+
+/// Waits for `what`, for so long.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let looking = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while !holds() {
+            looks.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(30), looking).await.unwrap_or_else(|_| panic!("{what}: not in time"));
 }
