@@ -66,7 +66,8 @@ pub struct Config {
     /// How long a snapshot, and the log after it, is kept for a receiver that doesn't get on: it asks for nothing, and says
     /// of no payload that it came. One that is dead or stuck holds compaction back for no longer.
     pub export_ticks_max: u64,
-    /// Entries of the log that are kept for the sake of a snapshot under way; beyond it the receiver needs a newer one.
+    /// Entries of the log that are kept for the sake of a snapshot under way; beyond it the receiver needs a newer one. More
+    /// than are applied while its rows are read, or a receiver doesn't catch up before writers slow down.
     pub pinned_entries_max: u64,
     /// Bytes of the blocks that those entries name, likewise.
     pub pinned_payload_bytes_max: u64,

@@ -326,7 +326,8 @@ fn bounds(chance: &mut Chance) -> blockraft_exchange::Config {
         chunk_payload_bytes_max: chance.between(100, 600),
         exports_max: chance.between(1, 2) as usize,
         export_ticks_max: chance.between(20, 100),
-        pinned_entries_max: chance.between(5, 60),
+        // As many as clients bring about while all rows are read, or nobody catches up under load.
+        pinned_entries_max: chance.between(30, 90),
         pinned_payload_bytes_max: chance.between(500, 4_000),
         fetch_ticks_max: chance.between(3, 12),
         gate_names_max: chance.between(2, 12) as usize,

@@ -1,7 +1,7 @@
 //! Nodes from data directories, over QUIC on loopback: who belongs to the cluster and who doesn't.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,7 @@ fn form(dir: &Path) -> Formed {
 /// A node that runs while this lives; its directory is locked as long.
 struct Running {
     node: Node,
+    address: SocketAddr,
     _directory: DataDir,
 }
 
@@ -39,9 +40,9 @@ async fn serve(data_dir: &Path) -> Running {
         election_max_ms: Some(800),
         ..Settings::default()
     };
-    let Assembled { node, service: _service, .. } =
+    let Assembled { node, service: _service, address, .. } =
         assemble(&directory, &settings, Instant::now()).await.expect("assembled");
-    Running { node, _directory: directory }
+    Running { node, address, _directory: directory }
 }
 
 /// Wipes the first member's data directory and makes another one under the same id, as someone would who has the
@@ -158,8 +159,10 @@ async fn a_node_whose_write_ahead_log_was_cut_makes_that_good_and_its_vote_count
     until("the follower has all", || last <= unlucky.node.status().driver.core.durable_index).await;
     let data_dir = formed.members[usize::try_from(unlucky.node.status().node().0).expect("small") - 1].data_dir.clone();
     let log = data_dir.join("log");
+    let address = unlucky.address;
     unlucky.node.shutdown().await;
     drop(unlucky);
+    until("its port is free", || UdpSocket::bind(address).is_ok()).await;
     cut_write_ahead_log(&log);
     let cut = RocksLog::open(&log).expect("only its end is gone").load(GroupId(0)).expect("readable").expect("made");
     assert!(cut.lost_tail.is_some_and(|lost| cut.last.position.index < lost.index), "{cut:?}");
