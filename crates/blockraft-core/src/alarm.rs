@@ -84,3 +84,31 @@ pub enum Alarm {
         allowed: LogIndex,
     },
 }
+
+/// What an [`Alarm`] is the proof of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// Nothing: slow or silent members are enough for it.
+    Nothing,
+    /// Some member's disk has lost what was acknowledged.
+    Loss,
+    /// Two histories where only one can be, or a duty that was broken: damage that no checksum caught, or a mistake in
+    /// somebody's code.
+    Contradiction,
+}
+
+impl Alarm {
+    /// What this alarm proves. As long as every disk keeps what it made durable, the only answer is [`Proof::Nothing`].
+    #[must_use]
+    pub const fn proves(&self) -> Proof {
+        match self {
+            Self::FollowerFrozen { .. } | Self::CommitStalled { .. } => Proof::Nothing,
+            Self::FollowerRegressed { .. } | Self::CommitBeyondLog { .. } => Proof::Loss,
+            Self::ChainMismatch { .. }
+            | Self::CommittedConflict { .. }
+            | Self::MalformedAppend { .. }
+            | Self::TwoLeaders { .. }
+            | Self::DriverOverreached { .. } => Proof::Contradiction,
+        }
+    }
+}

@@ -247,7 +247,8 @@
 //! 11. **Name nobody twice.** A node that lost its disk gets a new id; messages under an id that was removed, or from
 //!     another data directory than its configuration names, are refused before they come here. Connect to the members of
 //!     [`Ready::membership`].
-//! 12. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself.
+//! 12. **Heed alarms.** An [`Alarm`] is an operator's business; the member goes on in the safe direction by itself. What it
+//!     [proves](Alarm::proves) tells a slow member from damage and from mistakes.
 //!
 //! # Errors
 //!
@@ -301,7 +302,7 @@ mod mistake;
 pub mod restored;
 pub mod status;
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, Proof};
 pub use append_range::{AppendRange, AppendSent};
 pub use config::{Config, ConfigError, Options};
 pub use input::{BodyHead, ChangeTicket, Input, ProposalTicket, ReadTicket};

@@ -52,6 +52,8 @@ pub enum Law {
     Starts,
     /// A node behind its own past says nothing of consensus.
     BehindItsPastIsSilent,
+    /// No member sees a proof that another one, or itself, is damaged or wrong.
+    NoAlarm,
 }
 
 /// A law was broken.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{CatalogReader, Importer, Row, Settled};
+use blockraft_core::Proof;
 use blockraft_driver::proposal::ProposeError;
 use blockraft_driver::proposals::{Proposals, Settled as SettledProposal};
 use blockraft_driver::state_machine::StateMachine;
@@ -473,13 +474,15 @@ impl Life {
     fn alarm(&self, stage: &mut Stage, alarm: &Alarm) {
         let now = stage.now;
         stage.trace.say(now, format_args!("node {} alarms: {alarm:?}", self.place + 1));
-        match alarm {
-            Alarm::PersistStalled => stage.meet(Mark::PersistStalled),
-            Alarm::ForeignBody { .. } => {
-                stage.breach(Law::RightBytes, format!("node {}: {alarm:?}", self.place + 1));
-            }
-            _ => {}
-        }
+        let law = match alarm {
+            Alarm::PersistStalled => return stage.meet(Mark::PersistStalled),
+            Alarm::Core(alarm) if alarm.proves() == Proof::Nothing => return,
+            Alarm::Core(_) | Alarm::UnreadableRange { .. } => Law::NoAlarm,
+            Alarm::ForeignBody { .. } => Law::RightBytes,
+            // Another one leads soon who has what is missing here.
+            _ => return,
+        };
+        stage.breach(law, format!("node {}: {alarm:?}", self.place + 1));
     }
 }
 

@@ -18,6 +18,8 @@ use crate::history::ReadAnswer;
 use crate::law::Law;
 use crate::limits::Limits;
 use crate::member::Member;
+#[cfg(seeded_bugs)]
+use crate::mistake::Bug;
 use crate::mistake::Planted;
 use crate::oracle::{Oracle, Presence};
 use crate::place::genesis;
@@ -61,6 +63,15 @@ fn faults_that_are_left_out_dont_strike() {
     let report = run(3, &limits, Planted::default(), Lines::Dropped);
     assert_eq!(report.breach, None);
     assert!(report.struck.iter().all(|count| *count == 0), "{:?}", report.struck);
+}
+
+/// A control: what one core notices of another one's mistake breaks a law, even where nothing came of it yet.
+#[cfg(seeded_bugs)]
+#[test]
+fn a_proof_of_a_contradiction_is_a_breach() {
+    let planted = Planted::bug(Bug::Core(blockraft_core::Mistake::TruncateOnStaleAppend));
+    let breach = |seed| run(seed, &Limits::default(), planted, Lines::Dropped).breach;
+    assert!((0..20).filter_map(breach).any(|breach| breach.law == Law::NoAlarm));
 }
 
 #[test]

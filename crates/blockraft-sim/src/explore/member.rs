@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use blockraft_core::ready::{CommittedRange, Outgoing};
-use blockraft_core::{Alarm, AppendRange, Config, Input, LogPoint, Persist, Raft, Ready, Sealed};
+use blockraft_core::{AppendRange, Config, Input, LogPoint, Persist, Proof, Raft, Ready, Sealed};
 use blockraft_types::message::{AppendVerdict, Ballot, VoteVerdict};
 use blockraft_types::{GroupId, LogIndex, Membership, Message, NodeId, PersistNumber, PersistTicket, Role, Term};
 
@@ -162,7 +162,7 @@ impl Member {
         for read in &ready.reads {
             surroundings.history.confirmed(read.ticket, read.index)?;
         }
-        if let Some(alarm) = ready.alarms.into_iter().find(is_serious) {
+        if let Some(alarm) = ready.alarms.into_iter().find(|alarm| alarm.proves() != Proof::Nothing) {
             return Err(Broken::new(
                 "no alarm",
                 format!("{:?} raised {alarm:?} although every disk is sound", self.id),
@@ -322,8 +322,4 @@ pub(crate) fn logs_match(one: &Image, other: &Image) -> Result<(), Broken> {
 fn raft(id: NodeId, config: Config, disk: &Image, applied: LogIndex, membership: &Membership) -> Result<Raft, Broken> {
     let restored = disk.restored(id, applied, membership);
     Raft::new(config, 0, restored).map_err(|error| Broken::new("disks are sound", error.to_string()))
-}
-
-const fn is_serious(alarm: &Alarm) -> bool {
-    !matches!(alarm, Alarm::FollowerFrozen { .. } | Alarm::CommitStalled { .. })
 }
