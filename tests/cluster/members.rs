@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use blockraft_blocks::{Block, HashCode};
+use blockraft_core::{Config, Options};
 use blockraft_driver::config::CompactionPolicy;
 use blockraft_node::{Consistency, MembersError, MembersOutcome, Node, NodeConfig, Standing, StartError};
 use blockraft_tests::tuning::calm;
@@ -12,7 +13,8 @@ use blockraft_tests::{Cluster, PATIENCE, eventually};
 use blockraft_transport::{Incoming, Peer, Transport};
 use blockraft_types::message::{Ballot, CampaignId, CampaignReason, RequestVote};
 use blockraft_types::{
-    BootNonce, ChangeRefusal, GroupId, Incarnation, LogIndex, Membership, Message, NodeId, Position, Term,
+    BootNonce, ChangeRefusal, GroupId, Incarnation, LogIndex, Membership, MembershipChange, Message, NodeId, Position,
+    Term,
 };
 use blockraft_wire::raft::{self, RaftMessage};
 use futures::FutureExt;
@@ -222,5 +224,43 @@ async fn changes_without_a_quorum_are_not_yet_and_change_nothing() {
     assert!(matches!(asked, Err(MembersError::NotYet { .. })), "{asked:?}");
     let refused = cluster.node(NodeId(1)).promote_member(NodeId(77)).await;
     assert!(matches!(refused, Err(MembersError::NotYet { .. } | MembersError::Refused(_))), "{refused:?}");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_cannot_be_committed_is_given_up_when_asked_and_asking_again_is_safe() {
+    // Nobody gives up by itself while this test looks.
+    fn patient(config: &mut NodeConfig) {
+        let options = Options {
+            election_ticks_min: 300,
+            election_ticks_max: 400,
+            commit_stall_ticks: 1_000,
+            ..Options::default()
+        };
+        config.driver.replica.core = Config::new(options).expect("heartbeats are more frequent than elections");
+    }
+    let mut cluster = Cluster::start_tuned(1, patient).await;
+    let id = cluster.join().await;
+    let node = cluster.node(NodeId(1));
+    node.add_member(cluster.newcomer(id)).await.expect("a majority of one lives");
+    eventually("the learner is level", PATIENCE, || {
+        let core = node.status().driver.core;
+        (core.progress.get(&id)?.match_index == core.last.index).then_some(())
+    })
+    .await;
+    cluster.network().cut(id, NodeId(1));
+    let is_joint = || node.memberships().borrow().membership.is_joint().then_some(());
+    tokio::select! {
+        promoted = node.promote_member(id) => panic!("who isn't heard is counted: {promoted:?}"),
+        () = eventually("the change is under way", PATIENCE, is_joint) => {}
+    }
+
+    let given_up = node.change_members(MembershipChange::Revert).await;
+    assert_eq!(given_up, Ok(MembersOutcome::Changed));
+    let membership = settled(node).expect("no change is under way");
+    assert_eq!((voters(&membership), membership.learners.len()), (vec![1], 1), "it stays a learner");
+    assert_eq!(node.change_members(MembershipChange::Revert).await, Ok(MembersOutcome::AlreadySo));
+    cluster.network().heal(id, NodeId(1));
+    assert_eq!(node.promote_member(id).await, Ok(MembersOutcome::Changed), "it can be begun again");
     cluster.stop().await;
 }

@@ -138,6 +138,10 @@ impl Node {
 
     /// Asks for `change` until the leader says that it is so. The four requests above in one, and giving up a change.
     ///
+    /// To give up a change is to ask that none be under way. It resolves once that is so: the change was given up if the
+    /// leader that began it was there still and it wasn't committed, and was carried through otherwise; the
+    /// [configuration](Self::memberships) tells.
+    ///
     /// # Errors
     /// See [`MembersError`].
     pub async fn change_members(&self, change: MembershipChange) -> Result<MembersOutcome, MembersError> {
@@ -145,14 +149,22 @@ impl Node {
         let deadline = Instant::now() + within;
         let mut memberships = self.memberships();
         let (mut outcome, mut reason) = (MembersOutcome::AlreadySo, MembersObstacle::NoLeader);
+        let no_change = MembershipChange::Reconfigure { promote: BTreeSet::new(), remove: BTreeSet::new() };
+        let mut question = &change;
         loop {
             if self.left_after(&change) {
                 return Ok(MembersOutcome::Changed);
             }
-            match self.shared.requests.change_members(&change).await {
+            match self.shared.requests.change_members(question).await {
                 Some(ChangeMembersResult::AlreadySo) => return Ok(outcome),
                 Some(ChangeMembersResult::Begun { .. }) => {
                     (outcome, reason) = (MembersOutcome::Changed, MembersObstacle::UnderWay);
+                }
+                // It was given up, carried through, or is committed and not finished. A change of nothing is so when none
+                // is under way.
+                Some(ChangeMembersResult::Refused(ChangeRefusal::NothingToRevert)) => {
+                    question = &no_change;
+                    continue;
                 }
                 Some(ChangeMembersResult::Refused(refusal)) if is_for_now(&refusal) => {
                     reason = MembersObstacle::Leader(refusal);

@@ -38,6 +38,8 @@ pub(crate) enum MembersCommand {
     Remove(RemoveArguments),
     /// Make a learner a voter and let a member go, in one step, once the learner has caught up
     Replace(ReplaceArguments),
+    /// Give up the change that is under way, as long as it isn't committed
+    Revert(RevertArguments),
     /// Write where the members listen now into the client folder, for clients that start later
     Save(SaveArguments),
 }
@@ -112,6 +114,12 @@ pub(crate) struct ReplaceArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RevertArguments {
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SaveArguments {
     #[command(flatten)]
     connection: ConnectionArguments,
@@ -137,6 +145,9 @@ pub(crate) async fn run(command: MembersCommand, output: &mut Output) -> Result<
         }
         MembersCommand::Replace(ReplaceArguments { old, with, connection }) => {
             change_members(&connection, reconfigure(Some(with), Some(old)), output).await
+        }
+        MembersCommand::Revert(RevertArguments { connection }) => {
+            change_members(&connection, MembershipChange::Revert, output).await
         }
         MembersCommand::Save(SaveArguments { connection }) => save(&connection, output).await,
     }
@@ -313,6 +324,13 @@ A fourth node:
 
 Node 3 is dead, and node 4 was invited and runs:
   blockraft members replace 3 --with 4
+
+Who shall become a voter stopped answering in the middle of the change, and `list` shows `joining` or `leaving`:
+  blockraft members revert
+The leader that began a change does so by itself when the change can't be committed for a while; `revert` doesn't wait for
+that. Learners that were to be promoted stay learners. A change that is committed already is carried through instead:
+`list` tells afterwards. With nothing under way, `revert` says `already so`. If it keeps saying `not yet`, a majority of the
+voters before or after the change doesn't answer: bring them back.
 
 Only the client called `admin`, which `init` makes, may change members. A change that says `not yet` goes on by itself as
 far as it can: ask again. Ids are never given twice.

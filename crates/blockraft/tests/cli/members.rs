@@ -53,6 +53,15 @@ fn one_command_replaces_a_dead_node_by_one_that_joined_with_a_token() {
 }
 
 #[test]
+fn with_no_change_under_way_there_is_nothing_to_give_up_and_asking_again_is_safe() {
+    let trio = Trio::start();
+    for _ in 0..2 {
+        assert_eq!(trio.done(&["members", "revert"])[0]["outcome"], json!("already so"));
+    }
+    assert_eq!(members(&trio), voters([1, 2, 3]));
+}
+
+#[test]
 fn the_leader_is_removed_and_ends_and_does_not_start_again() {
     let mut trio = Trio::start();
     let (node, token) = trio.invite();
