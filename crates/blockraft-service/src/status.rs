@@ -33,6 +33,7 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
         leader: status.leader(),
         log_first: core.anchor.index.next(),
         log_last: core.last,
+        lost_tail: core.lost_tail,
         commit_index: core.commit_index,
         last_applied: status.catalog.position,
         blocks: status.catalog.blocks,

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use blockraft_blocks::{Block, BlockLimits, HashCode, MemoryStore, Multihash};
 use blockraft_catalog::MemoryTable;
 use blockraft_log::MemoryDisk;
-use blockraft_node::{Identity, NodeConfig, Parts};
+use blockraft_node::{Identity, Node, NodeConfig, Parts};
 use blockraft_transport::limits::BULK_HEADER_BYTES_MAX;
-use blockraft_transport::{Network, Peer};
+use blockraft_transport::{Network, Peer, Transport};
 use blockraft_transport_quic::ClientName;
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Position};
 use blockraft_wire::client::{
-    Answer, Consistency, Found, GiveUpReason, Operation, Presence, PutOutcome, Refusal, Request, Response,
+    Answer, Consistency, Found, GiveUpReason, GroupStatus, Operation, Presence, PutOutcome, Refusal, Request, Response,
 };
 use bytes::Bytes;
+use futures::future::join_all;
 use tokio::time::timeout;
 
 use crate::service::Answering;
@@ -23,18 +24,37 @@ use crate::{About, Service};
 
 /// A service whose node takes blocks of up to `block_bytes_max` bytes.
 async fn service(block_bytes_max: u64) -> Service {
-    let (node, incarnation, boot) = (NodeId(1), Incarnation::from_bytes([1; 16]), BootNonce(1));
-    let identity = Identity { cluster: ClusterId::from_bytes([1; 16]), node, incarnation, boot };
-    let mut config = NodeConfig::new(identity, Membership::of_voters([(node, incarnation)]));
+    let mut config = config(1, 1);
     config.limits.blocks = BlockLimits::new(block_bytes_max).unwrap();
+    service_of(start(config, &Network::new(), &MemoryDisk::new()).await)
+}
+
+fn service_of(node: Node) -> Service {
+    Service::new(node, About { release: "test".to_owned(), started: Instant::now(), addresses: BTreeMap::new() })
+}
+
+/// Node `id` of a cluster that was born with so many voters.
+fn config(id: u8, voters: u8) -> NodeConfig {
+    let member = |id: u8| (NodeId(id.into()), Incarnation::from_bytes([id; 16]));
+    let (node, incarnation) = member(id);
+    let identity = Identity { cluster: ClusterId::from_bytes([1; 16]), node, incarnation, boot: BootNonce(id.into()) };
+    NodeConfig::new(identity, Membership::of_voters((1..=voters).map(member)))
+}
+
+/// A node with this log, and nothing else that it kept.
+async fn start(config: NodeConfig, network: &Network, disk: &MemoryDisk) -> Node {
+    let Identity { node, incarnation, boot, .. } = config.identity;
+    let transport = network.endpoint(Peer { node, incarnation, boot });
+    for (other, _) in config.genesis.members().filter(|(other, _)| *other != node) {
+        transport.set_peer(other, Some(network.address()));
+    }
     let parts = Parts {
-        log: Box::new(MemoryDisk::new().open()),
-        transport: Arc::new(Network::new().endpoint(Peer { node, incarnation, boot })),
+        log: Box::new(disk.open()),
+        transport: Arc::new(transport),
         blocks: Arc::new(MemoryStore::new()),
         table: Arc::new(MemoryTable::new()),
     };
-    let node = blockraft_node::start(config, parts).await.unwrap();
-    Service::new(node, About { release: "test".to_owned(), started: Instant::now(), addresses: BTreeMap::new() })
+    blockraft_node::start(config, parts).await.unwrap()
 }
 
 /// Asks as the lane does, which carries a header of at most 64 KiB.
@@ -154,4 +174,34 @@ async fn answers_that_a_client_does_not_take_hold_up_nobody_else() {
     assert_eq!(ask("alice").await.tail.len(), 8 << 20);
     untaken.pop();
     assert_eq!(fifth.await.tail.len(), 8 << 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_tells_of_a_log_that_lost_its_end() {
+    let (network, disks) = (Network::new(), [MemoryDisk::new(), MemoryDisk::new()]);
+    let starting = [1, 2].map(|id| start(config(id, 3), &network, &disks[usize::from(id) - 1]));
+    let nodes = join_all(starting).await;
+    let unlucky = service_of(nodes[0].clone());
+    disks[0].remember();
+    let block = Block::hash(HashCode::Blake3, vec![1; 5_000]);
+    answer(put(&unlucky, std::slice::from_ref(&block)).await);
+    assert_eq!(group(&unlucky).await.lost_tail, None);
+    for node in nodes {
+        node.shutdown().await;
+    }
+
+    disks[0].lose_tail();
+    let config = config(1, 3);
+    let config = NodeConfig { identity: Identity { boot: BootNonce(9), ..config.identity }, ..config };
+    // Nobody is there from whom it could have again what it lost.
+    let recovering = service_of(start(config, &Network::new(), &disks[0]).await);
+    let group = group(&recovering).await;
+    let lost = group.lost_tail.unwrap();
+    assert!(group.log_last.index < lost.index, "{group:?}");
+}
+
+/// What the node says of its group.
+async fn group(service: &Service) -> GroupStatus {
+    let Answer::Status(status) = answer(ask(service, Operation::Status).await) else { panic!("no status") };
+    status.groups.into_iter().next().unwrap()
 }

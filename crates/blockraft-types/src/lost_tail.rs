@@ -1,10 +1,12 @@
 //! What a log that lost its end knows of what it lacks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::position::{LogIndex, Term};
 
 /// Entries at the end of a log are gone although they were durable, and term and vote are not: a disk that lied, a file
 /// that was cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LostTail {
     /// The latest term that the member had seen when the loss was noticed. Whatever it said about the entries that are
     /// gone, it said in this term or an earlier one.

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, NodeId, Position, Role, Term};
+use blockraft_types::{ClusterId, GroupId, Incarnation, LogIndex, LostTail, NodeId, Position, Role, Term};
 use serde::{Deserialize, Serialize};
 
 use crate::bounded;
@@ -42,6 +42,8 @@ pub struct GroupStatus {
     pub log_first: LogIndex,
     /// The last entry of its log.
     pub log_last: Position,
+    /// What its log lost at its end and doesn't hold again: until then it gives no vote.
+    pub lost_tail: Option<LostTail>,
     /// The last entry known to be committed.
     pub commit_index: LogIndex,
     /// The last entry that was applied.

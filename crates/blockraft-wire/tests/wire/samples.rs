@@ -10,7 +10,8 @@ use blockraft_types::message::{
 };
 use blockraft_types::{
     BodyDigest, BootNonce, ChainDigest, ChangeRefusal, ClusterId, EntryHead, EntryKind, GroupId, Incarnation, LogIndex,
-    Membership, MembershipChange, Message, NodeId, Position, RemoteTicket, Role, Sequence, SessionId, Term, Turn,
+    LostTail, Membership, MembershipChange, Message, NodeId, Position, RemoteTicket, Role, Sequence, SessionId, Term,
+    Turn,
 };
 use blockraft_wire::client::{
     Answer, ChangeMembersOutcome, Connection, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, GroupStatus,
@@ -472,6 +473,7 @@ fn status() -> NodeStatus {
             leader: Some(NodeId(1)),
             log_first: LogIndex(250),
             log_last: position(8, 304),
+            lost_tail: Some(LostTail { term: Term(7), index: LogIndex(306) }),
             commit_index: LogIndex(303),
             last_applied: position(8, 302),
             blocks: 12,

@@ -7,6 +7,7 @@ mod wait;
 use core::time::Duration;
 
 use blockraft_client::{Member, NodeStatus, StatusError};
+use blockraft_types::LostTail;
 use blockraft_wire::client::{Connection, GroupStatus};
 use clap::Args;
 use serde_json::{Value, json};
@@ -82,8 +83,17 @@ fn print_table(nodes: &[Asked], commit_max: u64, output: &mut Output) -> Result<
         output.line(line, || Value::Null)?;
     }
     for (member, status) in nodes {
-        if let Err(StatusError::Unreachable(unreachable)) = status {
-            output.remark(format_args!("node {}: {}", member.node, unreachable.trouble));
+        let node = member.node;
+        match status {
+            Err(StatusError::Unreachable(unreachable)) => {
+                output.remark(format_args!("node {node}: {}", unreachable.trouble));
+            }
+            Err(_) => {}
+            Ok(status) => {
+                for remark in group(status).map(remarks).unwrap_or_default() {
+                    output.remark(format_args!("node {node}: {remark}"));
+                }
+            }
         }
     }
     Ok(())
@@ -110,6 +120,17 @@ fn cells(status: &NodeStatus, group: &GroupStatus, commit_max: u64) -> Vec<Strin
     ]
 }
 
+/// What an operator should know of a node besides the row of the table.
+fn remarks(group: &GroupStatus) -> Vec<String> {
+    let lost = group.lost_tail.map(|LostTail { term, index }| {
+        format!(
+            "its log lost its end, which had reached entry {index} or further, in term {term} at the latest: it gives no \
+             vote until its log holds again what it lost"
+        )
+    });
+    lost.into_iter().collect()
+}
+
 fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max: u64) -> Value {
     let (node, address) = (member.node.0, member.address.to_string());
     let status = match status {
@@ -134,6 +155,7 @@ fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max:
         "leader": group.leader.map(|leader| leader.0),
         "log_first": group.log_first.0,
         "log_last": group.log_last.index.0,
+        "lost_tail": group.lost_tail.map(|lost| json!({ "term": lost.term.0, "index": lost.index.0 })),
         "commit": group.commit_index.0,
         "applied": group.last_applied.index.0,
         "lag": lag(group, commit_max),
@@ -169,7 +191,14 @@ The columns: `log` is the first and last entry that the node holds, `commit` the
 `applied` the last that its blocks show, `lag` how many committed entries it has yet to apply, `reaches` the other
 members that it is connected with.
 
+A node whose log lost its end, which was durable, starts all the same if the others are a majority: it gives no vote until
+its log holds again what it lost, and a remark says so. Let it run, and keep the others running. `lost_tail` is then where
+its log had come at least, and the last term that it can have spoken of it in, else null.
+
 JSON, an object per node: {\"node\", \"address\", \"reachable\": true, \"cluster\", \"incarnation\", \"release\", \"uptime_ms\",
-\"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\"},
+\"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"lost_tail\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\"},
 or {\"node\", \"address\", \"reachable\": false, \"error\"}. Exit code 5: no node was reached;
 1: with --wait, the cluster wasn't ready in time.";
+
+#[cfg(test)]
+mod tests;
