@@ -331,3 +331,41 @@ async fn a_node_whose_store_stalls_can_still_be_stopped() {
     assert!(matches!(reason, StopReason::Shutdown), "{reason:?}");
     cluster.stop().await;
 }
+
+/// More than the data plane mends at once, and before a peer is there to mend them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_store_lost_hundreds_of_blocks_gets_them_all_back_without_being_read() {
+    let mut cluster = Cluster::start(3).await;
+    let (leader, unlucky) = (cluster.leader().await, cluster.follower().await);
+    let blocks: Vec<Block> = (0..400).map(|seed| block(seed, 17_000)).collect();
+    put_all(&cluster, leader, &blocks).await;
+    cluster.level().await;
+    cluster.crash(unlucky).await;
+    let names: Vec<_> = blocks.iter().map(|block| *block.multihash()).collect();
+    cluster.member(unlucky).blocks.reopen();
+    cluster.member(unlucky).blocks.delete_many(&names).await.expect("deleted behind its back");
+    cluster.restart(unlucky).await;
+    holds_all(&cluster, unlucky, &blocks).await;
+    cluster.stop().await;
+}
+
+/// Bodies that rode in the log alone when it lost its end, and a second power cut before they are there again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_were_lost_with_the_end_of_a_log_come_back_without_being_read() {
+    let mut cluster = Cluster::start(3).await;
+    let (leader, unlucky) = (cluster.leader().await, cluster.follower().await);
+    cluster.member(unlucky).disk.remember();
+    let blocks: Vec<Block> = (0..40).map(|seed| block(seed, 300)).collect();
+    put_all(&cluster, leader, &blocks).await;
+    cluster.level().await;
+    cluster.crash(unlucky).await;
+    cluster.member(unlucky).disk.lose_tail();
+    let names: Vec<_> = blocks.iter().map(|block| *block.multihash()).collect();
+    cluster.member(unlucky).blocks.reopen();
+    cluster.member(unlucky).blocks.delete_many(&names).await.expect("as if they had never got there");
+    cluster.restart(unlucky).await;
+    cluster.crash(unlucky).await;
+    cluster.restart(unlucky).await;
+    holds_all(&cluster, unlucky, &blocks).await;
+    cluster.stop().await;
+}

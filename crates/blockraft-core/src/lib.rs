@@ -295,7 +295,7 @@ mod member;
 mod membership_history;
 mod outbox;
 mod quorum;
-mod recovery;
+pub mod recovery;
 
 pub mod config;
 mod mistake;

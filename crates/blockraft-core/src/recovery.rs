@@ -39,12 +39,20 @@
 //! # Where it can't work
 //!
 //! Where the others are no quorum without this member, nobody can be elected in a later term. Groups of one and two
-//! voters therefore refuse a member with a lost tail at its start: it has to be replaced. And while so many members recover
-//! at once that the others are no quorum, there is no leader.
+//! voters therefore refuse a member with a lost tail at its start. And while so many members recover at once that the others
+//! are no quorum, there is no leader: enough whole members must come back first.
 
-use blockraft_types::{LostTail, NodeId, Term};
+use blockraft_types::{LostTail, Membership, NodeId, Term};
 
+use crate::config::Config;
 use crate::quorum::Electorate;
+
+/// Whether the voters of `membership` other than `node` can elect a leader: only then is there a way back for a `node` whose
+/// log has lost its end.
+#[must_use]
+pub fn others_can_elect(membership: &Membership, node: NodeId) -> bool {
+    Recovery::is_possible(node, Electorate::new(membership, &Config::default()))
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Recovery {

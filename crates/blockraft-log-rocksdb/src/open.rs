@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use blockraft_log::{Cause, LogState};
-use blockraft_types::{GroupId, HardState, LogIndex, Position};
+use blockraft_types::{GroupId, HardState, LogIndex, LostTail, Position};
 use thiserror::Error;
 
 use crate::audit::{AuditError, audit, records};
@@ -54,9 +54,8 @@ pub enum FormatError {
 
 /// Why a log wasn't opened.
 ///
-/// `Foreign…`, `LostGroup`, `Watermark…` and `Damaged` mean that this node can't prove any more what it promised: it must
-/// not vote or acknowledge with this directory. The files are as they were found, for whoever wants to look. A log of which
-/// only the end is gone is opened: see [`LogState::lost_tail`].
+/// `Foreign…`, `Lost…`, `Watermark…` and `Damaged` mean that this node can't prove any more what it promised: it must not
+/// vote or acknowledge with this directory. The files are as they were found, for whoever wants to look.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -87,6 +86,18 @@ pub enum OpenError {
     Locked {
         /// The directory.
         path: PathBuf,
+    },
+    /// Acknowledged entries are gone at the end, and nobody vouched for a way to get them back.
+    #[error("group {group} acknowledged its log up to at least {}, but only {left} is left of it", lost.index)]
+    LostTail {
+        /// The group.
+        group: GroupId,
+        /// What is gone.
+        lost: LostTail,
+        /// Where the log that was found ends.
+        left: Position,
+        /// Why that can't be made good.
+        source: Cause,
     },
     /// The log has an entry of a later term where it acknowledged one.
     #[error("group {group} acknowledged entry {acknowledged}, but holds another one at that index")]
@@ -200,8 +211,11 @@ pub(crate) fn format(path: &Path) -> Result<(), FormatError> {
     path.parent().map_or(Ok(()), |parent| File::open(named(parent)).and_then(|parent| parent.sync_all())).map_err(io)
 }
 
+/// Says of a group of whose log only the beginning is left whether, and if not why, it may go on with that.
+pub(crate) type JudgeOfLoss<'a> = &'a mut dyn FnMut(GroupId, &LogState) -> Result<(), Cause>;
+
 /// Opens the log at `path`: everything is read and held against the witnesses before RocksDB may change a file.
-pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<Opened, OpenError> {
+pub(crate) fn open(path: &Path, config: RocksLogConfig, may_go_on: JudgeOfLoss<'_>) -> Result<Opened, OpenError> {
     let io = |source| OpenError::Io { path: path.to_path_buf(), source };
     match directory::read_format(path).map_err(io)? {
         Format::Ours => {}
@@ -221,6 +235,12 @@ pub(crate) fn open(path: &Path, config: RocksLogConfig) -> Result<Opened, OpenEr
     let found: BTreeMap<GroupId, GroupRecord> = states.iter().map(record_of).collect();
     let marks = testimonies(&directory)?;
     confront(&mut states, &marks)?;
+    for (&group, state) in &states {
+        if let Some(lost) = state.lost_tail {
+            let left = state.last.position;
+            may_go_on(group, state).map_err(|source| OpenError::LostTail { group, lost, left, source })?;
+        }
+    }
 
     let db = engine::open(&directory.database(), config).map_err(database)?;
     let replayed = records(&db).map_err(|error| unsound(path, error))?;

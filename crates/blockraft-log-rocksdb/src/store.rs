@@ -54,7 +54,7 @@ impl RocksLog {
     /// Opens the log in the directory at `path`, which must have been [formatted](Self::format).
     ///
     /// Reads and verifies the whole log, before RocksDB may change a file of it, and compares its end, term and vote
-    /// with the watermark. A log of which only the end is gone is opened and [says so](LogState::lost_tail). Takes time in proportion to the un-compacted log.
+    /// with the watermark. Takes time in proportion to the un-compacted log.
     ///
     /// # Errors
     ///
@@ -69,7 +69,22 @@ impl RocksLog {
     ///
     /// See [`OpenError`].
     pub fn open_with(path: impl AsRef<Path>, config: RocksLogConfig) -> Result<Self, OpenError> {
-        let opened = open::open(path.as_ref(), config)?;
+        Self::open_although(path, config, |_, _| Err("it was to be opened only if it is whole".into()))
+    }
+
+    /// Opens as [`open_with`](Self::open_with) does, and a log of which only the end is gone as well, if `may_go_on` says so of
+    /// each such group and what is left of it: consensus can bear that where others hold what is gone. The log
+    /// [knows](LogState::lost_tail) of the loss until it is made good, over restarts too.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]. The files are then as they were found.
+    pub fn open_although(
+        path: impl AsRef<Path>,
+        config: RocksLogConfig,
+        mut may_go_on: impl FnMut(GroupId, &LogState) -> Result<(), Cause>,
+    ) -> Result<Self, OpenError> {
+        let opened = open::open(path.as_ref(), config, &mut may_go_on)?;
         Ok(Self {
             members: opened.members,
             totals: WriteTotals::default(),

@@ -127,8 +127,9 @@ impl Watermark {
         });
         let spare = if first < second { Slot::First } else { Slot::Second };
         let mut watermark = Self { file, mark, sequence: first.max(second), spare, unsynced_raises: 0 };
-        let whole = first != 0 && second != 0;
-        if !whole || judge(slots) != Testimony::Mark(mark) {
+        let is_level =
+            matches!(slots, [Content::Mark(_, one), Content::Mark(_, other)] if one == mark && other == mark);
+        if !is_level {
             // Twice: the first leaves a synced slot beside the one that counted so far, the second replaces that one.
             watermark.put_synced(group, mark)?;
             watermark.put_synced(group, mark)?;

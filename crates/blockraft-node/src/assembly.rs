@@ -9,7 +9,7 @@ use blockraft_blocks::BlockStore;
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{Catalog, CatalogReader, Importer, SessionLimits};
 use blockraft_driver::{Reconciled, reconcile};
-use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Named, Status};
+use blockraft_exchange::{Effect, Exchange, Identity as ExchangeIdentity, Input, Status};
 use blockraft_log::{Anchor, LogState, LogStore};
 use blockraft_types::{ChainDigest, GroupId, HardState, LogIndex, LostTail, Membership, Position};
 use tokio::sync::{mpsc, watch};
@@ -18,9 +18,10 @@ use tracing::{info, warn};
 use crate::config::Identity;
 use crate::gate::NodeGate;
 use crate::inline_pending::InlinePending;
+use crate::lost_tail;
 use crate::machine::CatalogMachine;
 use crate::payload::BlockPayload;
-use crate::replay::{self, Replay};
+use crate::replay::{Replay, Spoken, Unstored};
 use crate::start_error::StartError;
 use crate::told::Told;
 
@@ -75,9 +76,11 @@ pub struct Assembly {
     pub wishes: mpsc::UnboundedReceiver<Effect<BlockPayload>>,
     /// A picture of the data plane, a few ticks old.
     pub exchange_status: watch::Receiver<Status>,
-    /// The blocks that the log names beside it, and those that entries put which the log has lost. One that the store lacks is
-    /// damage, and is repaired by name.
-    pub named: Vec<Named>,
+    /// The blocks that the log names beside it. One that the store lacks is damage, and is repaired by name.
+    pub named: Vec<Spoken>,
+    /// Whether any block of the catalog may lack its copy: what rode in the entries that the log has lost was perhaps nowhere
+    /// else.
+    pub is_in_doubt: bool,
 }
 
 impl Assembly {
@@ -95,18 +98,20 @@ impl Assembly {
         let rows = catalog.reader();
         let applied = catalog.state().position.index;
         let anchor = Anchor { position: catalog.state().position, chain: catalog.state().chain };
+        lost_tail::examine(identity.node, &remains, &catalog, genesis)?;
+        // What rode in entries that a reset drops may be nowhere else.
+        let mut rescued = Vec::new();
         if let Some(LostTail { term, index }) = remains.lost_tail {
             warn!(last = %remains.last.position, lost = index.0, term = term.0, "recovering_lost_tail");
+            let store = Unstored { reader: log.reader(), group, blocks };
+            rescued = store.inlined(&remains, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
         }
-        // Otherwise a log that ends before what was applied has lost its end, and must not vote.
+        // A log that ends before what was applied, and doesn't know why, is refused when consensus starts.
         let may_be_behind = catalog.is_installed() || remains.lost_tail.is_some();
-        let mut ridden = Vec::new();
         if may_be_behind && reconcile(log, group, anchor).map_err(StartError::Reconcile)? == Reconciled::Reset {
-            info!(snapshot = %anchor.position, "finished_installation");
-            if remains.lost_tail.is_some() {
-                // What rode in the entries that are gone may have been nowhere else.
-                ridden = replay::applied_after(&rows, remains.anchor.position.index).map_err(StartError::Rows)?;
-            }
+            info!(applied = %anchor.position, "log_begins_after_catalog");
+        } else {
+            rescued.clear();
         }
         let state = load_or_begin(log, group, genesis_chain)?;
         let importer = catalog.importer();
@@ -121,8 +126,10 @@ impl Assembly {
         }
         let in_force = state.memberships.last().map_or(&membership.1, |(_, newest)| newest);
         exchange.step(Input::Membership { membership: in_force.clone() });
-        let replay = Replay { exchange: &mut exchange, inline: &inline, blocks, reader: log.reader(), group };
-        let found = replay.run(&state, applied).await.map_err(|source| StartError::ReadLog { group, source })?;
+        let replay =
+            Replay { exchange: &mut exchange, inline: &inline, log: Unstored { reader: log.reader(), group, blocks } };
+        let found =
+            replay.run(&state, (applied, rescued)).await.map_err(|source| StartError::ReadLog { group, source })?;
 
         let (wishes_in, wishes) = mpsc::unbounded_channel();
         let (told, tellings) = Told::new();
@@ -143,7 +150,8 @@ impl Assembly {
             wishes,
             exchange_status,
             log_sizes: found.sizes,
-            named: found.beside.into_iter().chain(ridden).collect(),
+            named: found.beside,
+            is_in_doubt: remains.lost_tail.is_some(),
         })
     }
 }

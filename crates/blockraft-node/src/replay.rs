@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_blocks::{Block, BlockStore, Multihash};
-use blockraft_catalog::CatalogReader;
 use blockraft_catalog::moment::RowError;
 use blockraft_catalog::table::Table;
+use blockraft_catalog::{CatalogReader, Row};
 use blockraft_exchange::payload::Named;
 use blockraft_exchange::{Exchange, Input};
 use blockraft_log::{LogReader, LogState, ReadError};
-use blockraft_types::{GroupId, LogIndex};
-use tracing::{info, warn};
+use blockraft_types::{Entry, GroupId, LogIndex};
+use tracing::warn;
 
 use crate::gate;
 use crate::inline_pending::InlinePending;
@@ -25,16 +25,31 @@ use crate::payload::BlockPayload;
 pub(crate) struct Replay<'a> {
     pub(crate) exchange: &'a mut Exchange<BlockPayload>,
     pub(crate) inline: &'a InlinePending,
-    pub(crate) blocks: &'a dyn BlockStore,
+    pub(crate) log: Unstored<'a>,
+}
+
+/// A log, and the store that its bodies go to.
+#[derive(Debug)]
+pub(crate) struct Unstored<'a> {
     pub(crate) reader: Arc<dyn LogReader>,
     pub(crate) group: GroupId,
+    pub(crate) blocks: &'a dyn BlockStore,
+}
+
+/// A block of which an entry speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// The block.
+    pub named: Named,
+    /// The entry.
+    pub index: LogIndex,
 }
 
 /// What a replay came across.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The blocks that the log names beside it.
-    pub(crate) beside: Vec<Named>,
+    pub(crate) beside: Vec<Spoken>,
     /// Bytes of bodies in the log, by the last entry of each piece.
     pub(crate) sizes: Vec<(LogIndex, u64)>,
 }
@@ -47,35 +62,65 @@ impl Replay<'_> {
     ///
     /// # Errors
     /// The log can't be read through.
-    pub(crate) async fn run(self, state: &LogState, applied: LogIndex) -> Result<Found, ReadError> {
-        let last = state.last.position.index;
-        let mut next = state.anchor.position.index.next();
+    pub(crate) async fn run(
+        self,
+        state: &LogState,
+        (applied, rescued): (LogIndex, Vec<(LogIndex, Block)>),
+    ) -> Result<Found, ReadError> {
+        let Self { exchange, inline, log } = self;
         let mut found = Found { beside: Vec::new(), sizes: Vec::new() };
-        while next <= last {
-            let entries = self.reader.entries(self.group, next, last, PIECE_BYTES_MAX)?;
-            let Some(end) = entries.last().map(|entry| entry.head.position.index) else {
-                break;
-            };
-            let mut inlined = Vec::new();
+        let hold = |exchange: &mut Exchange<BlockPayload>, unstored: Vec<(LogIndex, Block)>| {
+            for (index, block) in unstored {
+                inline.add(index, &block);
+                exchange.step(Input::InlineApplied { index, payload: BlockPayload(block) });
+            }
+        };
+        hold(exchange, rescued);
+        let mut next = state.anchor.position.index.next();
+        while let Some(entries) = log.piece(next, state)? {
             for entry in &entries {
-                let position = entry.head.position;
                 if !Mistake::ReplayForgotten.is_made() {
-                    self.exchange.step(Input::Replayed { position, names: gate::named(entry) });
+                    exchange.step(Input::Replayed { position: entry.head.position, names: gate::named(entry) });
                 }
-                found.beside.extend(gate::beside(entry));
-                if position.index <= applied {
-                    inlined.extend(gate::inlined(entry).into_iter().map(|block| (position.index, block)));
-                }
+                let index = entry.head.position.index;
+                found.beside.extend(gate::beside(entry).into_iter().map(|named| Spoken { named, index }));
             }
-            for (index, block) in self.without_copy(inlined).await {
-                self.inline.add(index, &block);
-                self.exchange.step(Input::InlineApplied { index, payload: BlockPayload(block) });
-            }
+            hold(exchange, log.without_copy(inlined(&entries, applied)).await);
+            let Some(end) = entries.last().map(|entry| entry.head.position.index) else { break };
             found.sizes.push((end, entries.iter().map(|entry| entry.body.len() as u64).sum()));
             next = end.next();
         }
-        self.exchange.step(Input::ReplayFinished { applied });
+        exchange.step(Input::ReplayFinished { applied });
         Ok(found)
+    }
+}
+
+impl Unstored<'_> {
+    /// The inlined bodies of applied entries of `state` that the store lacks.
+    ///
+    /// # Errors
+    /// The log can't be read through.
+    pub(crate) async fn inlined(
+        &self,
+        state: &LogState,
+        applied: LogIndex,
+    ) -> Result<Vec<(LogIndex, Block)>, ReadError> {
+        let (mut found, mut next) = (Vec::new(), state.anchor.position.index.next());
+        while let Some(entries) = self.piece(next, state)? {
+            found.extend(self.without_copy(inlined(&entries, applied)).await);
+            let Some(end) = entries.last().map(|entry| entry.head.position.index) else { break };
+            next = end.next();
+        }
+        Ok(found)
+    }
+
+    /// The entries from `next` on, as many as are read at once; nothing behind the last one.
+    fn piece(&self, next: LogIndex, state: &LogState) -> Result<Option<Vec<Entry>>, ReadError> {
+        let last = state.last.position.index;
+        if last < next {
+            return Ok(None);
+        }
+        self.reader.entries(self.group, next, last, PIECE_BYTES_MAX).map(Some)
     }
 
     /// The blocks that the store doesn't have, or can't tell of.
@@ -91,31 +136,45 @@ impl Replay<'_> {
     }
 }
 
-/// The blocks that entries after `index` put, as the catalog knows them.
+/// The blocks that ride in applied entries.
+fn inlined(entries: &[Entry], applied: LogIndex) -> Vec<(LogIndex, Block)> {
+    let applied = entries.iter().filter(|entry| entry.head.position.index <= applied);
+    let blocks = |entry| gate::inlined(entry).into_iter().map(|block| (entry.head.position.index, block));
+    applied.flat_map(blocks).collect()
+}
+
+/// The next blocks of the catalog behind `after`, and where to go on; nothing behind the last one.
 ///
 /// # Errors
 /// The catalog can't be read.
-pub(crate) fn applied_after(rows: &CatalogReader<Arc<dyn Table>>, index: LogIndex) -> Result<Vec<Named>, RowError> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = rows.list(after, LIST_LIMIT_MAX)?.value;
-        let newer = page.rows.into_iter().filter(|(_, row)| index < row.created.index);
-        found.extend(newer.map(|(name, row)| Named { name, length: row.length }));
-        after = page.next;
-        if after.is_none() {
-            return Ok(found);
-        }
-    }
+pub fn page_of_rows(
+    rows: &CatalogReader<Arc<dyn Table>>,
+    after: Option<Multihash>,
+) -> Result<(Vec<Spoken>, Option<Multihash>), RowError> {
+    let page = rows.list(after, LIST_LIMIT_MAX)?.value;
+    let spoken =
+        |(name, row): (Multihash, Row)| Spoken { named: Named { name, length: row.length }, index: row.created.index };
+    Ok((page.rows.into_iter().map(spoken).collect(), page.next))
 }
 
-/// The blocks among `named` that the store doesn't have: damage, since an entry entered the log only after them.
-pub async fn lost(blocks: &dyn BlockStore, named: Vec<Named>) -> Vec<Named> {
+/// The blocks among `spoken` that the store doesn't have: damage, since an entry entered the log only after them. Of what an
+/// entry up to `applied` put, only blocks count that are still visible: a later entry may have deleted it.
+pub async fn lost(
+    blocks: &dyn BlockStore,
+    rows: &CatalogReader<Arc<dyn Table>>,
+    applied: LogIndex,
+    spoken: Vec<Spoken>,
+) -> Vec<Spoken> {
+    let is_wanted = |spoken: &Spoken| {
+        applied < spoken.index || rows.visible(&spoken.named.name).is_ok_and(|row| row.value.is_some())
+    };
     let mut lost = Vec::new();
-    for piece in named.chunks(STAT_NAMES_MAX) {
-        let names: Vec<Multihash> = piece.iter().map(|named| named.name).collect();
+    for piece in spoken.chunks(STAT_NAMES_MAX) {
+        let names: Vec<Multihash> = piece.iter().map(|spoken| spoken.named.name).collect();
         match blocks.stat_many(&names).await {
             Ok(found) => {
-                lost.extend(piece.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(named, _)| *named));
+                let missing = piece.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(spoken, _)| *spoken);
+                lost.extend(missing.filter(is_wanted));
             }
             Err(error) => {
                 warn!(error = &error as &dyn std::error::Error, "block_store_unreadable");
@@ -123,7 +182,6 @@ pub async fn lost(blocks: &dyn BlockStore, named: Vec<Named>) -> Vec<Named> {
             }
         }
     }
-    info!(named = named.len(), lost = lost.len(), "checked_blocks_of_log");
     lost
 }
 

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use blockraft_catalog::SessionLimits;
+use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Driver as DriverShell, DriverParts, LogThread, TransportOutbox};
-use blockraft_exchange::{Input, Named};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -15,12 +15,12 @@ use crate::driver::Driver;
 use crate::freshness::Freshness;
 use crate::inbox::Inbox;
 use crate::introductions::{IntroducedOutbox, Introductions};
+use crate::mender::Mender;
 use crate::node::{Node, Shared};
 use crate::parts::Parts;
 use crate::plane::Plane;
 use crate::reader::{Reader, SCANS_MAX, confirm_rounds};
 use crate::recall::Recollection;
-use crate::replay;
 use crate::requests::Requests;
 use crate::snapshot::{Exports, import_all};
 use crate::start_error::StartError;
@@ -78,6 +78,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
 
     let Assembly { machine, gate, rows, inline, told, tellings, wishes, exchange_status, named, .. } = assembly;
     let (membership_index, membership) = assembly.membership;
+    let applied = StateMachine::applied(&machine).position.index;
 
     let log = LogThread::start(log).map_err(StartError::LogThread)?;
     let driver: Driver = DriverShell::start(
@@ -163,15 +164,8 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
             }
         }
     }));
-    let mender = driver.clone();
-    let store = Arc::clone(&blocks);
-    tasks.push(tokio::spawn(async move {
-        for Named { name, length } in replay::lost(store.as_ref(), named).await {
-            if mender.gate(Input::Repair { name, length }).is_err() {
-                return;
-            }
-        }
-    }));
+    let mender = Mender { driver: driver.clone(), blocks: Arc::clone(&blocks), rows: rows.clone(), applied };
+    tasks.push(tokio::spawn(mender.run(named, assembly.is_in_doubt)));
 
     tasks.push(tokio::spawn(keep_addresses(identity.node, driver.memberships(), Arc::clone(&transport))));
 

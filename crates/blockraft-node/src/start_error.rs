@@ -1,7 +1,6 @@
 //! Why a node didn't start. Nothing was changed.
 
 use blockraft_catalog::catalog::OpenError;
-use blockraft_catalog::moment::RowError;
 use blockraft_driver::ReconcileError;
 use blockraft_driver::driver::StartError as DriverStartError;
 use blockraft_driver::log_thread::StartLogError;
@@ -10,6 +9,7 @@ use blockraft_log::{CreateGroupError, LoadError, ReadError};
 use blockraft_types::{ChainDigest, GroupId, LogIndex, NodeId};
 use thiserror::Error;
 
+use crate::lost_tail::LostTailError;
 use crate::recall::BehindItsPast;
 
 /// Why a node didn't start.
@@ -39,6 +39,9 @@ pub enum StartError {
     /// This node lacks what another member has seen of it.
     #[error(transparent)]
     BehindItsPast(#[from] BehindItsPast),
+    /// The log has lost its end, and there is no way back from that.
+    #[error(transparent)]
+    LostTail(#[from] LostTailError),
     /// A bound of the data plane contradicts another.
     #[error("the data plane's settings don't fit together")]
     ExchangeConfig(#[source] ConfigError),
@@ -83,9 +86,6 @@ pub enum StartError {
     /// An installation of a snapshot, which a crash cut short, couldn't be finished.
     #[error("resetting the log to the catalog")]
     Reconcile(#[source] ReconcileError),
-    /// The rows couldn't be read whose entries the log has lost.
-    #[error("reading the catalog")]
-    Rows(#[source] RowError),
     /// The log's threads couldn't be started.
     #[error("starting the log's threads")]
     LogThread(#[source] StartLogError),

@@ -42,11 +42,12 @@ impl Past {
         Self { term, voted_for, index: last }
     }
 
-    /// What a node begins with that finds `log`. One that knows that its end is gone needs nobody to tell it: consensus bears
-    /// that, as long as the term is known.
+    /// What a node begins with that finds `log`. One that knows that its end is gone, and is still in the term of that, needs
+    /// nobody to tell it: consensus bears that, as long as the term is known. All that it acknowledged in a later term is there.
     #[must_use]
     pub fn of_log(log: &LogState) -> Self {
-        let last = log.lost_tail.map_or(log.last.position.index, |_| LogIndex(u64::MAX));
+        let lost = log.lost_tail.filter(|lost| log.hard_state.term <= lost.term);
+        let last = lost.map_or(log.last.position.index, |_| LogIndex(u64::MAX));
         Self::of_disk(log.hard_state, last)
     }
 

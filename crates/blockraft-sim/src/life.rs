@@ -431,7 +431,9 @@ impl Life {
                 let now = stage.now;
                 stage.trace.say(now, format_args!("node {} holds again {lost:?}", self.place + 1));
                 stage.meet(Mark::Recovered);
-                stage.shadows.recovered(self.place);
+                let committed = stage.oracle.links(lost.index);
+                let verdict = stage.shadows.recovered(self.place, &committed);
+                stage.judge(verdict);
             }
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }

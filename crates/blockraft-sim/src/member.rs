@@ -15,11 +15,12 @@ use blockraft_log::{LogStore, MemoryDisk};
 use blockraft_node::assembly::{Assembly, Ground};
 use blockraft_node::config::Identity;
 use blockraft_node::freshness::Freshness;
+use blockraft_node::lost_tail::LostTailError;
 use blockraft_node::recall::{BehindItsPast, Recollection};
 use blockraft_node::replay;
 use blockraft_node::start_error::StartError;
 use blockraft_node::witness::{Past, Witness};
-use blockraft_types::{BootNonce, ClusterId, Membership, MembershipChange, NodeId};
+use blockraft_types::{BootNonce, ClusterId, LogIndex, Membership, MembershipChange, NodeId};
 use blockraft_wire::node::NodeMessage;
 use futures::FutureExt;
 
@@ -388,7 +389,13 @@ impl Member {
                     stage.testimony.close();
                 }
             }
-            Err(Sleep::Irrecoverable) => self.wipe(stage),
+            Err(Sleep::Irrecoverable) => {
+                if stage.shadows.others_always_elect(self.place) {
+                    let what = format!("node {} doesn't start, and the others could lead without it", self.place + 1);
+                    stage.breach(Law::Starts, what);
+                }
+                self.wipe(stage);
+            }
             Err(Sleep::Broken(why)) => {
                 stage.breach(Law::Starts, format!("node {} doesn't start: {why}", self.place + 1));
             }
@@ -411,6 +418,7 @@ impl Member {
         let assembly = Assembly::build(ground).now_or_never().ok_or_else(waits)?;
         let assembly = assembly.map_err(|error| match error {
             StartError::Removed { .. } => Sleep::Removed,
+            StartError::LostTail(LostTailError::NoQuorum { .. }) => Sleep::Irrecoverable,
             error => Sleep::Broken(format!("{error}: {error:?}")),
         })?;
         let Assembly {
@@ -427,6 +435,7 @@ impl Member {
             wishes,
             exchange_status: status,
             named,
+            is_in_doubt,
         } = assembly;
         let is_on_trial = stage.testimony.is_on_trial(self.place);
         if !is_on_trial && stage.shadows.anchor(self.place) < state.anchor.position.index {
@@ -437,13 +446,27 @@ impl Member {
             stage.durably_reset(self.place, state.anchor);
         }
         if !is_on_trial {
-            let verdict = stage.shadows.found(self.place, &state);
+            let verdict = stage.shadows.found(self.place, &state, &stage.oracle.links(LogIndex(u64::MAX)));
             stage.judge(verdict);
         }
         let members = state.memberships.last().map_or(&membership, |(_, newest)| newest).clone();
         let others = members.members().map(|(node, _)| node).filter(|node| *node != identity.node).collect();
         let own = Past::of_log(&state);
-        let lost = replay::lost(&self.blocks, named).now_or_never().ok_or_else(waits)?;
+        let mut named = named;
+        if is_in_doubt {
+            let mut after = None;
+            loop {
+                let (page, next) = replay::page_of_rows(&rows, after).map_err(broken)?;
+                named.extend(page);
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let applied = machine.applied().position.index;
+        let lost = replay::lost(&self.blocks, &rows, applied, named).now_or_never().ok_or_else(waits)?;
+        let lost = lost.into_iter().map(|spoken| spoken.named).collect();
         let ticks = u64::from(stage.weather.replica.core.options().election_ticks_max);
         let introductions = Introductions {
             recollection: Recollection::new(identity.node, own, others),

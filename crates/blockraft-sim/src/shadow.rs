@@ -12,6 +12,7 @@ use blockraft_types::{
 };
 
 use crate::law::{Law, Verdict, demand};
+use crate::place::node_at;
 
 /// The logs of all members. None is ever compacted here.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ struct Shadow {
     durable: Vec<Link>,
     /// What the disk has forgotten, until the member holds again all that it promised with it.
     forgotten: Vec<Link>,
+    /// The last term in which it can have promised that.
+    forgotten_in: Term,
     hard_state: HardState,
     /// What the log begins after.
     anchor: LogIndex,
@@ -192,6 +195,7 @@ impl Shadows {
         if member.forgotten.len() <= member.durable.len() {
             member.forgotten.clone_from(&member.durable);
         }
+        member.forgotten_in = member.hard_state.term;
         member.durable = older.durable;
         member.anchor = older.anchor;
         self.cut(node);
@@ -203,9 +207,17 @@ impl Shadows {
         !self.members[node].forgotten.is_empty()
     }
 
-    /// It does now.
-    pub(crate) fn recovered(&mut self, node: usize) {
-        self.members[node].forgotten.clear();
+    /// It says that it does now.
+    pub(crate) fn recovered(&mut self, node: usize, committed: &[(Position, ChainDigest)]) -> Verdict {
+        let member = &mut self.members[node];
+        let (forgotten, durable) = (core::mem::take(&mut member.forgotten), &member.durable);
+        let is_later = durable.last().is_some_and(|link| member.forgotten_in < link.position.term);
+        let committed = links(committed);
+        let mut both = forgotten.iter().zip(&committed).filter(|(forgotten, committed)| forgotten == committed);
+        let is_whole = both.all(|(_, link)| at(durable, link.position.index) == Some(*link));
+        demand(forgotten.is_empty() || is_later && is_whole, Law::Recovery, || {
+            format!("node {} says too early that it holds again what its log lost", node + 1)
+        })
     }
 
     pub(crate) fn compacted(&mut self, node: usize, through: LogIndex) {
@@ -214,13 +226,13 @@ impl Shadows {
     }
 
     /// A member starts and finds this.
-    pub(crate) fn found(&mut self, node: usize, state: &LogState) -> Verdict {
+    pub(crate) fn found(&mut self, node: usize, state: &LogState, committed: &[(Position, ChainDigest)]) -> Verdict {
         demand(state.lost_tail.is_none() || self.is_recovering(node), Law::Recovery, || {
             format!("node {} misses {:?}, and had lost nothing", node + 1, state.lost_tail)
         })?;
         if state.lost_tail.is_none() {
             // Made good before the power went; nobody heard of it.
-            self.recovered(node);
+            self.recovered(node, committed)?;
         }
         let Shadow { durable, hard_state, anchor, .. } = &self.members[node];
         let last = durable.last().map_or(Position::ZERO, |link| link.position);
@@ -280,6 +292,12 @@ impl Shadows {
         if !known.contains(membership) {
             known.push(membership.clone());
         }
+    }
+
+    /// Whether there was never a configuration in which the others were no quorum.
+    pub(crate) fn others_always_elect(&self, node: usize) -> bool {
+        let mut all = self.announced.values().flatten().chain([&self.genesis]);
+        all.all(|membership| is_quorum(membership, |other| other != node_at(node)))
     }
 
     /// The configuration in force where a node's log ends.

@@ -9,9 +9,11 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use blockraft_blocks_segment::{Options as SegmentOptions, Recovered, SegmentStore};
+use blockraft_catalog::table::Table;
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
-use blockraft_log_rocksdb::RocksLog;
-use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StartError, StopReason};
+use blockraft_log::LogState;
+use blockraft_log_rocksdb::{RocksLog, RocksLogConfig};
+use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StartError, StopReason, lost_tail};
 use blockraft_service::{About, Service};
 use blockraft_transport::{PeerAddress, Transport};
 use blockraft_transport_quic::{IdentityRefusal, QuicConfig, QuicLimits, QuicTransport};
@@ -203,8 +205,12 @@ async fn assemble(
     settings.apply(&mut config)?;
     config.witness = witness_file::read(&directory.witness());
 
-    let log = RocksLog::open(directory.log()).context("opening the log")?;
     let table = RocksTable::open(&directory.catalog(), &RocksTableOptions::default()).context("opening the catalog")?;
+    let table: Arc<dyn Table> = Arc::new(table);
+    // Before RocksDB changes a file of a log that has lost its end: whoever must refuse leaves it as evidence.
+    let may_go_on = |_, left: &LogState| lost_tail::judge(&config, Arc::clone(&table), left);
+    let log =
+        RocksLog::open_although(directory.log(), RocksLogConfig::default(), may_go_on).context("opening the log")?;
     let defaults = SegmentOptions::default();
     let reserve_bytes = settings.disk_reserve_bytes.unwrap_or(defaults.reserve_bytes);
     let blocks = SegmentStore::open_existing(directory.blocks(), SegmentOptions { reserve_bytes, ..defaults })
@@ -243,8 +249,7 @@ async fn assemble(
         transport.set_peer(member.node, Some(address));
     }
 
-    let parts =
-        Parts { log: Box::new(log), transport: Arc::new(transport), blocks: Arc::new(blocks), table: Arc::new(table) };
+    let parts = Parts { log: Box::new(log), transport: Arc::new(transport), blocks: Arc::new(blocks), table };
     let node = match blockraft_node::start(config, parts).await {
         Err(StartError::Removed { node, index }) => bail!(Removed::ByEntry { node, index }),
         started => started.context("starting the node")?,

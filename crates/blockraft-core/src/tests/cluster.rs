@@ -321,6 +321,10 @@ impl Cluster {
         assert!(node.applied <= raft.commit_index(), "what was applied is committed");
         node.commit_seen = raft.commit_index();
         node.in_force_seen = raft.status().membership;
+        if raft.lost_tail().is_none() {
+            // Made good before the power went.
+            node.forgotten = None;
+        }
         node.raft = Some(raft);
         self.settle(id);
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use blockraft_log::{LogReader, LogStore, ReadError};
-use blockraft_types::{GroupId, LogIndex, LostTail, Position, Term};
+use blockraft_types::{GroupId, HardState, LogIndex, LostTail, NodeId, Position, Term};
 
 use super::scribe::{self, BIRTH, GROUP, SMALL, Scribe};
 #[cfg(seeded_bugs)]
@@ -19,7 +19,7 @@ use crate::{engine, key, watermark};
 /// Which of the three a spoiled log must be: whole, cut short and aware of it, or refused. The name of the outcome, for
 /// counting.
 fn verdict(folder: &Path, scribe: &Scribe) -> &'static str {
-    match RocksLog::open(folder) {
+    match scribe::open_although(folder) {
         Ok(log) if scribe.is_kept_by(&log) => "whole",
         Ok(log) if scribe.is_cut_short_in(&log) => "cut short",
         Ok(log) => panic!("loss went unnoticed: {:?}", log.load(GROUP)),
@@ -117,11 +117,15 @@ fn a_refused_log_keeps_its_evidence() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(path, bytes).expect("writable");
-    // A cut log is opened, but not without a witness.
-    fs::write(watermark::path(folder.path(), GROUP), [0; 8_192]).expect("writable");
     let before = scribe::files(folder.path());
     for _ in 0..2 {
-        assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::WatermarkDamaged { .. })));
+        assert!(matches!(RocksLog::open(folder.path()), Err(OpenError::LostTail { .. })));
+        let refused = RocksLog::open_although(folder.path(), SMALL, |group, left| {
+            assert_eq!((group, left.hard_state), (GROUP, HardState { term: Term(2), voted_for: Some(NodeId(3)) }));
+            Err("the others are no quorum".into())
+        });
+        let Err(OpenError::LostTail { source, .. }) = refused else { panic!("opened: {refused:?}") };
+        assert_eq!(source.to_string(), "the others are no quorum");
     }
     assert!(before == scribe::files(folder.path()), "a refused open changes no file");
 }
@@ -143,7 +147,8 @@ fn a_database_from_the_past_is_noticed_by_what_it_lacks() {
     for (older, left) in [(voted, 3), (newborn, 0)] {
         scribe::roll_back(folder.path(), older.path());
         for _ in 0..2 {
-            let state = RocksLog::open(folder.path()).expect("only its end is gone").load(GROUP).expect("readable");
+            let state =
+                scribe::open_although(folder.path()).expect("only its end is gone").load(GROUP).expect("readable");
             let state = state.expect("made");
             assert_eq!(state.lost_tail, Some(LostTail { term: Term(4), index: LogIndex(4) }));
             assert_eq!((state.hard_state, state.last.position.index), (scribe.hard_state, LogIndex(left)));
@@ -164,7 +169,7 @@ fn a_log_from_before_a_truncation_is_cut_short_although_it_is_longer() {
     log.persist(vec![scribe.vote(2, 3), scribe.truncation(5), scribe.entries(2, 2, 9)]).expect("persisted");
     drop(log);
     scribe::roll_back(folder.path(), before.path());
-    let state = RocksLog::open(folder.path()).expect("it is whole as of then").load(GROUP).expect("readable");
+    let state = scribe::open_although(folder.path()).expect("it is whole as of then").load(GROUP).expect("readable");
     let state = state.expect("made");
     assert_eq!(state.lost_tail, Some(LostTail { term: Term(2), index: LogIndex(6) }));
     assert_eq!(state.last.position, Position { term: Term(1), index: LogIndex(9) });
@@ -181,7 +186,7 @@ fn a_lost_vote_alone_is_a_loss_too() {
     log.persist(vec![scribe.vote(2, 3)]).expect("persisted");
     drop(log);
     scribe::roll_back(folder.path(), before.path());
-    let log = RocksLog::open(folder.path()).expect("the watermark has the vote");
+    let log = scribe::open_although(folder.path()).expect("the watermark has the vote");
     assert!(scribe.is_cut_short_in(&log), "what came after the vote may be gone too: {:?}", log.load(GROUP));
 }
 
@@ -232,7 +237,7 @@ fn a_rotten_watermark_slot_is_survived_and_two_are_not() {
 /// What a reader says of entry 10 after `spoil` had its way with the open database.
 fn read_after(spoil: impl Fn(&rocksdb::DB)) -> Result<usize, ReadError> {
     let (folder, _) = scribe::written();
-    let opened = crate::open::open(folder.path(), SMALL).expect("closed well");
+    let opened = crate::open::open(folder.path(), SMALL, &mut |_, _| Ok(())).expect("closed well");
     spoil(&opened.shared.db);
     opened.shared.entries(GROUP, LogIndex(8), LogIndex(12), u64::MAX).map(|entries| entries.len())
 }

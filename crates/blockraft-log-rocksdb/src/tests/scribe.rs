@@ -10,6 +10,7 @@ use blockraft_types::{
 };
 
 use crate::config::RocksLogConfig;
+use crate::open::OpenError;
 use crate::store::RocksLog;
 
 pub(super) const GROUP: GroupId = GroupId(7);
@@ -76,6 +77,11 @@ impl Scribe {
 
 pub(super) fn batch() -> Batch {
     Batch::new(PersistTicket::new(GROUP, PersistNumber(1)))
+}
+
+/// Opens a log whose end may be gone.
+pub(super) fn open_although(folder: &Path) -> Result<RocksLog, OpenError> {
+    RocksLog::open_although(folder, RocksLogConfig::default(), |_, _| Ok(()))
 }
 
 /// The smallest memtables: write-ahead logs are used again after a few batches.

@@ -15,7 +15,7 @@ struct Folder {
 
 impl Directory for Folder {
     fn open(&self) -> Box<dyn LogStore> {
-        Box::new(RocksLog::open(self.log.path()).expect("it was formatted and closed well"))
+        Box::new(scribe::open_although(self.log.path()).expect("it was formatted and closed well"))
     }
 
     fn remember(&self) {

@@ -81,6 +81,22 @@ fn opening_heals_a_rotten_slot() {
     assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(mark(2, 8)));
 }
 
+/// Both are sound, and one is older: it would count if the other one rotted.
+#[test]
+fn opening_levels_two_slots_that_differ() {
+    for slot in SLOTS {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let mut witness = Watermark::create(folder.path(), GROUP).expect("created");
+        witness.put_synced(GROUP, mark(2, 8)).expect("written");
+        witness.raise(GROUP, mark(2, 9).position).expect("written");
+        drop(witness);
+        let raised = Mark { position: mark(2, 9).position, ..mark(2, 8) };
+        drop(Watermark::open(folder.path(), GROUP, raised).expect("opened"));
+        spoil(folder.path(), |bytes| bytes[slot..slot + 62].fill(0));
+        assert_eq!(watermark::read(folder.path(), GROUP).expect("readable"), Testimony::Mark(raised));
+    }
+}
+
 #[test]
 fn a_mark_of_a_loss_is_as_whole_as_any_or_counts_for_nothing() {
     let lost_tail = Some(LostTail { term: Term(3), index: LogIndex(8) });

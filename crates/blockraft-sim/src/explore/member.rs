@@ -151,7 +151,7 @@ impl Member {
             self.view.write(&write)?;
             self.writes.push_back(write);
         }
-        if ready.recovered.is_some() {
+        if self.raft.lost_tail().is_none() {
             self.disk.make_good();
             self.view.make_good();
         }

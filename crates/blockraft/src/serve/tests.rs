@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use blockraft_blocks::{Block, HashCode};
 use blockraft_log::LogStore;
-use blockraft_log_rocksdb::RocksLog;
+use blockraft_log_rocksdb::{OpenError, RocksLog, RocksLogConfig};
 use blockraft_node::{Consistency, Node, Obstacle, WriteError};
 use blockraft_transport_quic::{Authority, Subject};
 use blockraft_types::{GroupId, Incarnation};
@@ -164,7 +164,11 @@ async fn a_node_whose_write_ahead_log_was_cut_makes_that_good_and_its_vote_count
     drop(unlucky);
     until("its port is free", || UdpSocket::bind(address).is_ok()).await;
     cut_write_ahead_log(&log);
-    let cut = RocksLog::open(&log).expect("only its end is gone").load(GroupId(0)).expect("readable").expect("made");
+    let cut = RocksLog::open_although(&log, RocksLogConfig::default(), |_, _| Ok(()))
+        .expect("only its end is gone")
+        .load(GroupId(0))
+        .expect("readable")
+        .expect("made");
     assert!(cut.lost_tail.is_some_and(|lost| cut.last.position.index < lost.index), "{cut:?}");
 
     let unlucky = serve(&data_dir).await;
@@ -178,6 +182,40 @@ async fn a_node_whose_write_ahead_log_was_cut_makes_that_good_and_its_vote_count
     }
     for running in [unlucky, other] {
         running.node.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_node_whose_write_ahead_log_was_cut_refuses_each_time_and_keeps_the_evidence() {
+    let parent = tempfile::tempdir().expect("a temporary directory");
+    let anywhere = SocketAddr::new(LONE_ADDRESS.ip(), 0);
+    let addresses = vec![free_port(anywhere).expect("loopback has free ports")];
+    let formed = run(InitOptions { dir: parent.path().join("cluster"), addresses }).expect("formed");
+    let data_dir = &formed.members[0].data_dir;
+    let lone = serve(data_dir).await;
+    for seed in 0..40 {
+        lone.node.put(Block::hash(HashCode::Blake3, vec![seed; 300])).await.expect("put");
+    }
+    lone.node.shutdown().await;
+    drop(lone);
+    cut_write_ahead_log(&data_dir.join("log"));
+    let files = || -> Vec<(PathBuf, Vec<u8>)> {
+        let files =
+            fs::read_dir(data_dir.join("log/db")).expect("a database").map(|file| file.expect("readable").path());
+        // RocksDB writes of each look into a trace of its own.
+        let files = files.filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("LO")));
+        let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).expect("readable"))).collect();
+        files.sort();
+        files
+    };
+    let evidence = files();
+    for _ in 0..2 {
+        let directory = DataDir::open(data_dir).expect("opened");
+        let settings = Settings { disk_reserve_bytes: Some(0), ..Settings::default() };
+        let Err(refused) = assemble(&directory, &settings, Instant::now()).await else { panic!("it started") };
+        assert!(matches!(refused.downcast_ref(), Some(OpenError::LostTail { .. })), "{refused:#}");
+        assert!(format!("{refused:#}").contains("no quorum"), "{refused:#}");
+        assert!(evidence == files(), "somebody wrote to the log");
     }
 }
 
