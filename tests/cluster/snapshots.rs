@@ -6,6 +6,7 @@ use blockraft_exchange::Config;
 use blockraft_node::{Consistency, Node, NodeConfig};
 use blockraft_tests::tuning::calm;
 use blockraft_tests::{Cluster, PATIENCE, eventually};
+use blockraft_types::NodeId;
 
 /// Logs of a few entries, chunks of a few rows, and fetches that take their time.
 fn forgetful(config: &mut NodeConfig) {
@@ -52,6 +53,11 @@ async fn compacted(cluster: &Cluster) {
     .await;
 }
 
+/// The bytes of blocks that a member lacks, as the leader knows it.
+fn debt_of(member: NodeId, leader: &Node) -> Option<u64> {
+    leader.status().debts().iter().find(|debt| debt.node == member).map(|debt| debt.bytes)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_is_far_behind_catches_up_by_a_snapshot_while_others_write() {
     let mut cluster = Cluster::start_tuned(3, forgetful).await;
@@ -65,9 +71,16 @@ async fn a_member_that_is_far_behind_catches_up_by_a_snapshot_while_others_write
         leader.delete(*block(number).multihash()).await.expect("delete");
     }
     compacted(&cluster).await;
+    eventually("the leader counts the whole state, since its log begins too late", PATIENCE, || {
+        let status = leader.status();
+        (debt_of(late, leader)? == status.catalog.bytes).then_some(())
+    })
+    .await;
     cluster.restart(late).await;
     put_all(&cluster, 120..180).await;
     cluster.level().await;
+    let leader = cluster.node(cluster.leader().await);
+    eventually("the debt is paid", PATIENCE, || (debt_of(late, leader)? == 0).then_some(())).await;
     for number in 0..180 {
         let name = *block(number).multihash();
         let deleted = number < 120 && number % 10 == 0;

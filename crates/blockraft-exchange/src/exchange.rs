@@ -8,6 +8,7 @@ use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket};
 
 use crate::arrivals::Arrivals;
 use crate::config::{Config, ConfigError};
+use crate::debt::Measure;
 use crate::dissemination::{self, Dissemination};
 use crate::effect::{Admission, Effect, ProposalRefusal, PutFailure, Space};
 use crate::exports::Exports;
@@ -53,6 +54,8 @@ pub struct Exchange<P> {
     import: Import,
     /// The last entry that was applied here.
     applied: LogIndex,
+    /// What debts are measured against; none unless this node leads.
+    measure: Option<Measure>,
     length_conflicts: u64,
     /// Whether something happened that may let a fetch start.
     may_fetch: bool,
@@ -86,6 +89,7 @@ impl<P: Payload> Exchange<P> {
             exports: Exports::default(),
             import: Import::new(),
             applied: LogIndex::ZERO,
+            measure: None,
             length_conflicts: 0,
             may_fetch: false,
             out: Vec::new(),
@@ -97,6 +101,7 @@ impl<P: Payload> Exchange<P> {
     pub fn step(&mut self, input: Input<P>) {
         match input {
             Input::Tick => self.tick(),
+            Input::Measured { measure } => self.measure = measure,
             Input::Put { op, payload } => self.put(op, payload),
             Input::PutClosed { op } => self.disseminate(|puts, round| puts.close(op, round)),
             Input::ProposalClosed { ticket } => self.close_proposal(ticket),

@@ -3,6 +3,7 @@
 use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, Membership, NodeId, Position, RemoteTicket, Term};
 
+use crate::debt::Measure;
 use crate::manifest::{Chunk, Manifest, Sealed};
 use crate::message::{BulkHeader, Message};
 use crate::payload::Named;
@@ -13,6 +14,12 @@ use crate::ticket::{CheckTicket, ExportTicket, ProposalTicket, PutId, ServeTicke
 pub enum Input<P> {
     /// Time has passed.
     Tick,
+
+    /// What the members' debts are measured against from now on; none while this node doesn't lead. Told now and then.
+    Measured {
+        /// The leader's view.
+        measure: Option<Measure>,
+    },
 
     /// A client gave this node a payload.
     Put {

@@ -83,6 +83,7 @@
 //! staged blocks and the puts under way, never the number of blocks in the store.
 
 pub mod config;
+pub mod debt;
 pub mod effect;
 pub mod exchange;
 pub mod identity;
@@ -112,6 +113,7 @@ mod tickets;
 mod view;
 
 pub use config::Config;
+pub use debt::{Debt, Measure, Reserve, reserve};
 pub use effect::{Admission, Effect};
 pub use exchange::Exchange;
 pub use identity::Identity;

@@ -74,6 +74,11 @@ impl LogNames {
         names
     }
 
+    /// The entry before the first one here; zero if there is none.
+    pub(crate) fn compacted(&self) -> LogIndex {
+        self.entries.first_key_value().map_or(LogIndex::ZERO, |(first, _)| LogIndex(first.0.saturating_sub(1)))
+    }
+
     /// Payload bytes of the entries behind `matched`.
     pub(crate) fn bytes_after(&self, matched: LogIndex) -> u64 {
         self.bytes_between(matched, LogIndex(u64::MAX))

@@ -3,6 +3,7 @@
 use blockraft_types::{LogIndex, NodeId};
 
 use crate::config::Config;
+use crate::debt::Debt;
 
 /// Counts and bytes at the moment, beside their bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Status {
     /// Entries that named a block with a length that isn't its own, or payloads that were not what was asked for: a
     /// bug or a liar somewhere, worth an alarm.
     pub length_conflicts: u64,
+    /// At the leader, how far each member lags; elsewhere none.
+    pub debts: Vec<Debt>,
     /// Whether the sweep after start-up is through.
     pub sweep: SweepStatus,
     /// Whether the store still takes writes.
@@ -138,14 +141,4 @@ pub enum StoreStatus {
     Stalled,
     /// A failed sync ended that for this life.
     Poisoned,
-}
-
-/// How far a voter's payloads lag (payload debt is write downtime once that voter is needed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Debt {
-    /// The voter.
-    pub node: NodeId,
-    /// Payload bytes of log entries that it isn't known to have acknowledged. What it staged already is counted, what was
-    /// compacted away isn't.
-    pub bytes: u64,
 }

@@ -63,9 +63,9 @@ impl View {
         leader.into_iter().chain(others.filter(|node| Some(*node) != leader)).collect()
     }
 
-    /// Every voter of every active configuration, once.
-    pub(crate) fn voters(&self) -> BTreeSet<NodeId> {
-        self.membership.voters.keys().chain(self.membership.outgoing.keys()).copied().collect()
+    /// Every member once, voter of any active configuration or learner.
+    pub(crate) fn members(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.membership.members().map(|(node, _)| node)
     }
 
     /// Whether `holders` are a majority of every active configuration. Of an empty one nobody is.

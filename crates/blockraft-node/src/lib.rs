@@ -28,8 +28,9 @@
 //!
 //! The driver's own threads (`raft`, `apply`, `log`, `log-read`), and these tokio tasks: one that performs the data
 //! plane's wishes and starts a task for each, one that reads the control lane, four that read and verify bulk transfers,
-//! one that batches commands, one that confirms read indexes, one that carries what was applied to the data plane, and
-//! one at start-up that looks for blocks that the log names and the store lost. All end with [`Node::shutdown`].
+//! one that batches commands, one that confirms read indexes, one that carries what was applied to the data plane, one
+//! that looks how far members lag, and one at start-up that looks for blocks that the log names and the store lost. All end
+//! with [`Node::shutdown`].
 //!
 //! # Examples
 //!
@@ -110,6 +111,7 @@ pub mod witness;
 pub mod witness_format;
 
 mod addresses;
+mod debts;
 mod driver;
 mod exchange_frame;
 mod inbox;
@@ -125,6 +127,7 @@ mod writer;
 pub use answer::{Answer, Count, ListPage, Written};
 pub use blockraft_catalog::{Outcome, Row};
 pub use blockraft_driver::{InForce, Standing, StopReason};
+pub use blockraft_exchange::{Debt, Reserve};
 pub use config::{Identity, NodeConfig, NodeLimits, Origin};
 pub use consistency::Consistency;
 pub use members::{MembersError, MembersObstacle, MembersOutcome, NewMember};

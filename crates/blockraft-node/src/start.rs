@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::addresses::keep_addresses;
 use crate::assembly::{Assembly, Ground};
 use crate::config::{Identity, NodeConfig, Origin};
+use crate::debts::watch_debts;
 use crate::driver::Driver;
 use crate::freshness::Freshness;
 use crate::inbox::Inbox;
@@ -167,6 +168,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     let mender = Mender { driver: driver.clone(), blocks: Arc::clone(&blocks), rows: rows.clone(), applied };
     tasks.push(tokio::spawn(mender.run(named, assembly.is_in_doubt)));
 
+    tasks.push(tokio::spawn(watch_debts(driver.clone(), rows.clone(), exchange_status.clone())));
     tasks.push(tokio::spawn(keep_addresses(identity.node, driver.memberships(), Arc::clone(&transport))));
 
     let tasks = Mutex::new(tasks);

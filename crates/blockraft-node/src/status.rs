@@ -2,6 +2,7 @@
 
 use blockraft_catalog::row::CatalogState;
 use blockraft_driver::status::DriverStatus;
+use blockraft_exchange::{Debt, Reserve, reserve};
 use blockraft_transport::PeerStatus;
 use blockraft_types::{LogIndex, NodeId, Position, Role, Term};
 
@@ -57,6 +58,20 @@ impl Status {
     #[must_use]
     pub const fn commit_index(&self) -> LogIndex {
         self.driver.commit_index()
+    }
+
+    /// How far the members lag, a second or so old; none unless this node leads.
+    #[must_use]
+    pub fn debts(&self) -> &[Debt] {
+        if self.role() == Role::Leader { &self.exchange.debts } else { &[] }
+    }
+
+    /// Whether a voter may fail without the others having to wait for one that is far behind. `None` unless this node
+    /// leads and knows.
+    #[must_use]
+    pub fn reserve(&self) -> Option<Reserve> {
+        let debts = self.debts();
+        (!debts.is_empty()).then(|| reserve(&self.driver.core.membership, debts))
     }
 
     /// The last entry applied.

@@ -1,7 +1,7 @@
 //! How the node is doing, in the wire's words.
 
 use blockraft_types::{Membership, NodeId};
-use blockraft_wire::client::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
+use blockraft_wire::client::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus, Reserve};
 
 use crate::served::Served;
 
@@ -23,7 +23,7 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
             },
             address: served.address_of(node),
             match_index: core.progress.get(&node).map(|progress| progress.match_index),
-            payload_lag_bytes: None,
+            payload_lag_bytes: status.debts().iter().find(|debt| debt.node == node).map(|debt| debt.bytes),
         }
     };
     let group = GroupStatus {
@@ -38,6 +38,7 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
         last_applied: status.catalog.position,
         blocks: status.catalog.blocks,
         block_bytes: status.catalog.bytes,
+        reserve: status.reserve().map(reserve_of),
         members: membership.members().map(|(node, _)| member(node)).collect(),
     };
     NodeStatus {
@@ -47,6 +48,14 @@ pub(crate) fn of(served: &Served) -> NodeStatus {
         release: served.about.release.clone(),
         uptime_ms: u64::try_from(served.about.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         groups: vec![group],
+    }
+}
+
+fn reserve_of(reserve: blockraft_node::Reserve) -> Reserve {
+    match reserve {
+        blockraft_node::Reserve::Impossible => Reserve::Impossible,
+        blockraft_node::Reserve::Enough => Reserve::Enough,
+        blockraft_node::Reserve::Short { far } => Reserve::Short { far: far.into_iter().collect() },
     }
 }
 

@@ -13,11 +13,12 @@ use blockraft_transport::{Network, Peer, Transport};
 use blockraft_transport_quic::ClientName;
 use blockraft_types::{BootNonce, ClusterId, Incarnation, Membership, NodeId, Position};
 use blockraft_wire::client::{
-    Answer, Consistency, Found, GiveUpReason, GroupStatus, Operation, Presence, PutOutcome, Refusal, Request, Response,
+    Answer, Consistency, Found, GiveUpReason, GroupStatus, Operation, Presence, PutOutcome, Refusal, Request, Reserve,
+    Response,
 };
 use bytes::Bytes;
 use futures::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use crate::service::Answering;
 use crate::{About, Service};
@@ -176,7 +177,7 @@ async fn answers_that_a_client_does_not_take_hold_up_nobody_else() {
     assert_eq!(fifth.await.tail.len(), 8 << 20);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn status_tells_of_a_log_that_lost_its_end() {
     let (network, disks) = (Network::new(), [MemoryDisk::new(), MemoryDisk::new()]);
     let starting = [1, 2].map(|id| start(config(id, 3), &network, &disks[usize::from(id) - 1]));
@@ -198,6 +199,25 @@ async fn status_tells_of_a_log_that_lost_its_end() {
     let group = group(&recovering).await;
     let lost = group.lost_tail.unwrap();
     assert!(group.log_last.index < lost.index, "{group:?}");
+}
+
+#[tokio::test]
+async fn a_leader_knows_what_its_members_lack_and_a_lone_one_has_nobody_in_reserve() {
+    let service = service(1 << 20).await;
+    answer(put(&service, &[Block::hash(HashCode::Blake3, vec![1; 5_000])]).await);
+    let told = async {
+        let mut looks = interval(Duration::from_millis(20));
+        loop {
+            let group = group(&service).await;
+            if group.reserve.is_some() {
+                return group;
+            }
+            looks.tick().await;
+        }
+    };
+    let group = timeout(Duration::from_secs(20), told).await.unwrap();
+    assert_eq!(group.reserve, Some(Reserve::Impossible));
+    assert_eq!(group.members[0].payload_lag_bytes, Some(0));
 }
 
 /// What the node says of its group.

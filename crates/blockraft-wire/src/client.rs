@@ -17,4 +17,4 @@ pub use limits::{BLOCKS_MAX, RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
 pub use refusal::{GiveUpReason, LeaderHint, Refusal, RetryElsewhereReason, RetryLaterReason};
 pub use request::{Consistency, Cursor, Operation, Request, UnverifiedBlock};
 pub use response::{Answer, ChangeMembersOutcome, DeleteOutcome, Found, ListedBlock, Presence, PutOutcome, Response};
-pub use status::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus};
+pub use status::{Connection, GroupStatus, MemberKind, MemberStatus, NodeStatus, Reserve};

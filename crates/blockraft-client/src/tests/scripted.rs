@@ -271,6 +271,7 @@ pub(super) fn status(commit: u64, members: &[u64]) -> Answer {
         log_first: LogIndex(1),
         log_last: at(commit),
         lost_tail: None,
+        reserve: None,
         commit_index: LogIndex(commit),
         last_applied: at(commit),
         blocks: 0,

@@ -1,12 +1,11 @@
 //! What can be asked of an exchange; nothing changes by it.
 
-use std::collections::BTreeMap;
+use blockraft_types::LogIndex;
 
-use blockraft_types::{LogIndex, NodeId};
-
+use crate::debt::Debt;
 use crate::exchange::Exchange;
 use crate::payload::Payload;
-use crate::status::{Debt, ImportStatus, Status, StoreStatus};
+use crate::status::{ImportStatus, Status, StoreStatus};
 
 impl<P: Payload> Exchange<P> {
     /// Whether a put of `length` bytes would be taken now. A node that waits for room before it takes a client's bytes
@@ -59,12 +58,18 @@ impl<P: Payload> Exchange<P> {
         self.gate.waiting_for()
     }
 
-    /// At the leader: the payload bytes behind what each voter is known to match. `matched` is the leader's view; a voter
-    /// that isn't in it counts as having nothing.
+    /// At the leader: how far each member lags behind, by what was [measured](crate::Input::Measured) last. Elsewhere none.
     #[must_use]
-    pub fn debts(&self, matched: &BTreeMap<NodeId, LogIndex>) -> Vec<Debt> {
-        let behind = |node| self.log.bytes_after(matched.get(&node).copied().unwrap_or(LogIndex::ZERO));
-        self.view.voters().into_iter().map(|node| Debt { node, bytes: behind(node) }).collect()
+    pub fn debts(&self) -> Vec<Debt> {
+        let Some(measure) = &self.measure else { return Vec::new() };
+        // The log may have been compacted since.
+        let compacted = measure.compacted.max(self.log.compacted());
+        let debt = |node| {
+            let matched = measure.matched.get(&node).copied().unwrap_or(LogIndex::ZERO);
+            let bytes = if matched < compacted { measure.state_bytes } else { self.log.bytes_after(matched) };
+            Debt { node, bytes, entries: measure.last.0.saturating_sub(matched.0) }
+        };
+        self.view.members().map(debt).collect()
     }
 
     /// Counts, bytes and their bounds at the moment.
@@ -100,6 +105,7 @@ impl<P: Payload> Exchange<P> {
             reclaims: self.reclamation.checking() + self.ledger.reclaiming(),
             reclaimed: self.ledger.reclaimed(),
             length_conflicts: self.length_conflicts,
+            debts: self.debts(),
             sweep: self.reclamation.sweep(),
             store: if self.ledger.is_poisoned() {
                 StoreStatus::Poisoned

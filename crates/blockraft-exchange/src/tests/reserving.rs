@@ -6,7 +6,7 @@ use super::desk::{B, C, Desk, ME, at, block, config, deletes, fetches, receipts,
 use crate::effect::{ProposalRefusal, PutFailure};
 use crate::input::StoreFailure;
 use crate::message::Verdict;
-use crate::{Admission, BulkHeader, Config, Effect, EntryNames, Input, Named, ProposalTicket, PutId};
+use crate::{Admission, BulkHeader, Config, Debt, Effect, EntryNames, Input, Measure, Named, ProposalTicket, PutId};
 
 /// Client 1 puts X: written, not synced. Client 2 puts X: "have it" would let an entry be synced before its bytes are.
 #[test]
@@ -231,10 +231,30 @@ fn debt_is_the_payload_behind_what_a_voter_matches() {
         desk.appended(index, &[block(index)]);
     }
     desk.compacted(1);
-    let matched = [(ME, LogIndex(4)), (B, LogIndex(3))].into();
-    let bytes: Vec<u64> = desk.exchange.debts(&matched).iter().map(|debt| debt.bytes).collect();
-    assert_eq!(bytes, [0, 100, 300]);
-    assert_eq!(desk.exchange.debts(&matched)[2].node, C);
+    assert_eq!(desk.exchange.debts(), [], "nothing was measured");
+    let matched = [(ME, LogIndex(4)), (B, LogIndex(3)), (C, LogIndex(1))].into();
+    let measure = Measure { matched, compacted: LogIndex(1), last: LogIndex(4), state_bytes: 77_000 };
+    desk.step(Input::Measured { measure: Some(measure) });
+    let debt = |node, bytes, entries| Debt { node, bytes, entries };
+    assert_eq!(desk.exchange.debts(), [debt(ME, 0, 0), debt(B, 100, 1), debt(C, 300, 3)]);
+    desk.step(Input::Measured { measure: None });
+    assert_eq!(desk.exchange.debts(), []);
+}
+
+/// What the log no longer names can't be counted, and is not nothing: such a voter gets the whole state.
+#[test]
+fn a_voter_behind_the_start_of_the_log_owes_the_state_at_most() {
+    let mut desk = Desk::led_by(ME);
+    for index in 1..=4 {
+        desk.appended(index, &[block(index)]);
+    }
+    let matched = [(ME, LogIndex(4)), (B, LogIndex(1))].into();
+    let measure = Measure { matched, compacted: LogIndex::ZERO, last: LogIndex(4), state_bytes: 77_000 };
+    desk.step(Input::Measured { measure: Some(measure) });
+    let bytes = |desk: &Desk| desk.exchange.debts().iter().map(|debt| debt.bytes).collect::<Vec<_>>();
+    assert_eq!(bytes(&desk), [0, 300, 400], "all of it is in the log");
+    desk.compacted(2);
+    assert_eq!(bytes(&desk), [0, 77_000, 77_000]);
 }
 
 #[test]

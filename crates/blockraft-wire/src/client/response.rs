@@ -9,7 +9,7 @@ use crate::bounded;
 use crate::client::limits::{BLOCKS_MAX, RELEASE_BYTES_MAX, STATUS_ROWS_MAX};
 use crate::client::refusal::Refusal;
 use crate::client::request::Cursor;
-use crate::client::status::NodeStatus;
+use crate::client::status::{NodeStatus, Reserve};
 use crate::frame::{self, DecodeError, EncodeError, Frame};
 use crate::header::BodyReader;
 use crate::kind::Kind;
@@ -308,6 +308,11 @@ fn check(answer: &Answer) -> Result<(), EncodeError> {
         Answer::Status(status) => {
             frame::at_most("bytes of a release's name", status.release.len(), RELEASE_BYTES_MAX)?;
             frame::at_most("groups", status.groups.len(), STATUS_ROWS_MAX)?;
+            let far = status.groups.iter().filter_map(|group| match &group.reserve {
+                Some(Reserve::Short { far }) => Some(far.len()),
+                Some(Reserve::Impossible | Reserve::Enough) | None => None,
+            });
+            frame::at_most("voters that are far behind", far.max().unwrap_or(0), STATUS_ROWS_MAX)?;
             let members = status.groups.iter().map(|group| group.members.len());
             return frame::at_most("members of a group", members.max().unwrap_or(0), STATUS_ROWS_MAX);
         }

@@ -52,6 +52,8 @@ pub struct GroupStatus {
     pub blocks: u64,
     /// Their lengths together, in bytes.
     pub block_bytes: u64,
+    /// Whether a voter may fail without the others having to wait for one that is far behind; known to leaders alone.
+    pub reserve: Option<Reserve>,
     /// The members, this one included, at most [`STATUS_ROWS_MAX`].
     #[serde(deserialize_with = "bounded::vec::<_, _, STATUS_ROWS_MAX>")]
     pub members: Vec<MemberStatus>,
@@ -70,8 +72,25 @@ pub struct MemberStatus {
     pub address: Option<SocketAddr>,
     /// Up to where its log is known to agree with the leader's; known to leaders alone.
     pub match_index: Option<LogIndex>,
-    /// How many bytes of blocks it lacks; known to leaders alone.
+    /// How many bytes of blocks it lacks at most, a second or so ago; known to leaders alone. For one that is behind the
+    /// start of the leader's log these are the bytes of all blocks, although it may have most of them.
     pub payload_lag_bytes: Option<u64>,
+}
+
+/// Whether one voter more than a majority is close to the end of the leader's log, in every configuration in force. If not,
+/// and one that is close fails, nothing is written until another one has copied what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reserve {
+    /// There are no more than two voters.
+    Impossible,
+    /// It is so.
+    Enough,
+    /// It isn't.
+    Short {
+        /// The voters that are not close, at most [`STATUS_ROWS_MAX`].
+        #[serde(deserialize_with = "bounded::vec::<_, _, STATUS_ROWS_MAX>")]
+        far: Vec<NodeId>,
+    },
 }
 
 /// Whether a member is counted.

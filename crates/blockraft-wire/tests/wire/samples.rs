@@ -16,7 +16,7 @@ use blockraft_types::{
 use blockraft_wire::client::{
     Answer, ChangeMembersOutcome, Connection, Consistency, Cursor, DeleteOutcome, Found, GiveUpReason, GroupStatus,
     LeaderHint, ListedBlock, MemberKind, MemberStatus, NodeStatus, Operation, Presence, PutOutcome, Refusal, Request,
-    Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
+    Reserve, Response, RetryElsewhereReason, RetryLaterReason, UnverifiedBlock,
 };
 use blockraft_wire::node::{
     ChangeMembers, ChangeMembersReply, ChangeMembersResult, Forward, ForwardReply, ForwardResult, NodeMessage,
@@ -458,7 +458,7 @@ fn status() -> NodeStatus {
         connection,
         address: Some(address()),
         match_index: Some(LogIndex(300)),
-        payload_lag_bytes: None,
+        payload_lag_bytes: (node != 2).then_some(node << 30),
     };
     NodeStatus {
         cluster: ClusterId::from_bytes([0xc1; 16]),
@@ -478,6 +478,7 @@ fn status() -> NodeStatus {
             last_applied: position(8, 302),
             blocks: 12,
             block_bytes: 3_145_728,
+            reserve: Some(Reserve::Short { far: vec![NodeId(2)] }),
             members: vec![member(1, Connection::Itself), member(2, Connection::Up), member(3, Connection::Down)],
         }],
     }

@@ -18,9 +18,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
+use crate::commands::status::asked::of_leader;
 use crate::connection::ConnectionArguments;
 use crate::exit::{Exit, Failure, causes, of_unavailable};
 use crate::output::Output;
+use crate::size;
 
 /// Show and change who belongs to the cluster. Every change is safe to repeat.
 #[derive(Debug, Subcommand)]
@@ -159,16 +161,19 @@ fn add(node: NodeId, incarnation: Incarnation, address: SocketAddr) -> Membershi
 
 /// What the node that is furthest ahead says of the cluster.
 async fn newest_status(client: &Client) -> Result<NodeStatus, Failure> {
-    furthest(&client.status_all().await).cloned().ok_or_else(|| Failure {
-        exit: Exit::Unreachable,
-        message: "no node says who the members are".to_owned(),
-        hint: None,
-    })
+    furthest(&client.status_all().await).cloned().ok_or_else(nobody_says)
+}
+
+fn nobody_says() -> Failure {
+    Failure { exit: Exit::Unreachable, message: "no node says who the members are".to_owned(), hint: None }
 }
 
 async fn list(connection: &ConnectionArguments, output: &mut Output) -> Result<Exit, Failure> {
     let client = connection.connect().await?;
-    let status = newest_status(&client).await?;
+    let nodes = client.status_all().await;
+    let status = furthest(&nodes).ok_or_else(nobody_says)?;
+    // Nobody else knows what the members lack.
+    let lags = of_leader(&nodes).map_or(&[][..], |group| &group.members);
     for group in &status.groups {
         for member in &group.members {
             let kind = match member.kind {
@@ -181,10 +186,12 @@ async fn list(connection: &ConnectionArguments, output: &mut Output) -> Result<E
             let address = member.address.map(|address| address.to_string());
             let shown = address.as_deref().unwrap_or("-");
             let mark = if leads { "  leads" } else { "" };
-            output.line(
-                format_args!("{}  {kind}  {shown}{mark}", member.node),
-                || json!({ "node": member.node.0, "kind": kind, "address": address, "leads": leads }),
-            )?;
+            let lag = lags.iter().find(|lag| lag.node == member.node).and_then(|lag| lag.payload_lag_bytes);
+            let lacks = lag.map_or_else(String::new, |bytes| format!("  lacks {}", size::human(bytes)));
+            output.line(format_args!("{}  {kind}  {shown}{lacks}{mark}", member.node), || {
+                let node = member.node.0;
+                json!({ "node": node, "kind": kind, "address": address, "leads": leads, "payload_lag_bytes": lag })
+            })?;
         }
     }
     client.close().await;
@@ -337,6 +344,10 @@ far as it can: ask again. Ids are never given twice.
 Clients learn from whoever answers them who the members are, and go on with those; the addresses in client.toml are those
 that they begin with. Nothing but `save` changes that file.
 
-JSON of list: {\"node\", \"kind\": \"voter\" | \"learner\" | \"joining\" | \"leaving\", \"address\", \"leads\"}
+`list` shows how many bytes of blocks each member lacks, as the leader knows it. Of one that lacks entries that the leader's
+log doesn't hold any more, all blocks are counted, although it may have most of them.
+
+JSON of list: {\"node\", \"kind\": \"voter\" | \"learner\" | \"joining\" | \"leaving\", \"address\", \"leads\",
+\"payload_lag_bytes\": null if nobody says}
 JSON of save: {\"node\", \"address\"}
 JSON of the others: {\"outcome\": \"already so\" | \"changed\" | \"not yet\" | \"refused\", \"reason\"}, and \"node\" if invited";

@@ -1,14 +1,14 @@
 //! `blockraft status`.
 
-mod asked;
+pub(crate) mod asked;
 mod table;
 mod wait;
 
 use core::time::Duration;
 
 use blockraft_client::{Member, NodeStatus, StatusError};
-use blockraft_types::LostTail;
-use blockraft_wire::client::{Connection, GroupStatus};
+use blockraft_types::{LogIndex, LostTail, NodeId};
+use blockraft_wire::client::{Connection, GroupStatus, Reserve};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -128,7 +128,31 @@ fn remarks(group: &GroupStatus) -> Vec<String> {
              vote until its log holds again what it lost"
         )
     });
-    lost.into_iter().collect()
+    let short = match &group.reserve {
+        Some(Reserve::Short { far }) => Some(format!(
+            "too few voters are close to the end of its log for one of them to fail, until these have caught up: {}",
+            far.iter().map(|node| lacking(group, *node)).collect::<Vec<_>>().join(", ")
+        )),
+        Some(Reserve::Impossible | Reserve::Enough) | None => None,
+    };
+    lost.into_iter().chain(short).collect()
+}
+
+/// A member that is far behind its leader.
+fn lacking(group: &GroupStatus, node: NodeId) -> String {
+    let Some(member) = group.members.iter().find(|member| member.node == node) else { return format!("node {node}") };
+    let matched = member.match_index.unwrap_or(LogIndex::ZERO);
+    let entries = group.log_last.index.0.saturating_sub(matched.0);
+    let bytes = member.payload_lag_bytes.map_or("an unknown amount".to_owned(), size::human);
+    format!("node {node} ({entries} entries, {bytes} at most)")
+}
+
+/// The voters that are far behind, if that leaves too few that aren't; none where nobody can tell.
+fn far(group: &GroupStatus) -> Option<Vec<u64>> {
+    group.reserve.as_ref().map(|reserve| match reserve {
+        Reserve::Short { far } => far.iter().map(|node| node.0).collect(),
+        Reserve::Impossible | Reserve::Enough => Vec::new(),
+    })
 }
 
 fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max: u64) -> Value {
@@ -162,6 +186,7 @@ fn object(member: &Member, status: &Result<NodeStatus, StatusError>, commit_max:
         "blocks": group.blocks,
         "bytes": group.block_bytes,
         "reaches": reaches(group),
+        "far": far(group),
     })
 }
 
@@ -195,8 +220,14 @@ A node whose log lost its end, which was durable, starts all the same if the oth
 its log holds again what it lost, and a remark says so. Let it run, and keep the others running. `lost_tail` is then where
 its log had come at least, and the last term that it can have spoken of it in, else null.
 
+When a voter fails that is level, nothing is written until another one has copied what it lacks. So the leader's row gets
+a remark while fewer voters than a majority and one more are close: within 256 MiB and 10000 entries of the end of its log.
+`far` then names the others; it is empty else, and null where nobody can tell, which is everywhere but at the leader.
+`members list` shows what each member lacks. With one or two voters none can be spared, and nothing is said.
+
 JSON, an object per node: {\"node\", \"address\", \"reachable\": true, \"cluster\", \"incarnation\", \"release\", \"uptime_ms\",
-\"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"lost_tail\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\"},
+\"role\", \"term\", \"leader\", \"log_first\", \"log_last\", \"lost_tail\", \"commit\", \"applied\", \"lag\", \"blocks\", \"bytes\", \"reaches\",
+\"far\"},
 or {\"node\", \"address\", \"reachable\": false, \"error\"}. Exit code 5: no node was reached;
 1: with --wait, the cluster wasn't ready in time.";
 
