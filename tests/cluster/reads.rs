@@ -155,6 +155,23 @@ async fn a_read_that_took_long_is_not_excused_by_what_others_asked_meanwhile() {
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn a_batch_that_took_long_looks_again_which_of_its_blocks_are_still_wanted() {
+    let block = Block::hash(HashCode::Blake3, vec![9; 50_000]);
+    let (cluster, slow) = with_a_fresh_follower(&block).await;
+    let (leader, node) = (cluster.leader().await, cluster.node(slow));
+    cluster.member(slow).store.set(Trouble::Unresponsive);
+    let mut read = Box::pin(node.get_many(vec![*block.multihash(); 2], Consistency::default()));
+    assert!(poll!(&mut read).is_pending(), "the bytes are being read");
+    let deleted = cluster.node(leader).delete(*block.multihash()).await.expect("delete");
+    stand_still().await;
+    cluster.member(slow).store.set(Trouble::None);
+    let read = read.await.expect("get");
+    assert_eq!(read.value, [Ok(None), Ok(None)]);
+    assert!(deleted.position <= read.position, "it is absent where the answer says so");
+    cluster.stop().await;
+}
+
 /// The one thread of the blocking pool is kept busy, so nothing that belongs there is done yet.
 #[test]
 fn long_reads_of_the_catalog_leave_the_runtimes_workers_alone() {

@@ -83,6 +83,7 @@
 //! wait. Everything else is bounded by the configuration of the crates below.
 
 pub mod answer;
+pub mod batch;
 pub mod config;
 pub mod consistency;
 pub mod members;
@@ -125,6 +126,7 @@ mod waiting;
 mod writer;
 
 pub use answer::{Answer, Count, ListPage, Written};
+pub use batch::Batch;
 pub use blockraft_catalog::{Outcome, Row};
 pub use blockraft_driver::{InForce, Standing, StopReason};
 pub use blockraft_exchange::{Debt, Reserve};

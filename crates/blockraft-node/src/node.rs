@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::answer::{Answer, Count, ListPage, Written};
+use crate::batch::Batch;
 use crate::config::Identity;
 use crate::consistency::Consistency;
 use crate::driver::Driver;
@@ -145,14 +146,34 @@ impl Node {
         self.shared.reader.get(multihash, consistency).await
     }
 
-    /// Gets blocks side by side, each on its own. Answers in the order asked.
+    /// Gets blocks side by side, in the order asked: which of them are present is as of one moment, and costs one read index
+    /// at most. Each has an error of its own if it is present and can't be read.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
     pub async fn get_many(
         &self,
         multihashes: Vec<Multihash>,
         consistency: Consistency,
-    ) -> Vec<Result<Answer<Option<Block>>, ReadError>> {
-        let get = |multihash| self.get(multihash, consistency);
-        stream::iter(multihashes).map(get).buffered(SIDE_BY_SIDE_MAX).collect().await
+    ) -> Result<Answer<Vec<Result<Option<Block>, ReadError>>>, ReadError> {
+        let batch = self.batch(multihashes.clone(), consistency).await?;
+        let reads = stream::iter(0..multihashes.len()).map(|place| batch.read(place));
+        let read: Vec<_> = reads.buffered(SIDE_BY_SIDE_MAX).collect().await;
+        let Answer { value: present, position } = batch.finish().await?;
+        let value = multihashes.into_iter().zip(read).zip(present).map(|((multihash, read), is_present)| match read {
+            _ if !is_present => Ok(None),
+            Ok(None) => Err(ReadError::NoCopy { multihash }),
+            read => read,
+        });
+        Ok(Answer { value: value.collect(), position })
+    }
+
+    /// Asks for blocks together whose bytes the caller reads as it has room for them. See [`Batch`].
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn batch(&self, multihashes: Vec<Multihash>, consistency: Consistency) -> Result<Batch, ReadError> {
+        Batch::begin(self.shared.reader.clone(), multihashes, consistency).await
     }
 
     /// Whether the block is present.

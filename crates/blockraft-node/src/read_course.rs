@@ -85,7 +85,7 @@ enum State {
 
 /// What a look at the catalog rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Grounds {
+pub(crate) enum Grounds {
     /// As much as was asked for, whatever time it is.
     Sufficient,
     /// A proof of freshness, taken before the catalog was looked at. The answer rests on it until it is given.
@@ -198,7 +198,7 @@ impl ReadCourse {
 }
 
 /// What lets a present block be served without asking anybody.
-fn fresh(at_least: Position, sight: Sight<'_>) -> Option<Proof> {
+pub(crate) fn fresh(at_least: Position, sight: Sight<'_>) -> Option<Proof> {
     let proof = sight.freshness.proof(sight.now)?;
     let applied = sight.rows.state().position.index;
     if Mistake::PositionIgnored.is_made() {

@@ -74,15 +74,23 @@ impl Reader {
         multihashes: &[Multihash],
         consistency: Consistency,
     ) -> Result<Answer<Vec<Option<Row>>>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = self.deadline();
         self.come_up_to(consistency, deadline).await?;
-        let seen = if multihashes.len() <= LOOKED_UP_HERE_MAX {
-            self.rows.visible_many(multihashes).map_err(storage)?
-        } else {
-            let multihashes = multihashes.to_vec();
-            self.scan(deadline, move |rows| rows.visible_many(&multihashes)).await?
-        };
+        let seen = self.rows_of(multihashes, deadline).await?;
         Ok(self.answer(seen.position, seen.value))
+    }
+
+    /// The rows of these blocks, all of one moment.
+    pub(crate) async fn rows_of(
+        &self,
+        multihashes: &[Multihash],
+        deadline: Instant,
+    ) -> Result<AsOf<Vec<Option<Row>>>, ReadError> {
+        if multihashes.len() <= LOOKED_UP_HERE_MAX {
+            return self.rows.visible_many(multihashes).map_err(storage);
+        }
+        let multihashes = multihashes.to_vec();
+        self.scan(deadline, move |rows| rows.visible_many(&multihashes)).await
     }
 
     /// A page of the listing. See [`Node::list`](crate::Node::list).
@@ -92,7 +100,7 @@ impl Reader {
         limit: usize,
         consistency: Consistency,
     ) -> Result<Answer<ListPage>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = self.deadline();
         self.come_up_to(consistency, deadline).await?;
         let page = self.scan(deadline, move |rows| rows.list(after, limit)).await?;
         let entries = page.value.rows;
@@ -101,7 +109,7 @@ impl Reader {
 
     /// How many blocks there are. See [`Node::count`](crate::Node::count).
     pub(crate) async fn count(&self, consistency: Consistency) -> Result<Answer<Count>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = self.deadline();
         self.come_up_to(consistency, deadline).await?;
         let state = self.rows.state();
         Ok(self.answer(state.position, Count { blocks: state.blocks, bytes: state.bytes }))
@@ -112,7 +120,7 @@ impl Reader {
         if self.look(multihash)?.value.is_none() {
             return Ok(None);
         }
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = self.deadline();
         self.apply_read_index(deadline).await?;
         let seen = self.look(multihash)?;
         Ok(seen.value.map(|_| {
@@ -123,7 +131,7 @@ impl Reader {
 
     /// Does what the course asks for, until it has an answer.
     async fn follow(&self, mut course: ReadCourse) -> Result<AsOf<Option<Found>>, ReadError> {
-        let deadline = Instant::now() + self.limits.request_timeout;
+        let deadline = self.deadline();
         let multihash = course.multihash();
         let mut step = course.begin(self.sight()).map_err(storage)?;
         loop {
@@ -149,12 +157,17 @@ impl Reader {
         }
     }
 
-    fn sight(&self) -> Sight<'_> {
+    /// When a call that begins now gives up.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.request_timeout
+    }
+
+    pub(crate) fn sight(&self) -> Sight<'_> {
         Sight { rows: &self.rows, freshness: &self.freshness, now: self.now() }
     }
 
     /// For answers that speak of many blocks at once, some of them absent.
-    async fn come_up_to(&self, consistency: Consistency, deadline: Instant) -> Result<(), ReadError> {
+    pub(crate) async fn come_up_to(&self, consistency: Consistency, deadline: Instant) -> Result<(), ReadError> {
         match consistency {
             Consistency::Local => Ok(()),
             Consistency::Linearizable => self.apply_read_index(deadline).await,
@@ -166,7 +179,7 @@ impl Reader {
     }
 
     /// Takes a read index that is younger than this call, and waits until it is applied here.
-    async fn apply_read_index(&self, deadline: Instant) -> Result<(), ReadError> {
+    pub(crate) async fn apply_read_index(&self, deadline: Instant) -> Result<(), ReadError> {
         loop {
             let asked = self.now();
             let (asker, answer) = oneshot::channel();
@@ -220,12 +233,12 @@ impl Reader {
         scanned.await.map_err(|_| ReadError::Stopping)?.map_err(storage)
     }
 
-    fn look(&self, multihash: Multihash) -> Result<AsOf<Option<Row>>, ReadError> {
+    pub(crate) fn look(&self, multihash: Multihash) -> Result<AsOf<Option<Row>>, ReadError> {
         self.rows.visible(&multihash).map_err(storage)
     }
 
     /// The good copy that is here, if there is one.
-    async fn copy(&self, multihash: Multihash, deadline: Instant) -> Result<Option<Block>, ReadError> {
+    pub(crate) async fn copy(&self, multihash: Multihash, deadline: Instant) -> Result<Option<Block>, ReadError> {
         if let Some(block) = self.inline.get(&multihash) {
             return Ok(Some(block));
         }
@@ -242,7 +255,7 @@ impl Reader {
         }
     }
 
-    async fn repair(&self, multihash: Multihash, length: u32, deadline: Instant) -> Result<(), ReadError> {
+    pub(crate) async fn repair(&self, multihash: Multihash, length: u32, deadline: Instant) -> Result<(), ReadError> {
         let mut place = self.waiting.repairs.wait(multihash);
         let question = Input::Repair { name: multihash, length };
         self.driver.gate(question).map_err(|_| ReadError::Stopping)?;
@@ -253,11 +266,11 @@ impl Reader {
         }
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         Moment(self.started.elapsed())
     }
 
-    fn answer<T>(&self, position: Position, value: T) -> Answer<T> {
+    pub(crate) fn answer<T>(&self, position: Position, value: T) -> Answer<T> {
         self.freshness.returned(position);
         Answer { value, position }
     }

@@ -63,14 +63,6 @@ impl Share {
         });
         taken.await.unwrap_or(Err(NoRoom))
     }
-
-    /// Takes further room if there is any.
-    pub(crate) fn try_take(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        for room in [&self.client, &self.all] {
-            self.held.push(Arc::clone(room).try_acquire_many_owned(charge(bytes)).map_err(|_| NoRoom)?);
-        }
-        Ok(())
-    }
 }
 
 /// A block that is longer than a client's room takes all of it.

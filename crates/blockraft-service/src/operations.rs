@@ -120,48 +120,35 @@ async fn open_session(served: &Served) -> Done {
 }
 
 async fn get(served: &Served, share: &mut Share, multihashes: Vec<Multihash>, consistency: NodeConsistency) -> Done {
-    // The lengths, to know the room that the blocks need before they are read.
-    let rows = served.node.stat_many(&multihashes, NodeConsistency::Local).await;
-    let rows = rows.map_err(|error| unread(served, &error))?.value;
-    let expected: Vec<_> = rows.iter().map(|row| row.as_ref().map_or(0, |row| row.length as usize)).collect();
-    let mut room = fitting_bytes(&expected);
+    let batch = served.node.batch(multihashes, consistency).await.map_err(|error| unread(served, &error))?;
+    let lengths: Vec<_> = batch.lengths().map(|length| length.map_or(0, |length| length as usize)).collect();
+    let mut room = fitting_bytes(&lengths);
     let overloaded = Refusal::RetryLater { reason: RetryLaterReason::Overloaded };
     share.take(room).await.map_err(|_| overloaded)?;
 
-    let (mut seen, mut full, mut any) = (Position::ZERO, false, false);
-    let mut blocks = Vec::with_capacity(multihashes.len());
+    let mut full = false;
+    let mut read = Vec::with_capacity(lengths.len());
     // One after the other: blocks that don't fit needn't be read.
-    for (multihash, expected) in multihashes.into_iter().zip(expected) {
-        full |= room < expected;
+    for (place, length) in lengths.into_iter().enumerate() {
+        full |= room < length;
         if full {
-            blocks.push(Found::LeftOut);
+            read.push(Found::LeftOut);
             continue;
         }
-        let found = match served.node.get(multihash, consistency).await {
-            Ok(NodeAnswer { value: Some(block), position }) => {
-                seen = later(seen, position);
-                let bytes = block.bytes().len();
-                let more = bytes.saturating_sub(expected);
-                // It came after its length was asked for.
-                if 0 < more && (any || share.try_take(more).is_err()) {
-                    full = true;
-                    Found::LeftOut
-                } else {
-                    any = true;
-                    room -= expected;
-                    Found::Present(block.into_bytes())
-                }
-            }
-            Ok(NodeAnswer { value: None, position }) => {
-                seen = later(seen, position);
-                Found::Absent
-            }
-            Err(ReadError::NoCopy { .. }) => Found::Unreadable,
+        room -= length;
+        read.push(match batch.read(place).await {
+            Ok(Some(block)) => Found::Present(block.into_bytes()),
+            Ok(None) | Err(ReadError::NoCopy { .. }) => Found::Unreadable,
             Err(error) => return Err(unread(served, &error)),
-        };
-        blocks.push(found);
+        });
     }
-    Ok((seen, Answer::Get { blocks }))
+    let NodeAnswer { value: present, position } = batch.finish().await.map_err(|error| unread(served, &error))?;
+    let found = |(found, is_present): (Found, bool)| match found {
+        Found::LeftOut => Found::LeftOut,
+        _ if !is_present => Found::Absent,
+        found => found,
+    };
+    Ok((position, Answer::Get { blocks: read.into_iter().zip(present).map(found).collect() }))
 }
 
 /// The bytes of as many of these blocks, from the first on, as one answer holds: of one at least.

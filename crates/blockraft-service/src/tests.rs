@@ -1,5 +1,7 @@
 //! A service over a lone node in memory: what it answers at the bounds of the protocol.
 
+mod batches;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
