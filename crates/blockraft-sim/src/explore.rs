@@ -8,6 +8,7 @@ mod configuration;
 mod image;
 mod law;
 mod member;
+mod space;
 mod world;
 
 use std::collections::HashSet;
@@ -16,8 +17,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use blockraft_core::Config;
 use thiserror::Error;
 
-pub use bounds::{Bounds, Change, Disk, Order};
+pub use bounds::{Begin, Bounds, Change, Disk, Order};
 pub use law::Broken;
+pub use space::{STATES_MAX, Size, Space};
 use world::{Action, Setting, World};
 
 /// What an exploration went through.

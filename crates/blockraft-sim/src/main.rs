@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use blockraft_sim::campaign::{Campaign, Failure, Sum, Times, shrink};
 use blockraft_sim::catch_up::{Backlog, CaughtUp, catch_up};
+use blockraft_sim::explore::{Census, STATES_MAX, Space, explore};
 use blockraft_sim::fault::{Fault, Faults};
 #[cfg(seeded_bugs)]
 use blockraft_sim::known::{BELOW, Judge, KNOWN};
@@ -86,6 +87,10 @@ struct Cli {
     #[arg(long, value_name = "MIB", conflicts_with = "seed")]
     catch_up: Option<u64>,
 
+    /// Visit every state that the core reaches within each of the named bounds, instead of running seeds
+    #[arg(long, conflicts_with_all = ["seed", "catch_up"])]
+    explore: bool,
+
     /// Let all nodes make a known mistake, by name
     #[cfg(seeded_bugs)]
     #[arg(long)]
@@ -118,6 +123,9 @@ impl Cli {
         }
         if let Some(blocks) = self.catch_up {
             return self.let_catch_up(blocks);
+        }
+        if self.explore {
+            return Ok(self.go_through_spaces());
         }
         if let Some(seed) = self.seed {
             return self.tell(seed, &limits);
@@ -214,6 +222,43 @@ impl Cli {
             trouble: self.trouble_ms.map(|milliseconds| milliseconds * 1_000),
             without,
         })
+    }
+
+    /// A row for each space.
+    fn go_through_spaces(&self) -> ExitCode {
+        let (mut rows, mut all_closed) = (Vec::new(), true);
+        let begun = Instant::now();
+        if !self.json {
+            println!("{:>9} {:>9} {:>5} {:>6} {:>7}  space", "states", "steps", "depth", "closed", "seconds");
+        }
+        for Space { name, bounds, .. } in Space::ALL {
+            let begun = Instant::now();
+            let Census { states, steps, depth, closed } = match explore(*bounds, STATES_MAX, |config| config) {
+                Ok(census) => census,
+                Err(example) => {
+                    println!("{name}: a law is broken\n{example}");
+                    return ExitCode::FAILURE;
+                }
+            };
+            let seconds = begun.elapsed().as_secs_f64();
+            all_closed &= closed;
+            if !self.json {
+                let closed = if closed { "yes" } else { "NO" };
+                println!("{states:>9} {steps:>9} {depth:>5} {closed:>6} {seconds:>7.1}  {name}");
+            }
+            rows.push(serde_json::json!({
+                "space": name,
+                "states": states,
+                "steps": steps,
+                "depth": depth,
+                "closed": closed,
+                "seconds": seconds,
+            }));
+        }
+        if self.json {
+            println!("{}", serde_json::json!({ "spaces": rows, "seconds": begun.elapsed().as_secs_f64() }));
+        }
+        if all_closed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
     fn threads(&self) -> usize {

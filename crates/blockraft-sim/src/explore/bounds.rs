@@ -31,10 +31,24 @@ pub struct Bounds {
     pub changes: u8,
     /// Which change.
     pub change: Change,
+    /// Times that leaders are asked to give up a change of members.
+    pub reverts: u8,
+    /// What has happened before.
+    pub begin: Begin,
     /// In which order messages may arrive.
     pub order: Order,
     /// When writes become durable.
     pub disk: Disk,
+}
+
+/// Where an exploration begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// All members are newborn.
+    Newborn,
+    /// The member with the lowest id leads, everybody holds the first entry of its term, and it was asked for the change
+    /// of members just now. The bounds count what comes after that.
+    AmidChange,
 }
 
 /// How the members shall change.
@@ -84,6 +98,8 @@ impl Bounds {
         transfers: 0,
         changes: 0,
         change: Change::Replace,
+        reverts: 0,
+        begin: Begin::Newborn,
         order: Order::PerPair,
         disk: Disk::AtOnce,
     };

@@ -60,6 +60,13 @@ impl Image {
         })
     }
 
+    /// The entry that brought `membership`, if one did.
+    pub(crate) fn point_of(&self, membership: &Membership) -> Option<LogPoint> {
+        let brings =
+            |head: &&EntryHead| matches!(&head.kind, EntryKind::Membership(brought) if **brought == *membership);
+        self.heads.iter().rev().find(brings).map(point_of)
+    }
+
     /// Writes one batch whole.
     pub(crate) fn write(&mut self, write: &Write) -> Result<(), Broken> {
         if let Some(hard_state) = write.hard_state {

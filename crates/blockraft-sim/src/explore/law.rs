@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use blockraft_core::ReadTicket;
+use blockraft_core::{LogPoint, ReadTicket};
 use blockraft_types::{ChainDigest, LogIndex, Membership, NodeId, Position, Term};
 use thiserror::Error;
 
@@ -75,6 +75,19 @@ impl History {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A joint configuration is left towards the old voters only by the leader that began it, and before it has committed
+    /// it. Anybody else may have left it towards the new ones; and what a leader appends when its time is over is lost.
+    pub(crate) fn gives_up(&self, joint: LogPoint, term: Term) -> Result<(), Broken> {
+        let LogPoint { position, chain } = joint;
+        let is_own = position.term == term;
+        let is_open = self.committed_before(term.next()).is_none_or(|(last, _)| last < position.index);
+        if is_own && is_open {
+            return Ok(());
+        }
+        let what = format!("the leader of {term:?} goes back to before {position} ({chain:?}), which isn't open");
+        Err(Broken::new("reverts only what is open", what))
     }
 
     /// Election Safety: at most one leader in a term.

@@ -276,7 +276,14 @@ impl Member {
     /// The configuration in force is the newest one in the log, committed or not.
     fn judge_configuration(&mut self, surroundings: &Surroundings<'_>) -> Result<(), Broken> {
         let in_force = self.raft.membership();
-        self.in_force_seen.clone_from(in_force);
+        let before = core::mem::replace(&mut self.in_force_seen, in_force.clone());
+        let reverts = before.is_joint() && !in_force.is_joint() && in_force.voters == before.outgoing;
+        if reverts && self.raft.role() == Role::Leader {
+            // What isn't in view yet was appended just now.
+            self.view
+                .point_of(&before)
+                .map_or(Ok(()), |joint| surroundings.history.gives_up(joint, self.raft.term()))?;
+        }
         let last = self.view.last().position;
         let newest = self.view.membership_at(last.index).map_or(surroundings.membership, |(_, newest)| newest);
         if self.raft.last() == last && in_force != newest {

@@ -9,7 +9,7 @@ use blockraft_core::{BodyHead, ChangeTicket, Config, Input, LogPoint, Options, P
 use blockraft_types::{BodyDigest, ClusterId, GroupId, Incarnation, Membership, MembershipChange, NodeId, Role};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::explore::bounds::{Bounds, Change, Order};
+use crate::explore::bounds::{Begin, Bounds, Change, Order};
 use crate::explore::image::Image;
 use crate::explore::law::{Broken, History};
 use crate::explore::member::{Envelope, Member, Surroundings, logs_match};
@@ -53,6 +53,7 @@ struct Left {
     repeats: u8,
     transfers: u8,
     changes: u8,
+    reverts: u8,
 }
 
 /// One step.
@@ -78,6 +79,8 @@ pub(crate) enum Action {
     Transfer(NodeId, NodeId),
     /// A leader is asked for the change of members.
     Change(NodeId),
+    /// A leader is asked to give it up.
+    Revert(NodeId),
 }
 
 impl Setting {
@@ -118,12 +121,37 @@ impl World {
             let member = Member::born(id, setting.config, &setting.membership, setting.genesis)?;
             Ok(Marked::new(member))
         });
-        Ok(Self {
+        let newborn = Self {
             members: members.collect::<Result<_, Broken>>()?,
             network: Vec::new(),
             history: Marked::new(History::default()),
             left: Left::of(setting.bounds),
-        })
+        };
+        match setting.bounds.begin {
+            Begin::Newborn => Ok(newborn),
+            Begin::AmidChange => newborn.asked_to_change(setting),
+        }
+    }
+
+    /// The first member was elected, all that it said arrived, and it is asked for the change.
+    fn asked_to_change(mut self, setting: &Setting) -> Result<Self, Broken> {
+        let Some(first) = self.members.first().map(|member| member.value.id) else { return Ok(self) };
+        let left = self.left;
+        self.left = Left { timeouts: 1, changes: 1, ..left };
+        self = self.after(&Action::Timeout(first), setting)?;
+        while let Some(action) = self.next_in_calm() {
+            self = self.after(&action, setting)?;
+        }
+        self = self.after(&Action::Change(first), setting)?;
+        self.left = left;
+        Ok(self)
+    }
+
+    /// What disks and connections do next if nothing goes wrong.
+    fn next_in_calm(&self) -> Option<Action> {
+        let writing = self.members.iter().find(|member| !member.value.writes.is_empty());
+        let persist = writing.map(|member| Action::Persist(member.value.id));
+        persist.or((!self.network.is_empty()).then_some(Action::Deliver(0)))
     }
 
     /// Two states with the same fingerprint have the same future.
@@ -186,13 +214,16 @@ impl World {
     }
 
     fn is_newborn(&self, setting: &Setting) -> bool {
-        self.left == Left::of(setting.bounds)
+        setting.bounds.begin == Begin::Newborn && self.left == Left::of(setting.bounds)
     }
 
     fn lead_actions(&self, id: NodeId, actions: &mut Vec<Action>) {
-        let Left { beats, proposals, reads, transfers, changes, .. } = self.left;
+        let Left { beats, proposals, reads, transfers, changes, reverts, .. } = self.left;
         if 0 < changes {
             actions.push(Action::Change(id));
+        }
+        if 0 < reverts {
+            actions.push(Action::Revert(id));
         }
         if 0 < beats {
             actions.push(Action::Beat(id));
@@ -212,7 +243,7 @@ impl World {
     /// The state after `action`.
     pub(crate) fn after(&self, action: &Action, setting: &Setting) -> Result<Self, Broken> {
         let mut next = self.clone();
-        let Left { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes } =
+        let Left { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes, reverts } =
             &mut next.left;
         match *action {
             Action::Deliver(at) => {
@@ -278,13 +309,19 @@ impl World {
             }
             Action::Change(id) => {
                 *changes -= 1;
-                let (ticket, change) = (ChangeTicket(0), setting.change());
-                next.with(id, setting, |member, around| {
-                    member.step(Input::ChangeMembership { ticket, change }, around)
-                })?;
+                next.change(id, setting, setting.change())?;
+            }
+            Action::Revert(id) => {
+                *reverts -= 1;
+                next.change(id, setting, MembershipChange::Revert)?;
             }
         }
         Ok(next)
+    }
+
+    fn change(&mut self, id: NodeId, setting: &Setting, change: MembershipChange) -> Result<(), Broken> {
+        let ticket = ChangeTicket(0);
+        self.with(id, setting, |member, around| member.step(Input::ChangeMembership { ticket, change }, around))
     }
 
     /// What `action` is, for a person.
@@ -301,6 +338,7 @@ impl World {
             Action::Reboot(id, survivors) => format!("{id:?} loses power, {survivors} writes survive, and starts"),
             Action::Forget(id) => format!("{id:?} loses power and the last entry of its disk, and starts"),
             Action::Change(id) => format!("{id:?} is asked to change the members"),
+            Action::Revert(id) => format!("{id:?} is asked to give up the change of members"),
             Action::Transfer(id, to) => format!("{id:?} is asked to hand over to {to:?}"),
         }
     }
@@ -367,9 +405,9 @@ impl World {
 
 impl Left {
     const fn of(bounds: Bounds) -> Self {
-        let Bounds { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes, .. } =
-            bounds;
-        Self { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes }
+        let Bounds { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, .. } = bounds;
+        let Bounds { changes, reverts, .. } = bounds;
+        Self { timeouts, beats, proposals, reads, crashes, forgets, losses, repeats, transfers, changes, reverts }
     }
 }
 
