@@ -57,11 +57,13 @@ pub enum Fault {
     Return,
     /// A node's power goes, and the end of its log with it, although it was synced.
     LostTail,
+    /// One of the founders starts later than the others.
+    LateBirth,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Loss,
         Self::Duplication,
         Self::Straggling,
@@ -88,6 +90,7 @@ impl Fault {
         Self::RollBack,
         Self::Return,
         Self::LostTail,
+        Self::LateBirth,
     ];
 
     /// Its name on the command line.
@@ -120,6 +123,7 @@ impl Fault {
             Self::RollBack => "roll-back",
             Self::Return => "return",
             Self::LostTail => "lost-tail",
+            Self::LateBirth => "late-birth",
         }
     }
 

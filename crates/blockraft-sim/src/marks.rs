@@ -133,6 +133,8 @@ marks! {
     AppliedBeyondLog = "what was left of a log ended before what was applied",
     /// The power went again before that.
     CutAmidRecovery = "the power went before a lost end was made good",
+    /// A group was born and went on without one of its founders.
+    BornWithout = "a founder came when the group had committed without it",
     /// The others are down, and a majority goes on.
     QuorumAlone = "a quorum went on alone",
 }

@@ -156,7 +156,8 @@ impl Nemesis {
             | Fault::Straggling
             | Fault::BulkLoss
             | Fault::Drift
-            | Fault::SlowApply => {}
+            | Fault::SlowApply
+            | Fault::LateBirth => {}
         }
         if members.iter().all(|member| !member.is_up()) {
             stage.meet(Mark::AllDown);

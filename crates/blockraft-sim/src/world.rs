@@ -7,6 +7,7 @@ use crate::clients::Clients;
 use crate::fault::Fault;
 use crate::happening::{Happening, What};
 use crate::law::Breach;
+use crate::marks::Mark;
 use crate::member::{Connection, Member};
 use crate::mistake::Planted;
 use crate::nemesis::Nemesis;
@@ -23,6 +24,8 @@ pub(crate) struct World {
     pub(crate) members: Vec<Member>,
     pub(crate) clients: Clients,
     pub(crate) nemesis: Nemesis,
+    /// The founder that hasn't come yet.
+    awaited: Option<usize>,
 }
 
 impl World {
@@ -35,13 +38,15 @@ impl World {
         }
         let member = |place| Member::new(place, seed, genesis(nodes), planted);
         let mut members: Vec<Member> = (0..stage.weather.places()).map(member).collect();
-        for member in &mut members[..nodes] {
+        let late = late_founder(&mut stage, &mut Chance::new(seed, 7));
+        for (place, member) in members[..nodes].iter_mut().enumerate() {
             member.format();
-            member.start_after(&mut stage, 0);
+            let micros = late.filter(|(founder, _)| *founder == place).map_or(0, |(_, micros)| micros);
+            member.start_after(&mut stage, micros);
         }
         let clients = Clients::new(&mut stage, Chance::new(seed, 4));
         let nemesis = Nemesis::new(&mut stage, Chance::new(seed, 5));
-        Self { stage, members, clients, nemesis }
+        Self { stage, members, clients, nemesis, awaited: late.map(|(founder, _)| founder) }
     }
 
     /// Lets things happen until `end`, or until `enough` says so; says whether it did.
@@ -86,6 +91,10 @@ impl World {
             What::Client { client } => self.clients.act(&mut self.stage, &mut self.members, client),
             What::Session { other } => self.review_session(node, other),
             _ => {
+                let comes = matches!(what, What::Start) && self.awaited.take_if(|founder| *founder == node).is_some();
+                if comes && 0 < self.stage.oracle.len() {
+                    self.stage.meet(Mark::BornWithout);
+                }
                 if let Some(member) = self.members.get_mut(node) {
                     member.happen(&mut self.stage, happening);
                 }
@@ -125,4 +134,15 @@ impl World {
             }
         }
     }
+}
+
+/// Which founder isn't there when the group is born, and after how many microseconds it comes. A founder alone is no group
+/// before.
+fn late_founder(stage: &mut Stage, chance: &mut Chance) -> Option<(usize, u64)> {
+    let (nodes, trouble) = (stage.weather.nodes, stage.weather.trouble);
+    if nodes < 2 || !stage.weather.faults.has(Fault::LateBirth) {
+        return None;
+    }
+    stage.strike(Fault::LateBirth);
+    Some((chance.below(nodes as u64) as usize, chance.between(1, trouble.max(1))))
 }
