@@ -53,6 +53,20 @@ fn one_command_replaces_a_dead_node_by_one_that_joined_with_a_token() {
 }
 
 #[test]
+fn the_list_says_what_each_member_lacks_as_the_leader_knows_it() {
+    let trio = Trio::start();
+    trio.put(&[1; 50_000]);
+    let nobody_lacks_anything = |trio: &Trio| {
+        let members = trio.done(&["members", "list"]);
+        members.len() == 3 && members.iter().all(|member| member["payload_lag_bytes"] == json!(0))
+    };
+    trio.wait_until("telling what members lack", nobody_lacks_anything);
+    assert!(trio.run(&["members", "list"]).text().contains("lacks 0 B"));
+    let far: Vec<Value> = trio.done(&["status"]).iter().map(|node| node["far"].clone()).collect();
+    assert!(far.contains(&json!([])) && far.contains(&json!(null)), "the leader alone knows: {far:?}");
+}
+
+#[test]
 fn with_no_change_under_way_there_is_nothing_to_give_up_and_asking_again_is_safe() {
     let trio = Trio::start();
     for _ in 0..2 {
