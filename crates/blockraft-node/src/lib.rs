@@ -97,6 +97,7 @@ pub mod status;
 pub mod write_error;
 
 pub mod assembly;
+pub mod forced_recovery;
 pub mod freshness;
 pub mod gate;
 pub mod inline_pending;
