@@ -12,6 +12,7 @@ use crate::commands::join::JoinArguments;
 use crate::commands::ls::LsArguments;
 use crate::commands::members::MembersCommand;
 use crate::commands::put::PutArguments;
+use crate::commands::recover::RecoverArguments;
 use crate::commands::rm::RmArguments;
 use crate::commands::serve::ServeArguments;
 use crate::commands::stat::StatArguments;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Members(MembersCommand),
     /// Make the data directory of a node that was invited, for `serve`
     Join(JoinArguments),
+    /// Go on with one stopped node when a majority of the voters is lost for ever; may lose data
+    Recover(RecoverArguments),
 }
 
 impl Cli {

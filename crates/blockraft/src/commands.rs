@@ -7,6 +7,7 @@ pub(crate) mod join;
 pub(crate) mod ls;
 pub(crate) mod members;
 pub(crate) mod put;
+pub(crate) mod recover;
 pub(crate) mod rm;
 pub(crate) mod serve;
 pub(crate) mod stat;

@@ -7,6 +7,7 @@ pub mod birth;
 pub mod data_dir;
 pub mod init;
 mod members;
+pub mod recover;
 pub mod serve;
 pub mod settings;
 pub mod token;

@@ -51,6 +51,7 @@ fn run(cli: Cli, output: &mut Output) -> Result<exit::Exit, Failure> {
             Command::Rm(arguments) => commands::rm::run(arguments, output).await,
             Command::Ls(arguments) => commands::ls::run(arguments, output).await,
             Command::Status(arguments) => commands::status::run(arguments, output).await,
+            Command::Recover(arguments) => commands::recover::run(&arguments, output).await,
             Command::Members(command) => commands::members::run(command, output).await,
         }
     });

@@ -13,6 +13,7 @@ use blockraft_catalog::table::Table;
 use blockraft_catalog_rocksdb::{RocksTable, RocksTableOptions};
 use blockraft_log::LogState;
 use blockraft_log_rocksdb::{RocksLog, RocksLogConfig};
+use blockraft_node::lost_tail::LostTailError;
 use blockraft_node::{Identity, Node, NodeConfig, Origin, Parts, Standing, StartError, StopReason, lost_tail};
 use blockraft_service::{About, Service};
 use blockraft_transport::{PeerAddress, Transport};
@@ -163,6 +164,13 @@ pub async fn run(options: ServeOptions, ready: impl FnOnce(&Serving) + Send) -> 
     serving.abort();
     keeping.abort();
     disowned.map_or(Ok(()), Err)
+}
+
+/// Whether a node couldn't start because its log lost its end and nobody could make that good: only forced recovery goes on
+/// from there.
+#[must_use]
+pub fn is_irrecoverable(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(LostTailError::NoQuorum { .. })))
 }
 
 /// Lets the transport know whom the configurations name, and ends with the entry that removed this node. `None` when the

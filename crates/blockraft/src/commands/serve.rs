@@ -56,7 +56,10 @@ pub(crate) async fn run(arguments: ServeArguments, output: &mut Output) -> Resul
     };
     let failed = |error: anyhow::Error| {
         let failure = Failure::failed(attempt, error.as_ref());
-        if error.is::<Removed>() { Failure { exit: Exit::Removed, ..failure } } else { failure }
+        if error.is::<Removed>() {
+            return Failure { exit: Exit::Removed, ..failure };
+        }
+        if serve::is_irrecoverable(&error) { failure.hint(FORCED_RECOVERY) } else { failure }
     };
     served.map_err(failed)?;
     Ok(Exit::Done)
@@ -80,6 +83,10 @@ fn announce(serving: &Serving, output: &mut Output) -> Result<(), Failure> {
     })?;
     output.flush()
 }
+
+const FORCED_RECOVERY: &str = "\
+where another node holds the log, replace this one; where none does, see `blockraft recover --help` for how to go on with \
+what is left";
 
 const AFTER_HELP: &str = "\
 Examples:

@@ -29,13 +29,13 @@ impl LoneNode {
     /// With further arguments, and its standard error somewhere.
     pub(crate) fn start_with(stderr: Stdio, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = program(folder.path());
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0"]).args(arguments);
-        let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let announced = serde_json::from_str(&line).unwrap();
+        let (process, announced) = serve(folder.path(), stderr, arguments);
         Self { folder, process, announced }
+    }
+
+    /// Starts it again, after it has ended.
+    pub(crate) fn start_again(&mut self) {
+        (self.process, self.announced) = serve(self.folder(), Stdio::null(), &[]);
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -74,6 +74,15 @@ impl LoneNode {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
+}
+
+fn serve(folder: &Path, stderr: Stdio, arguments: &[&str]) -> (Child, Value) {
+    let mut command = program(folder);
+    command.args(["serve", "--json", "--listen", "127.0.0.1:0"]).args(arguments);
+    let mut process = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (process, serde_json::from_str(&line).unwrap())
 }
 
 impl Drop for LoneNode {

@@ -7,5 +7,6 @@ mod blocks;
 mod harness;
 mod members;
 mod nodes;
+mod recover;
 mod sessions;
 mod trio;
