@@ -1,6 +1,6 @@
 //! Forced recovery of a whole member: what the disks of a stopped one hold of its group, and going on with that alone.
 //!
-//! What is appended to the log, why that is sound, and what may be lost stands with the [algorithm](algorithm). Here log and
+//! What is appended to the log, why that is sound, and what may be lost stands with the [algorithm]. Here log and
 //! catalog are brought together first, as at a start: the catalog may know the configuration that the log has compacted, and
 //! may be ahead of a log whose end is gone, or which a crash kept from being reset.
 //!
