@@ -83,9 +83,10 @@
 //! 20 ticks of a node. A link that is cut one way is cut both ways once its ends have noticed, so lasting one-way links are
 //! for the tests of the core.
 //!
-//! Exploration: a group of three that is replaced as a whole is out of reach, since no such space closes in a minute; a
-//! change is given up in groups of one and of three that become two. Each state takes 16 bytes of memory. The numbers in [`Bounds`](explore::Bounds) multiply: begin with
-//! [`Bounds::SMALL`](explore::Bounds::SMALL) and raise one at a time.
+//! Exploration: no space in which a group of three is replaced as a whole is among the named ones, for want of one that
+//! closes soon; a change is given up in groups of one and of three that become two. Each state takes 16 bytes of memory. The
+//! numbers in [`Bounds`](explore::Bounds) multiply: begin with [`Bounds::SMALL`](explore::Bounds::SMALL) and raise one at a
+//! time.
 
 pub mod campaign;
 pub mod catch_up;
