@@ -368,6 +368,9 @@ impl Shadows {
             return Err(broken("its durable term is lower"));
         }
         let voted = |candidate: NodeId| durable_term != message.term() || voted_for == Some(candidate);
+        // A promise of an earlier term was kept until a later batch ended that term. One sync may make both durable, and what
+        // is said then is as good as what was said in between and was long on its way.
+        let is_of_this_term = durable_term == message.term();
         match message {
             Message::RequestVote(vote) if vote.ballot == Ballot::Vote && !voted(me) => {
                 Err(broken("its own vote isn't durable"))
@@ -378,14 +381,17 @@ impl Shadows {
                 Err(broken("that vote isn't durable"))
             }
             Message::AppendEntriesReply(reply) => match reply.verdict {
-                AppendVerdict::Matched { match_index } if member.durable.len() < match_index.0 as usize => {
+                AppendVerdict::Matched { match_index }
+                    if is_of_this_term && member.durable.len() < match_index.0 as usize =>
+                {
                     Err(broken("those entries aren't durable"))
                 }
                 // A leader's log only grows in its term; the end of it may not be durable yet.
                 AppendVerdict::Matched { match_index }
-                    if self
-                        .of_leader(reply.term, to, match_index)
-                        .is_some_and(|link| at(&member.durable, match_index) != Some(link)) =>
+                    if is_of_this_term
+                        && self
+                            .of_leader(reply.term, to, match_index)
+                            .is_some_and(|link| at(&member.durable, match_index) != Some(link)) =>
                 {
                     Err(broken("its entry there is another one"))
                 }
