@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use blockraft_blocks::store::LIST_LIMIT_MAX;
+use blockraft_blocks::store::ReadError as StoreReadError;
 use blockraft_blocks::{Block, BlockStore, Multihash};
 use blockraft_catalog::moment::RowError;
 use blockraft_catalog::table::Table;
@@ -13,7 +14,6 @@ use blockraft_exchange::payload::Named;
 use blockraft_exchange::{Exchange, Input};
 use blockraft_log::{LogReader, LogState, ReadError};
 use blockraft_types::{Entry, GroupId, LogIndex};
-use tracing::warn;
 
 use crate::gate;
 use crate::inline_pending::InlinePending;
@@ -158,32 +158,31 @@ pub fn page_of_rows(
 }
 
 /// The blocks among `spoken` that the store doesn't have: damage, since an entry entered the log only after them. Of what an
-/// entry up to `applied` put, only blocks count that are still visible: a later entry may have deleted it.
+/// entry up to `applied` put, blocks that surely aren't visible any more don't count: a later entry deleted them.
+///
+/// # Errors
+/// The store can't tell. Nothing is known of any of them then.
 pub async fn lost(
     blocks: &dyn BlockStore,
     rows: &CatalogReader<Arc<dyn Table>>,
     applied: LogIndex,
     spoken: Vec<Spoken>,
-) -> Vec<Spoken> {
-    let is_wanted = |spoken: &Spoken| {
-        applied < spoken.index || rows.visible(&spoken.named.name).is_ok_and(|row| row.value.is_some())
+) -> Result<Vec<Spoken>, StoreReadError> {
+    let is_deleted = |spoken: &Spoken| {
+        spoken.index <= applied && rows.visible(&spoken.named.name).is_ok_and(|row| row.value.is_none())
     };
     let mut lost = Vec::new();
     for piece in spoken.chunks(STAT_NAMES_MAX) {
         let names: Vec<Multihash> = piece.iter().map(|spoken| spoken.named.name).collect();
-        match blocks.stat_many(&names).await {
-            Ok(found) => {
-                let missing = piece.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(spoken, _)| *spoken);
-                lost.extend(missing.filter(is_wanted));
-            }
-            Err(error) => {
-                warn!(error = &error as &dyn std::error::Error, "block_store_unreadable");
-                return lost;
-            }
-        }
+        let found = blocks.stat_many(&names).await?;
+        let missing = piece.iter().zip(found).filter(|(_, found)| found.is_none()).map(|(spoken, _)| *spoken);
+        lost.extend(missing.filter(|spoken| !is_deleted(spoken)));
     }
-    lost
+    Ok(lost)
 }
 
 const PIECE_BYTES_MAX: u64 = 4 << 20;
 const STAT_NAMES_MAX: usize = 1_000;
+
+#[cfg(test)]
+mod tests;

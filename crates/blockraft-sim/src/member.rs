@@ -466,7 +466,7 @@ impl Member {
         }
         let applied = machine.applied().position.index;
         let lost = replay::lost(&self.blocks, &rows, applied, named).now_or_never().ok_or_else(waits)?;
-        let lost = lost.into_iter().map(|spoken| spoken.named).collect();
+        let lost = lost.map_err(broken)?.into_iter().map(|spoken| spoken.named).collect();
         let ticks = u64::from(stage.weather.replica.core.options().election_ticks_max);
         let introductions = Introductions {
             recollection: Recollection::new(identity.node, own, others),
