@@ -1,7 +1,8 @@
 //! Members that were removed and are still sent to, so that they learn of it (thesis 4.2.3).
 //!
 //! Without that a removed member would wait for a leader that never calls again. It is sent to until it has answered a
-//! heartbeat that told it of the commit of its removal, or until time is up.
+//! heartbeat that told it of the commit of its removal, or until time is up. A new leader doesn't know who was told, so it
+//! begins anew with everyone whose removal its log shows.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

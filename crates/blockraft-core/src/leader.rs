@@ -72,12 +72,17 @@ impl Leader {
         );
         let last = member.log.last_index();
         let others = member.membership().members().map(|(node, _)| node).filter(|node| *node != member.id);
-        let progress = others.map(|node| (node, Progress::new(last))).collect();
+        let mut progress: BTreeMap<NodeId, Progress> = others.map(|node| (node, Progress::new(last))).collect();
+        let mut departures = Departures::default();
+        for (node, removal) in departed(member) {
+            departures.begin(node, removal, member.options().commit_stall_ticks);
+            progress.insert(node, Progress::new(last));
+        }
         let first = member.append_own(EntryKind::Blank, 0, BodyDigest::of(&[]));
         Self {
             first_index: first.index,
             progress,
-            departures: Departures::default(),
+            departures,
             reads: Reads::default(),
             round: ReadRound(0),
             heartbeat: Beat::Due,
@@ -515,6 +520,16 @@ impl Leader {
     fn members(&self) -> impl Iterator<Item = (&NodeId, &Progress)> {
         self.progress.iter().filter(|(node, _)| !self.departures.contains(**node))
     }
+}
+
+/// Who is to be told of its removal by a new leader: the one that appended it may be gone.
+fn departed(member: &Member) -> BTreeMap<NodeId, LogIndex> {
+    if member.config.errs(Mistake::SuccessorTellsNobody) {
+        return BTreeMap::new();
+    }
+    let mut departed = member.memberships.departed();
+    departed.remove(&member.id);
+    departed
 }
 
 /// Offers a snapshot to a follower that needs one.

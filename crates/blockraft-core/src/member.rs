@@ -369,6 +369,7 @@ impl Member {
         }
         if index <= self.applied_index && self.log.term_at(index) == Some(point.position.term) {
             self.log.compact(point);
+            self.memberships.forget_through(index);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Which configuration is in force: the newest one in the log, committed or not (thesis 4.1).
 //!
-//! Uncommitted ones are kept by index, so that a truncation brings back the one before.
+//! Uncommitted ones are kept by index, so that a truncation brings back the one before. Of those before the committed one
+//! only who went with them is known, for as long as the log shows it.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use blockraft_types::{LogIndex, Membership};
+use blockraft_types::{LogIndex, Membership, NodeId};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MembershipHistory {
@@ -13,11 +15,23 @@ pub(crate) struct MembershipHistory {
     committed_index: LogIndex,
     /// Later ones, ascending.
     later: Vec<(LogIndex, Membership)>,
+    /// Who was a member before `committed` and isn't any more, and the entry that removed it: one of the log.
+    gone: BTreeMap<NodeId, LogIndex>,
 }
 
 impl MembershipHistory {
     pub(crate) const fn new(committed: Membership, committed_index: LogIndex) -> Self {
-        Self { committed, committed_index, later: Vec::new() }
+        Self { committed, committed_index, later: Vec::new(), gone: BTreeMap::new() }
+    }
+
+    /// A history that goes on after `earlier` configurations of the log, in order.
+    pub(crate) fn after(earlier: &[(LogIndex, Membership)], committed: Membership, committed_index: LogIndex) -> Self {
+        let mut history = Self::new(committed, committed_index);
+        let last = (history.committed_index, history.committed.clone());
+        let nexts = earlier.iter().skip(1).chain(core::iter::once(&last));
+        history.gone =
+            earlier.iter().zip(nexts).flat_map(|((_, before), (at, after))| gone(before, *at, after)).collect();
+        history
     }
 
     /// The configuration in force.
@@ -33,6 +47,17 @@ impl MembershipHistory {
     /// Every configuration that may be in force somewhere: the newest committed one and those after it.
     pub(crate) fn open(&self) -> impl Iterator<Item = &Membership> {
         core::iter::once(&self.committed).chain(self.later.iter().map(|(_, membership)| membership))
+    }
+
+    /// Who was a member by a configuration that the log shows and is none by the one in force, and the entry that removed it.
+    pub(crate) fn departed(&self) -> BTreeMap<NodeId, LogIndex> {
+        let mut departed = self.gone.clone();
+        let mut before = &self.committed;
+        for (at, after) in &self.later {
+            departed.extend(gone(before, *at, after));
+            before = after;
+        }
+        departed
     }
 
     /// The entry that brought the configuration in force; zero if the group was born with it.
@@ -57,11 +82,22 @@ impl MembershipHistory {
 
     pub(crate) fn commit(&mut self, index: LogIndex) {
         let committed = self.later.partition_point(|(at, _)| *at <= index);
-        if let Some((at, membership)) = self.later.drain(..committed).next_back() {
+        for (at, membership) in self.later.drain(..committed) {
+            self.gone.extend(gone(&self.committed, at, &membership));
             self.committed = membership;
             self.committed_index = at;
         }
     }
+
+    /// The log doesn't show the entries up to `index` any more.
+    pub(crate) fn forget_through(&mut self, index: LogIndex) {
+        self.gone.retain(|_, removal| index < *removal);
+    }
+}
+
+/// Who is a member `before` and none `after`, which entry `at` brought. Ids aren't given again, so this stays so.
+fn gone(before: &Membership, at: LogIndex, after: &Membership) -> impl Iterator<Item = (NodeId, LogIndex)> {
+    before.members().filter(|(node, _)| after.incarnation(*node).is_none()).map(move |(node, _)| (node, at))
 }
 
 #[cfg(test)]

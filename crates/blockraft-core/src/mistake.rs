@@ -79,6 +79,8 @@ pub enum Mistake {
     RemovedLeaderCountsItself,
     /// The id of a removed member is given again.
     UsedIdsGivenAgain,
+    /// Only the leader that appended a removal tells the one that was removed.
+    SuccessorTellsNobody,
     /// Learners are promoted before they have caught up.
     EmptyLearnersPromoted,
     /// A member whose log lost its end votes and campaigns.
@@ -127,6 +129,7 @@ impl Mistake {
         Self::RevertsInAnyTerm,
         Self::RemovedLeaderCountsItself,
         Self::UsedIdsGivenAgain,
+        Self::SuccessorTellsNobody,
         Self::EmptyLearnersPromoted,
         Self::LostTailVotes,
         Self::LostTailEndsInItsTerm,

@@ -32,6 +32,9 @@ pub struct Restored {
     pub membership: Membership,
     /// The entry that brought it; zero if the group was born with it.
     pub membership_index: LogIndex,
+    /// Configurations before that one, in order, as far as the log shows them: whom they name and `membership` doesn't
+    /// may have to be told.
+    pub earlier_memberships: Vec<(LogIndex, Membership)>,
     /// The heads of every entry after max(`applied`, `anchor`).
     pub tail: Vec<EntryHead>,
     /// What the log lost at its end, if it knows that it did and doesn't hold it again.
@@ -108,7 +111,8 @@ impl Restored {
             return Err(RestoreError::MembershipNotApplied { index: self.membership_index });
         }
         self.check_tail(commit_index)?;
-        let mut memberships = MembershipHistory::new(self.membership.clone(), self.membership_index);
+        let mut memberships =
+            MembershipHistory::after(&self.earlier_memberships, self.membership.clone(), self.membership_index);
         for head in &self.tail {
             if let EntryKind::Membership(membership) = &head.kind {
                 memberships.append(head.position.index, membership.as_ref().clone());
@@ -163,6 +167,7 @@ impl Restored {
             applied: LogIndex::ZERO,
             membership,
             membership_index: LogIndex::ZERO,
+            earlier_memberships: Vec::new(),
             tail: Vec::new(),
             lost_tail: None,
         }

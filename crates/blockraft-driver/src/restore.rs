@@ -169,6 +169,8 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
     let in_force = in_force.filter(|(at, _)| membership_index < at.index);
     let (membership, membership_index) =
         in_force.map_or((membership, membership_index), |(at, membership)| (membership.clone(), at.index));
+    let earlier = log.memberships.iter().take_while(|(at, _)| at.index < membership_index);
+    let earlier_memberships = earlier.map(|(at, membership)| (at.index, membership.clone())).collect();
     // A snapshot is durable before the term that it came in. A vote of that term would have been durable before it was told,
     // so none was given.
     let hard_state = if log.hard_state.term < anchor.position.term {
@@ -186,6 +188,7 @@ pub fn restore(remains: Remains<'_>) -> Result<Restored, RestoreFailure> {
         applied: position.index,
         membership,
         membership_index,
+        earlier_memberships,
         tail,
         lost_tail: log
             .lost_tail

@@ -119,6 +119,7 @@ pub const KNOWN: &[Known] = &[
     rule(20, Bug::Driver(Driver::OpenCalledNotProposed), Judge::Worlds),
     rule(20, Bug::Catalog(Catalog::RepeatsCarriedOut), Judge::Worlds),
     rule(20, Bug::Catalog(Catalog::ExpiredTreatedAsNew), Judge::Worlds),
+    rule(24, Bug::Core(Core::SuccessorTellsNobody), Judge::TestsOf("blockraft-core")),
     rule(25, Bug::Core(Core::RevertsInAnyTerm), Judge::TestsOf("blockraft-core")),
     rule(26, Bug::Node(Node::RecallSkipped), Judge::Worlds),
     rule(26, Bug::Node(Node::AskedOnlyAtStart), Judge::Worlds),

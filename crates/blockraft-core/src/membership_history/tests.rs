@@ -29,3 +29,26 @@ fn a_committed_configuration_is_never_rolled_back() {
     history.truncate_from(LogIndex(1));
     assert_eq!(history.current(), &of(2));
 }
+
+#[test]
+fn who_went_with_a_configuration_is_known_for_as_long_as_the_log_shows_it() {
+    let mut history = MembershipHistory::new(of(3), LogIndex(0));
+    history.append(LogIndex(3), of(2));
+    assert_eq!(history.departed(), [(NodeId(3), LogIndex(3))].into(), "committed or not");
+    history.append(LogIndex(5), of(1));
+    history.commit(LogIndex(5));
+    let both = [(NodeId(3), LogIndex(3)), (NodeId(2), LogIndex(5))].into();
+    assert_eq!(history.departed(), both);
+    let earlier = [(LogIndex(0), of(3)), (LogIndex(3), of(2))];
+    assert_eq!(MembershipHistory::after(&earlier, of(1), LogIndex(5)).departed(), both, "also after a restart");
+    history.forget_through(LogIndex(3));
+    assert_eq!(history.departed(), [(NodeId(2), LogIndex(5))].into());
+}
+
+#[test]
+fn who_goes_with_an_entry_that_is_dropped_has_not_gone() {
+    let mut history = MembershipHistory::new(of(3), LogIndex(0));
+    history.append(LogIndex(3), of(2));
+    history.truncate_from(LogIndex(3));
+    assert_eq!(history.departed(), [].into());
+}

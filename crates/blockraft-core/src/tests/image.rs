@@ -41,6 +41,16 @@ impl Image {
         newest.unwrap_or((self.membership.0, &self.membership.1))
     }
 
+    /// The configurations of the log before the one that entry `index` brought.
+    fn memberships_before(&self, index: LogIndex) -> Vec<(LogIndex, Membership)> {
+        let before = self.heads.iter().filter(|head| head.position.index < index);
+        let memberships = before.filter_map(|head| match &head.kind {
+            EntryKind::Membership(membership) => Some((head.position.index, membership.as_ref().clone())),
+            EntryKind::Blank | EntryKind::Command => None,
+        });
+        memberships.collect()
+    }
+
     pub(super) fn last(&self) -> LogPoint {
         self.heads.last().map_or(self.anchor, |head| LogPoint { position: head.position, chain: head.chain })
     }
@@ -127,6 +137,7 @@ impl Image {
             applied,
             membership: membership.clone(),
             membership_index,
+            earlier_memberships: self.memberships_before(membership_index),
             tail: self.heads.iter().filter(|head| start < head.position.index).cloned().collect(),
             lost_tail: self.lost_tail,
         }

@@ -357,6 +357,60 @@ fn a_removed_member_that_never_answers_is_given_up_after_a_while() {
 }
 
 #[test]
+fn a_removed_member_learns_of_it_from_a_later_leader() {
+    (0..20).for_each(|seed| the_leader_of_a_removal_dies(seed, Config::default()));
+}
+
+/// Node 4 sleeps while it is removed, and the leader that removed it dies as soon as that is committed.
+pub(super) fn the_leader_of_a_removal_dies(seed: u64, config: Config) {
+    let mut cluster = Cluster::new(voters([1, 2, 3, 4]), config, seed);
+    let rest: Vec<NodeId> = [1, 2, 3].map(NodeId).into();
+    run(&mut cluster, 100, &rest);
+    let leader = cluster.leader().expect("three of four elect one");
+    cluster.change(leader, reconfigure(&[], &[NEW]));
+    run(&mut cluster, 20, &rest);
+    assert!(cluster.configuration().1.is_removed(NEW), "three of four remove the fourth");
+    cluster.crash(leader, 0);
+    let heirs: Vec<NodeId> = cluster.ids().into_iter().filter(|node| *node != leader).collect();
+    run(&mut cluster, 200, &heirs);
+    assert!(cluster.leader().is_some_and(|heir| heir != leader && heir != NEW), "two of three elect one of them");
+    let learned = cluster.raft(NEW).status();
+    assert!(learned.membership.is_removed(NEW), "nobody told node 4 of its removal");
+    assert!(learned.membership_index <= learned.commit_index, "nobody told node 4 that its removal is committed");
+}
+
+#[test]
+fn a_leader_that_starts_anew_tells_whom_its_log_shows_to_be_removed_until_they_know() {
+    let mut leader = leader();
+    leader.change(reconfigure(&[], &[OTHER])).expect("it may go");
+    leader.acknowledge(PEER, 1, 2);
+    leader.acknowledge(PEER, 1, 3);
+    let applied = leader.raft.commit_index();
+    assert_eq!(applied, LogIndex(3));
+    let mut heir = leader.restarted_at(applied);
+    heir.lead();
+    heir.acknowledge(PEER, 1, 4);
+    heir.tick(5);
+    let addressed = |heir: &Solo| heir.said.iter().any(|(to, _)| *to == OTHER);
+    assert!(addressed(&heir));
+    assert!(!heir.raft.status().progress.contains_key(&OTHER), "it is no member");
+    heir.acknowledge(OTHER, 1, 4);
+    heir.said.clear();
+    heir.tick(5);
+    let told = heir.said.iter().rev().find_map(|(to, message)| match message {
+        Message::Heartbeat(beat) if *to == OTHER => Some((beat.round, beat.commit)),
+        _ => None,
+    });
+    let (round, commit) = told.expect("it is told");
+    assert!(LogIndex(3) <= commit, "so far it holds the log");
+    heir.hear(OTHER, heartbeat_reply(2, round.0, 4));
+    heir.hear(PEER, heartbeat_reply(2, round.0, 4));
+    heir.said.clear();
+    heir.tick(5);
+    assert!(!addressed(&heir), "it knows");
+}
+
+#[test]
 fn a_removed_member_that_missed_its_removal_disturbs_nobody() {
     // LogCabin #56, hashicorp #476, etcd #9333.
     let mut cluster = Cluster::new(voters([1, 2, 3, 4]), Config::default(), 3);

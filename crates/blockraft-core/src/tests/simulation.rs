@@ -261,7 +261,9 @@ impl World {
             let to = self.chance.pick(&ids);
             self.cluster.step(id, Input::TransferLeadership { to });
         }
-        if self.chance.permille(weather.change) {
+        // Those who recover elect nobody: a change that counts on them can leave nobody who can be elected (`recovery.rs`).
+        let recovers = ids.iter().any(|id| self.cluster.is_recovering(*id));
+        if self.chance.permille(weather.change) && !recovers {
             let leader = self.cluster.leader().filter(|leader| self.is_awake(*leader)).unwrap_or(id);
             let change = self.draw_change(leader);
             self.cluster.change(leader, change);

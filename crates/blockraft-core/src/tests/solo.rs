@@ -64,7 +64,12 @@ impl Solo {
 
     /// The same member after a restart, with only what was handed out to be persisted.
     pub(super) fn restarted(self) -> Self {
-        let restored = self.log.restored(SELF, LogIndex::ZERO);
+        self.restarted_at(LogIndex::ZERO)
+    }
+
+    /// The same with a state machine that has applied up to `applied`.
+    pub(super) fn restarted_at(self, applied: LogIndex) -> Self {
+        let restored = self.log.restored(SELF, applied);
         let raft = Raft::new(self.config, 2, restored).expect("a sound log");
         Self { raft, said: Vec::new(), tickets: Vec::new(), sealed: Vec::new(), ..self }
     }

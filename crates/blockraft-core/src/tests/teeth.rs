@@ -8,15 +8,19 @@ use std::string::{String, ToString};
 use std::vec::Vec;
 use std::{format, println};
 
+use super::membership::the_leader_of_a_removal_dies;
 use super::simulation::run;
-use crate::Mistake;
+use crate::{Config, Mistake};
 
 const TICKS: u64 = 1200;
 
 /// What a seed reveals, if anything.
 fn verdict(seed: u64, mistake: Option<Mistake>) -> Option<String> {
-    let run = AssertUnwindSafe(|| run(seed, TICKS, |config| config.with_mistake(mistake)));
-    let panic = catch_unwind(run).map(drop).err()?;
+    let run = AssertUnwindSafe(|| {
+        run(seed, TICKS, |config| config.with_mistake(mistake));
+        the_leader_of_a_removal_dies(seed, Config::default().with_mistake(mistake));
+    });
+    let panic = catch_unwind(run).err()?;
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).or(Some("a panic without words".into()))
 }

@@ -129,6 +129,7 @@ impl Image {
             applied,
             membership: membership.clone(),
             membership_index: LogIndex::ZERO,
+            earlier_memberships: Vec::new(),
             tail: self.heads.iter().filter(|head| applied < head.position.index).cloned().collect(),
             lost_tail: self.lost_tail,
         }

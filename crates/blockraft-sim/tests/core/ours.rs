@@ -59,6 +59,7 @@ impl Ours {
             applied: committed,
             membership: self.membership.clone(),
             membership_index: LogIndex::ZERO,
+            earlier_memberships: Vec::new(),
             tail: heads.iter().filter(|head| committed < head.position.index).cloned().collect(),
             lost_tail: None,
         };
