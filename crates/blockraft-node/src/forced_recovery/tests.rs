@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use blockraft_blocks::{Block, HashCode, MemoryStore};
+use blockraft_blocks::{Block, BlockStore, HashCode, MemoryStore};
 use blockraft_catalog::MemoryTable;
 use blockraft_driver::forced_recovery::{Plan, RecoveryRefusal, Succession, TERMS_AHEAD};
 use blockraft_log::{LogStore, MemoryDisk};
@@ -96,6 +96,29 @@ async fn a_lone_node_whose_log_lost_its_end_goes_on_with_what_its_catalog_holds(
         assert_eq!(read.value, Some(block(seed)));
     }
     node.put(block(3)).await.expect("put");
+    node.shutdown().await;
+}
+
+/// The body of a small block may be in the log alone when the power goes. The log is reset to where the catalog stands, and
+/// would take that body along.
+#[tokio::test]
+async fn a_body_that_only_the_log_holds_outlives_the_reset_of_the_log() {
+    let mut disks = Disks::of_voters(1);
+    let node = disks.start().await.expect("it starts from nothing");
+    node.put(block(1)).await.expect("put");
+    disks.log.remember();
+    node.put(block(2)).await.expect("put");
+    node.shutdown().await;
+    disks.log.lose_tail();
+    disks.blocks = Arc::new(MemoryStore::new());
+    disks.blocks.put(block(2)).await.expect("what isn't in the log any more is in the store");
+
+    appended(disks.recover(&[]).await.expect("it has lost its only log"));
+    let node = disks.start().await.expect("it goes on");
+    for seed in [1, 2] {
+        let read = node.get(*block(seed).multihash(), Consistency::Linearizable).await.expect("get");
+        assert_eq!(read.value, Some(block(seed)));
+    }
     node.shutdown().await;
 }
 
