@@ -83,7 +83,8 @@
 //! wait. Everything else is bounded by the configuration of the crates below.
 
 pub mod answer;
-pub mod batch;
+pub mod attendance;
+mod batch;
 pub mod config;
 pub mod consistency;
 pub mod members;

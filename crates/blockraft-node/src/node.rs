@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::answer::{Answer, Count, ListPage, Written};
+use crate::attendance::Attendance;
 use crate::batch::Batch;
 use crate::config::Identity;
 use crate::consistency::Consistency;
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) exchange: watch::Receiver<blockraft_exchange::Status>,
     pub(crate) introductions: Arc<Introductions>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) attendance: Attendance,
 }
 
 impl Node {
@@ -339,7 +341,8 @@ impl Node {
     }
 
     /// Stops the node: refuses new writes, hands leadership over, flushes, closes transport and block store. Resolves
-    /// when all of it is done, in bounded time.
+    /// when all of it is done, in bounded time: then only handles to the node hold its [parts](crate::Parts) still, and
+    /// once they are dropped somebody else may open the same files.
     pub async fn shutdown(&self) -> StopReason {
         let shared = &self.shared;
         shared.writer.close();
@@ -398,6 +401,7 @@ impl Node {
         for task in shared.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
+        shared.attendance.end(shared.reader.close()).await;
     }
 }
 

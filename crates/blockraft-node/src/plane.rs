@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
+use crate::attendance::AtWork;
 use crate::driver::Driver;
 use crate::exchange_frame;
 use crate::inline_pending::InlinePending;
@@ -35,6 +36,8 @@ use crate::waiting::{Repair, Waiting};
 /// What the hands hold. Cheap to clone: every wish gets one.
 #[derive(Clone, Debug)]
 pub(crate) struct Plane {
+    #[expect(dead_code, reason = "it is held, by each wish that is performed, and never read")]
+    pub(crate) at_work: AtWork,
     pub(crate) driver: Driver,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) blocks: Arc<dyn BlockStore>,

@@ -227,10 +227,20 @@ impl Reader {
         let place = place.map_err(|_| ReadError::Stopping)?;
         let rows = self.rows.clone();
         let scanned = spawn_blocking(move || {
+            // What is declared last is let go of first: a place that is free says that the rows are too.
             let _place = place;
+            let rows = rows;
             read(&rows)
         });
         scanned.await.map_err(|_| ReadError::Stopping)?.map_err(storage)
+    }
+
+    /// Refuses to read many rows from now on, and resolves when nobody does.
+    pub(crate) async fn close(&self) {
+        if let Ok(all) = self.scans.acquire_many(SCANS_MAX as u32).await {
+            self.scans.close();
+            drop(all);
+        }
     }
 
     pub(crate) fn look(&self, multihash: Multihash) -> Result<AsOf<Option<Row>>, ReadError> {

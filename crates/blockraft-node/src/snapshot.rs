@@ -24,12 +24,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use crate::attendance::AtWork;
 use crate::driver::Driver;
 use crate::payload::BlockPayload;
 
 /// Snapshots that are held still for others.
 #[derive(Debug)]
 pub(crate) struct Exports {
+    at_work: AtWork,
     rows: CatalogReader<Arc<dyn Table>>,
     genesis: Membership,
     open: Mutex<BTreeMap<ExportTicket, Sender<Question>>>,
@@ -45,17 +47,18 @@ struct Question {
 }
 
 impl Exports {
-    pub(crate) const fn new(rows: CatalogReader<Arc<dyn Table>>, genesis: Membership) -> Self {
-        Self { rows, genesis, open: Mutex::new(BTreeMap::new()) }
+    pub(crate) const fn new(at_work: AtWork, rows: CatalogReader<Arc<dyn Table>>, genesis: Membership) -> Self {
+        Self { at_work, rows, genesis, open: Mutex::new(BTreeMap::new()) }
     }
 
     /// Opens an export on a thread of its own, which ends when the export is closed, or with `self`. It may live for long,
     /// so it takes none of the runtime's.
     pub(crate) fn begin(&self, export: ExportTicket, driver: Driver) {
         let (questions, asked) = channel();
+        let at_work = self.at_work.clone();
         let held = Held { export, rows: self.rows.clone(), genesis: self.genesis.clone(), asked };
         let teller = driver.clone();
-        match Builder::new().name("snapshot".into()).spawn(move || held.run(&driver)) {
+        match Builder::new().name("snapshot".into()).spawn(move || held.run(&driver, at_work)) {
             Ok(_) => drop(self.open().insert(export, questions)),
             Err(error) => {
                 error!(error = &error as &dyn std::error::Error, "snapshot_not_begun");
@@ -98,7 +101,7 @@ struct Held {
 
 impl Held {
     /// Holds the state still and answers questions about it until nobody can ask any more. Blocks.
-    fn run(self, driver: &Driver) {
+    fn run(self, driver: &Driver, _at_work: AtWork) {
         let Self { export, rows, genesis, asked } = self;
         let held = rows.export();
         let manifest = held.as_ref().map(|held| manifest_of(held.manifest(), &genesis)).ok();
@@ -174,9 +177,12 @@ pub(crate) async fn import_all(
     mut importer: Importer<Arc<dyn Table>>,
     mut jobs: UnboundedReceiver<Job>,
     driver: Driver,
+    at_work: AtWork,
 ) {
     while let Some(job) = jobs.recv().await {
+        let at_work = at_work.clone();
         let work = tokio::task::spawn_blocking(move || {
+            let _at_work = at_work;
             let done = perform(&mut importer, job);
             (importer, done)
         });

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::addresses::keep_addresses;
 use crate::assembly::{Assembly, Ground};
+use crate::attendance::Attendance;
 use crate::config::{Identity, NodeConfig, Origin};
 use crate::debts::watch_debts;
 use crate::driver::Driver;
@@ -125,9 +126,11 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         started: Instant::now(),
         scans: Arc::new(Semaphore::new(SCANS_MAX)),
     };
+    let (at_work, attendance) = Attendance::new();
     let (imports, import_jobs) = mpsc::unbounded_channel();
-    let importing = import_all(assembly.importer, import_jobs, driver.clone());
+    let importing = import_all(assembly.importer, import_jobs, driver.clone(), at_work.clone());
     let plane = Plane {
+        at_work: at_work.clone(),
         driver: driver.clone(),
         transport: Arc::clone(&transport),
         blocks: Arc::clone(&blocks),
@@ -135,7 +138,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         inline: Arc::clone(&inline),
         waiting: Arc::clone(&waiting),
         told,
-        exports: Arc::new(Exports::new(rows.clone(), genesis)),
+        exports: Arc::new(Exports::new(at_work.clone(), rows.clone(), genesis)),
         imports,
     };
     let inbox = Inbox {
@@ -166,9 +169,10 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         }
     }));
     let mender = Mender { driver: driver.clone(), blocks: Arc::clone(&blocks), rows: rows.clone(), applied };
-    tasks.push(tokio::spawn(mender.run(named, assembly.is_in_doubt)));
+    tasks.push(tokio::spawn(at_work.clone().at(mender.run(named, assembly.is_in_doubt))));
 
-    tasks.push(tokio::spawn(watch_debts(driver.clone(), rows.clone(), exchange_status.clone())));
+    let debts = watch_debts(driver.clone(), rows.clone(), exchange_status.clone());
+    tasks.push(tokio::spawn(at_work.at(debts)));
     tasks.push(tokio::spawn(keep_addresses(identity.node, driver.memberships(), Arc::clone(&transport))));
 
     let tasks = Mutex::new(tasks);
@@ -187,6 +191,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         exchange,
         introductions,
         tasks,
+        attendance,
     };
     Ok(Node { shared: Arc::new(shared) })
 }

@@ -49,6 +49,11 @@ impl Kept {
         start(config, parts).await
     }
 
+    /// How many hold the catalog's table, this one among them.
+    fn table_holders(&self) -> usize {
+        Arc::strong_count(&self.table)
+    }
+
     /// What is left of a lone node of `cluster` that took some blocks and compacted its log.
     async fn after_a_life(cluster: u8) -> Self {
         let kept = Self::nothing();
@@ -80,6 +85,20 @@ fn lone(cluster: u8, incarnation: u8) -> NodeConfig {
     let (node, incarnation) = (NodeId(1), Incarnation::from_bytes([incarnation; 16]));
     let identity = Identity { cluster: ClusterId::from_bytes([cluster; 16]), node, incarnation, boot: BootNonce(1) };
     NodeConfig::new(identity, Membership::of_voters([(node, incarnation)]))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_node_that_has_shut_down_nobody_holds_the_catalog() {
+    for _ in 0..20 {
+        let kept = Kept::nothing();
+        let node = kept.start(lone(1, 1)).await.expect("it starts from nothing");
+        for seed in 0..20_u8 {
+            node.put(Block::hash(HashCode::Blake3, vec![seed; 5_000])).await.expect("put");
+        }
+        node.shutdown().await;
+        drop(node);
+        assert_eq!(kept.table_holders(), 1);
+    }
 }
 
 #[tokio::test]
