@@ -116,6 +116,7 @@ mod desk;
 mod happening;
 mod history;
 mod introductions;
+mod leaning;
 mod ledger;
 mod life;
 mod member;

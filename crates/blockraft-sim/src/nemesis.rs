@@ -70,7 +70,8 @@ impl Nemesis {
         if self.is_over {
             return;
         }
-        let Some(kind) = self.chance.pick(&self.kinds) else { return };
+        let favourite = stage.weather.favourite.filter(|_| self.chance.permille(500));
+        let Some(kind) = favourite.or_else(|| self.chance.pick(&self.kinds)) else { return };
         self.schedule(stage);
         if 0 < self.prey && !self.chance.permille(STROKES_AMID_HUNT_PERMILLE) {
             return self.hunt(stage, members);

@@ -10,6 +10,7 @@ use blockraft_driver::config::CompactionPolicy;
 
 use crate::chance::Chance;
 use crate::fault::{Fault, Faults};
+use crate::leaning::Leaning;
 use crate::limits::Limits;
 
 /// A span of microseconds to draw from.
@@ -39,6 +40,8 @@ pub struct Weather {
     pub faults: Faults,
     /// How long the faults last, in microseconds.
     pub trouble: u64,
+    /// What strikes as often as all others together, if anything does.
+    pub favourite: Option<Fault>,
     /// Microseconds between two strokes of the nemesis.
     pub strokes: Span,
     /// Microseconds of a tick, by a clock that is right.
@@ -69,6 +72,8 @@ pub struct Weather {
     pub bulk_byte: u64,
     /// How long a sync of the log takes.
     pub log_sync: Span,
+    /// The founder whose log takes longer than that all the while, and how long.
+    pub slow_log: Option<(usize, Span)>,
     /// How long a write of a block takes.
     pub store_write: Span,
     /// How long a look into a store takes.
@@ -131,7 +136,9 @@ impl Weather {
                 faults = faults.with(fault);
             }
         }
-        let faults = faults.minus(limits.without);
+        let leaning_chance = &mut Chance::new(seed, 8);
+        let leaning = Leaning::draw(leaning_chance);
+        let faults = leaning.faults(faults).minus(limits.without);
         let strength = |chance: &mut Chance, fault: Fault, most: u64| {
             let drawn = chance.between(1, most);
             if faults.has(fault) { drawn } else { 0 }
@@ -155,10 +162,11 @@ impl Weather {
         let tell_max = slow(chance, (5_000, 150_000), 1_000);
         // Some worlds are hunted: leaders don't live long enough to commit.
         let haste = chance.pick(&[120_000, 300_000, 900_000]).unwrap_or(900_000);
-        Self {
+        let mut weather = Self {
             nodes,
             spares,
             faults,
+            favourite: leaning.favourite().filter(|fault| faults.has(*fault)),
             trouble: limits.trouble.unwrap_or_else(|| chance.between(3_000_000, 8_000_000)),
             strokes: Span { min: 5_000, max: chance.between(50_000, haste) },
             tick,
@@ -182,6 +190,7 @@ impl Weather {
             garbling_permille: strength(chance, Fault::Garbling, 150),
             bulk_byte: chance.between(0, 20),
             log_sync: Span { min: 100, max: sync_max },
+            slow_log: None,
             store_write: Span { min: 100, max: write_max },
             store_read: Span { min: 50, max: 1_000 },
             turn: Span { min: 0, max: chance.between(0, 1_500) },
@@ -203,7 +212,9 @@ impl Weather {
                 inline: chance.between(0, 1_000),
             },
             sessions: session_limits(chance),
-        }
+        };
+        weather.lean(leaning, leaning_chance);
+        weather
     }
 
     /// Ends what goes wrong all the while.
@@ -213,12 +224,51 @@ impl Weather {
         self.straggling_permille = 0;
         self.bulk_loss_permille = 0;
         self.garbling_permille = 0;
+        self.slow_log = None;
         self.log_sync.max = self.log_sync.max.min(CALM_DISK_MICROS).max(self.log_sync.min);
         self.store_write.max = self.store_write.max.min(CALM_DISK_MICROS).max(self.store_write.min);
         self.apply.max = self.apply.max.min(CALM_DISK_MICROS);
         self.tell.max = self.tell.max.min(CALM_DISK_MICROS);
         self.session.max = self.session.max.min(CALM_SESSION_MICROS).max(self.session.min);
         self.latency.max = self.latency.max.min(CALM_LATENCY_MICROS).max(self.latency.min);
+    }
+
+    /// Makes likely what the world leans towards.
+    fn lean(&mut self, leaning: Leaning, chance: &mut Chance) {
+        match leaning {
+            Leaning::Nowhere => {}
+            Leaning::Leases => {
+                let exchange = &mut self.exchange;
+                exchange.put_ticks_max = chance.between(6, 12);
+                exchange.push_ticks_max = chance.between(2, 4);
+                exchange.grace_ticks = exchange.put_ticks_max + exchange.push_ticks_max + 1;
+                let grace = exchange.grace_ticks * self.tick;
+                let place = chance.below(self.nodes as u64) as usize;
+                self.slow_log = Some((place, Span { min: grace / 4, max: 3 * grace }));
+                // What is admitted waits for the sync before, and its payload lies beside the log.
+                self.set_options(|options| options.persists_inflight_max = 1);
+                self.mix.inline /= 4;
+            }
+            Leaning::Elections => {
+                if self.faults.has(Fault::Duplication) {
+                    self.duplication_permille = chance.between(200, 600);
+                }
+                self.set_options(|options| options.election_ticks_max = options.election_ticks_min + 2);
+            }
+            Leaning::Members => self.strokes.max = chance.between(30_000, 120_000),
+        }
+    }
+
+    fn set_options(&mut self, set: impl FnOnce(&mut Options)) {
+        let mut options = *self.replica.core.options();
+        set(&mut options);
+        self.replica.core = Config::new(options).unwrap_or_default();
+    }
+
+    /// How long a sync of the log takes on the node at `place`.
+    #[must_use]
+    pub fn log_sync_at(&self, place: usize) -> Span {
+        self.slow_log.filter(|(slow, _)| *slow == place).map_or(self.log_sync, |(_, span)| span)
     }
 
     /// How many nodes there may be at all.

@@ -35,7 +35,7 @@ impl Life {
             return;
         }
         self.syncing = Some(self.writes.len());
-        let delay = stage.weather.log_sync.draw(&mut self.chance);
+        let delay = stage.weather.log_sync_at(self.place).draw(&mut self.chance);
         stage.after(delay, self.place, Some(self.boot), What::LogSynced);
     }
 
