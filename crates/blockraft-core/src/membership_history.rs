@@ -96,8 +96,13 @@ impl MembershipHistory {
 }
 
 /// Who is a member `before` and none `after`, which entry `at` brought. Ids aren't given again, so this stays so.
+///
+/// Voters that vanish without a joint configuration went in a forced recovery: the one that goes on alone must not lead them,
+/// since their logs may hold committed entries that its own lacks.
 fn gone(before: &Membership, at: LogIndex, after: &Membership) -> impl Iterator<Item = (NodeId, LogIndex)> {
-    before.members().filter(|(node, _)| after.incarnation(*node).is_none()).map(move |(node, _)| (node, at))
+    let in_order = after.voters == before.voters || after.outgoing == before.voters;
+    let gone = before.members().filter(move |(node, _)| in_order && after.incarnation(*node).is_none());
+    gone.map(move |(node, _)| (node, at))
 }
 
 #[cfg(test)]
