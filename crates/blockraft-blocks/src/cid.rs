@@ -8,6 +8,7 @@ use core::str::FromStr;
 
 use bytes::Bytes;
 use multibase::Base;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::hash::{HashCode, UnsupportedHash};
@@ -42,7 +43,7 @@ pub enum CidTarget {
 
 /// What a block's bytes are to be read as: a multicodec number below 2^63. Any is accepted, since stores don't read
 /// blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Codec(pub u64);
 
 /// Text or bytes that aren't a CID we accept.

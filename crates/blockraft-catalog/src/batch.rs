@@ -7,20 +7,23 @@
 //!  +---------+----------+----------------------+---------------+
 //! ```
 //!
-//! In version 2 a command of a session has its turn in front of it, and sessions can be opened; batches without such
-//! commands are written in version 1 as ever.
+//! In version 2 a command of a session has its turn in front of it, and sessions can be opened. Version 3 has imports, links,
+//! pins and what collects. A batch is written in the oldest version that has all of its commands.
 //!
 //! Two kinds of bounds: [`BatchLimits`] bind whoever makes a batch and can be configured; the constants here are the
 //! format's and bind the reader. A member with smaller limits must still apply what the cluster committed.
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::limits::BLOCK_BYTES_MAX;
-use blockraft_types::Turn;
+use blockraft_types::{ImportId, LogIndex, Turn};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::command::{Command, Request};
+use crate::links::{Links, LinksError};
+use crate::pin::PinMode;
+use crate::vertex::Vertex;
 
 /// What a maker of batches allows itself. Values above the format's count as the format's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +55,8 @@ pub struct BatchBuilder {
     limits: BatchLimits,
     version: u8,
     commands: usize,
-    /// What stands in front of the bodies, in the first version and in the second.
+    walks: usize,
+    /// What stands in front of the bodies, in the first version and in the others.
     heads: Vec<u8>,
     turns_and_heads: Vec<u8>,
     bodies: Vec<Bytes>,
@@ -139,6 +143,18 @@ pub enum DecodeBatchError {
         /// Which one, counted from 0.
         number: u32,
     },
+    /// More walks through what blocks lead to than a batch may have.
+    #[error("more than {WALKS_MAX} recursive pins are set or taken away in one batch")]
+    TooManyWalks,
+    /// A block links to more than is recorded.
+    #[error("command {number} of the batch has links that can't be recorded")]
+    Links {
+        /// Which one, counted from 0.
+        number: u32,
+        /// What is wrong with them.
+        #[source]
+        source: LinksError,
+    },
     /// A put names a length that no block has, or that no inlined block may have.
     #[error("command {number} of the batch names a block of {length} bytes")]
     Length {
@@ -172,6 +188,7 @@ impl BatchBuilder {
             limits,
             version: BATCH_VERSION,
             commands: 0,
+            walks: 0,
             heads: Vec::new(),
             turns_and_heads: Vec::new(),
             bodies: Vec::new(),
@@ -189,15 +206,16 @@ impl BatchBuilder {
         let head = postcard::to_allocvec(&command).expect("a command has no value that postcard refuses");
         let turn_bytes = postcard::to_allocvec(&turn).expect("a turn has no value that postcard refuses");
         let grown = self.encoded_bytes() + turn_bytes.len() + head.len() + body.len();
+        let walks = self.walks + usize::from(command.walks());
         let fits = self.commands < self.limits.commands_max.min(COMMANDS_MAX)
+            && walks <= WALKS_MAX
             && grown <= self.limits.batch_bytes_max.min(BATCH_BYTES_MAX);
         if !fits && 0 < self.commands {
             return Err(PushError::Full);
         }
-        if needs_sessions(&(turn, command)) {
-            self.version = SESSIONS_VERSION;
-        }
+        self.version = self.version.max(command.version(turn.as_ref()));
         self.commands += 1;
+        self.walks = walks;
         self.heads.extend_from_slice(&head);
         self.turns_and_heads.extend_from_slice(&turn_bytes);
         self.turns_and_heads.extend_from_slice(&head);
@@ -250,14 +268,14 @@ pub fn encode<R: Into<Request>>(
 }
 
 /// Reads the body of an entry. Inlined blocks are slices of it. Allocates at most four times the body's bytes and
-/// 2 MiB. Whether an inlined block hashes to its name was checked where it came in, and is by the gate of each member.
+/// 4 MiB. Whether an inlined block hashes to its name was checked where it came in, and is by the gate of each member.
 ///
 /// # Errors
 /// The bytes are not exactly one batch of a supported version.
 pub fn decode(body: &Bytes) -> Result<Vec<Request>, DecodeBatchError> {
     let (&version, _) = body.split_first().ok_or(DecodeBatchError::Empty)?;
-    if !(BATCH_VERSION..=SESSIONS_VERSION).contains(&version) {
-        return Err(DecodeBatchError::Version { found: version, supported: SESSIONS_VERSION });
+    if !(BATCH_VERSION..=GRAPHS_VERSION).contains(&version) {
+        return Err(DecodeBatchError::Version { found: version, supported: GRAPHS_VERSION });
     }
     if BATCH_BYTES_MAX < body.len() {
         return Err(DecodeBatchError::TooLong { bytes: body.len() });
@@ -269,53 +287,64 @@ pub fn decode(body: &Bytes) -> Result<Vec<Request>, DecodeBatchError> {
         return Err(DecodeBatchError::TooMany { found: count });
     }
     let mut heads = Vec::new();
-    let mut named: u64 = 0;
+    let (mut named, mut walks) = (0_u64, 0);
     for number in 0..count {
         let taken = match version {
             BATCH_VERSION => postcard::take_from_bytes(rest).map(|(command, behind)| ((None, command), behind)),
             _ => postcard::take_from_bytes::<Head>(rest),
         };
-        let (head, behind) = taken.map_err(|source| DecodeBatchError::Command { number, source })?;
-        if version == BATCH_VERSION && needs_sessions(&head) {
+        let ((turn, command), behind) = taken.map_err(|source| DecodeBatchError::Command { number, source })?;
+        if version < command.version(turn.as_ref()) {
             return Err(DecodeBatchError::Newer { number });
         }
-        head.1.check(number)?;
-        named += u64::from(head.1.inline_bytes());
-        heads.push(head);
+        command.check(number)?;
+        named += u64::from(command.inline_bytes());
+        walks += usize::from(command.walks());
+        if WALKS_MAX < walks {
+            return Err(DecodeBatchError::TooManyWalks);
+        }
+        heads.push((turn, command));
         rest = behind;
     }
     if named != rest.len() as u64 {
         return Err(DecodeBatchError::Bodies { named, found: rest.len() as u64 });
     }
     let mut bodies = body.slice_ref(rest);
-    let request = |(turn, head): Head| Request { turn, command: head.join(&mut bodies) };
-    Ok(heads.into_iter().map(request).collect())
+    let request = |(number, (turn, head)): (u32, Head)| {
+        let command = head.join(&mut bodies).map_err(|source| DecodeBatchError::Links { number, source })?;
+        Ok(Request { turn, command })
+    };
+    (0..).zip(heads).map(request).collect()
 }
 
 /// A command as it stands in front of the inlined bodies.
 ///
 /// The order of the variants is the format's: it changes only with the version.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum WireCommand {
     Noop,
     Put { multihash: Multihash, length: u32 },
     PutInline { multihash: Multihash, length: u32 },
     Delete { multihash: Multihash },
     OpenSession,
+    OpenImport,
+    KeepImport { import: ImportId },
+    EndImport { import: ImportId },
+    ExpireImport { import: ImportId, last_kept: LogIndex },
+    Link { parent: Vertex, links: Vec<Vertex> },
+    Pin { root: Vertex, mode: PinMode },
+    Unpin { root: Vertex, mode: PinMode },
+    Collect { multihash: Multihash },
 }
 
 /// What stands of each command in front of the inlined bodies: in the first version, the second half alone.
 type Head = (Option<Turn>, WireCommand);
 
-const fn needs_sessions((turn, command): &Head) -> bool {
-    turn.is_some() || matches!(command, WireCommand::OpenSession)
-}
-
 impl WireCommand {
     fn split(command: Command, inline_bytes_max: usize) -> Result<(Self, Bytes), PushError> {
-        match command {
-            Command::Put { length, .. } if BLOCK_BYTES_MAX < length => Err(PushError::BlockTooLong { length }),
-            Command::Put { multihash, length, inline: None } => Ok((Self::Put { multihash, length }, Bytes::new())),
+        let head = match command {
+            Command::Put { length, .. } if BLOCK_BYTES_MAX < length => return Err(PushError::BlockTooLong { length }),
+            Command::Put { multihash, length, inline: None } => Self::Put { multihash, length },
             Command::Put { multihash, length, inline: Some(inline) } => {
                 let inline_bytes = inline.len();
                 if inline_bytes != length as usize {
@@ -324,12 +353,45 @@ impl WireCommand {
                 if inline_bytes_max < inline_bytes {
                     return Err(PushError::InlineTooLong { bytes: inline_bytes, bytes_max: inline_bytes_max });
                 }
-                Ok((Self::PutInline { multihash, length }, inline))
+                return Ok((Self::PutInline { multihash, length }, inline));
             }
-            Command::Delete { multihash } => Ok((Self::Delete { multihash }, Bytes::new())),
-            Command::Noop => Ok((Self::Noop, Bytes::new())),
-            Command::OpenSession => Ok((Self::OpenSession, Bytes::new())),
+            Command::Delete { multihash } => Self::Delete { multihash },
+            Command::Noop => Self::Noop,
+            Command::OpenSession => Self::OpenSession,
+            Command::OpenImport => Self::OpenImport,
+            Command::KeepImport { import } => Self::KeepImport { import },
+            Command::EndImport { import } => Self::EndImport { import },
+            Command::ExpireImport { import, last_kept } => Self::ExpireImport { import, last_kept },
+            Command::Link { parent, links } => Self::Link { parent, links: links.as_slice().to_vec() },
+            Command::Pin { root, mode } => Self::Pin { root, mode },
+            Command::Unpin { root, mode } => Self::Unpin { root, mode },
+            Command::Collect { multihash } => Self::Collect { multihash },
+        };
+        Ok((head, Bytes::new()))
+    }
+
+    /// The oldest version that has it.
+    const fn version(&self, turn: Option<&Turn>) -> u8 {
+        match self {
+            Self::OpenSession => SESSIONS_VERSION,
+            Self::Put { .. } | Self::PutInline { .. } | Self::Delete { .. } | Self::Noop if turn.is_some() => {
+                SESSIONS_VERSION
+            }
+            Self::Put { .. } | Self::PutInline { .. } | Self::Delete { .. } | Self::Noop => BATCH_VERSION,
+            Self::OpenImport
+            | Self::KeepImport { .. }
+            | Self::EndImport { .. }
+            | Self::ExpireImport { .. }
+            | Self::Link { .. }
+            | Self::Pin { .. }
+            | Self::Unpin { .. }
+            | Self::Collect { .. } => GRAPHS_VERSION,
         }
+    }
+
+    /// Whether applying it walks through all that a block leads to.
+    const fn walks(&self) -> bool {
+        matches!(self, Self::Pin { mode: PinMode::Recursive, .. } | Self::Unpin { mode: PinMode::Recursive, .. })
     }
 
     fn check(&self, number: u32) -> Result<(), DecodeBatchError> {
@@ -338,19 +400,16 @@ impl WireCommand {
             Self::PutInline { length, .. } if INLINE_BYTES_MAX < length as usize => {
                 Err(DecodeBatchError::Length { number, length })
             }
-            Self::Put { .. } | Self::PutInline { .. } | Self::Delete { .. } | Self::Noop | Self::OpenSession => Ok(()),
+            _ => Ok(()),
         }
     }
 
     const fn inline_bytes(&self) -> u32 {
-        match *self {
-            Self::PutInline { length, .. } => length,
-            Self::Put { .. } | Self::Delete { .. } | Self::Noop | Self::OpenSession => 0,
-        }
+        if let Self::PutInline { length, .. } = self { *length } else { 0 }
     }
 
-    fn join(self, bodies: &mut Bytes) -> Command {
-        match self {
+    fn join(self, bodies: &mut Bytes) -> Result<Command, LinksError> {
+        Ok(match self {
             Self::Put { multihash, length } => Command::Put { multihash, length, inline: None },
             Self::PutInline { multihash, length } => {
                 // The lengths of all inlined blocks were found to add up to the bytes there are.
@@ -360,12 +419,23 @@ impl WireCommand {
             Self::Delete { multihash } => Command::Delete { multihash },
             Self::Noop => Command::Noop,
             Self::OpenSession => Command::OpenSession,
-        }
+            Self::OpenImport => Command::OpenImport,
+            Self::KeepImport { import } => Command::KeepImport { import },
+            Self::EndImport { import } => Command::EndImport { import },
+            Self::ExpireImport { import, last_kept } => Command::ExpireImport { import, last_kept },
+            Self::Link { parent, links } => Command::Link { parent, links: Links::new(links)? },
+            Self::Pin { root, mode } => Command::Pin { root, mode },
+            Self::Unpin { root, mode } => Command::Unpin { root, mode },
+            Self::Collect { multihash } => Command::Collect { multihash },
+        })
     }
 }
 
 /// The most commands that the format allows in a batch.
 pub const COMMANDS_MAX: usize = 4_096;
+
+/// The most recursive pins that the format lets a batch set or take away: each may walk far.
+pub const WALKS_MAX: usize = 16;
 
 /// The longest inlined block that the format allows, in bytes.
 pub const INLINE_BYTES_MAX: usize = 64 * KIB;
@@ -377,6 +447,8 @@ pub const BATCH_BYTES_MAX: usize = 4 * 1024 * KIB;
 const BATCH_VERSION: u8 = 1;
 /// A batch in which each command may have a turn.
 const SESSIONS_VERSION: u8 = 2;
+/// A batch with imports, links, pins, or what collects.
+const GRAPHS_VERSION: u8 = 3;
 
 /// A count of at most [`COMMANDS_MAX`] as a varint.
 const COUNT_BYTES_MAX: usize = 2;

@@ -1,7 +1,13 @@
-//! The replicated state machine of which blocks exist.
+//! The replicated state machine of which blocks exist, and what holds them.
 //!
 //! Committed log entries go in, one after the other; out come the outcome of each command, and what changed for the
 //! bytes of blocks. All replicas that applied the same entries hold the same catalog.
+//!
+//! A block is there from its put to its delete. Besides, the catalog keeps an index of what blocks link to, as those say who
+//! can read them; pins, which hold a block or all that it leads to; and imports, while one of which is open nothing is
+//! collected. Whether a pin is complete is decided when its command is applied: it walks the links, and refuses if anything is
+//! missing ([`CatalogReader::reach`] says what). On each block it counts by how many pins it is covered, so a collector asks for
+//! [what no pin covers](CatalogReader::collectable) and needs to mark nothing.
 //!
 //! It is not a block store: it knows names, lengths and positions, never where the bytes are. It reads no clock,
 //! draws no random number and keeps no map whose order could differ from one replica to the next.
@@ -56,43 +62,65 @@
 //!
 //! # Limits
 //!
-//! At most 4,096 commands and 4 MiB per batch, 64 KiB per inlined block ([`BatchLimits`] bind makers of batches more
-//! tightly); pages of at most 1,000 rows. At most 4,096 sessions, 4,096 outcomes in each and 131,072 in all: beyond that the
-//! session that was used least recently expires.
+//! At most 4,096 commands and 4 MiB per batch, 16 recursive pins that it sets or takes away, 64 KiB per inlined block
+//! ([`BatchLimits`] bind makers of batches more tightly); pages of at most 1,000 rows. At most 4,096 sessions, 4,096 outcomes in each and 131,072 in all: beyond that the
+//! session that was used least recently expires. At most 1,024 imports, beyond which none is opened. At most 10,000 links and
+//! 512 KiB of them per vertex, 4 codecs per block, and 65,536 vertices with 1,048,576 links per recursive pin: such a pin, and
+//! taking it away, reads and writes that much when it is applied.
 
+pub mod applied;
 pub mod batch;
+pub mod bond;
 pub mod catalog;
+pub mod clients;
 pub mod command;
 pub mod flusher;
+pub mod imports;
+pub mod links;
 pub mod memory;
 pub mod moment;
 pub mod outcome;
+pub mod pin;
+pub mod reach;
 pub mod reader;
+pub mod record;
 pub mod row;
 pub mod session;
 pub mod sessions;
 pub mod snapshot;
 pub mod suite;
 pub mod table;
+pub mod vertex;
 
+mod dag;
+mod keys;
 mod mistake;
+mod run;
 mod shared;
 
+pub use applied::{Applied, ApplyError, Effect};
 pub use batch::{BatchBuilder, BatchLimits};
-pub use catalog::{Applied, ApplyError, Catalog, Effect, OpenError};
+pub use bond::{Bond, CarriedBond};
+pub use catalog::{Catalog, OpenError};
+pub use clients::Clients;
 pub use command::{Command, Request};
 pub use flusher::{CatalogFlushError, CatalogFlusher};
+pub use imports::{ImportLimits, Imports};
+pub use links::{Links, LinksError};
 pub use memory::MemoryTable;
 #[cfg(seeded_bugs)]
 pub use mistake::Mistake;
 pub use moment::RowError;
 pub use outcome::{Outcome, Settled};
-pub use reader::{AsOf, CatalogReader, RowPage};
+pub use pin::{PinLimits, PinMode};
+pub use reach::{Lack, Missing};
+pub use reader::{AsOf, CatalogReader, Completeness, RowPage};
 pub use row::{CatalogState, Row};
 pub use session::Session;
 pub use sessions::{SessionLimits, Sessions};
-pub use snapshot::{Export, ImportError, Importer, InstallError, Manifest};
+pub use snapshot::{Export, ExportPage, ExportRow, ImportError, Importer, InstallError, Manifest};
 pub use table::{Change, KeyRange, Table, View, WriteBatch};
+pub use vertex::Vertex;
 
 #[cfg(test)]
 mod tests;

@@ -15,5 +15,13 @@ blockraft_types::mistakes! {
         RepeatsCarriedOut,
         /// A session that isn't known is taken for one that begins.
         ExpiredTreatedAsNew,
+        /// What nothing holds is collected while an import is open.
+        ImportsHoldNothing,
+        /// A pin is set whether or not all that it covers is there.
+        PinnedUnchecked,
+        /// A block that a pin covers is taken away.
+        PinsIgnored,
+        /// A snapshot has no links and no pins, so that whoever installs one lets go of what is pinned.
+        PinsForgottenBySnapshot,
     }
 }

@@ -39,6 +39,39 @@ pub enum Outcome {
     SessionFull,
     /// Nothing was done: its client has said that it needs no outcome of this command. What it did before is forgotten.
     Overtaken,
+    /// An import is open.
+    ImportOpened,
+    /// Nothing was done: as many imports are open as may be.
+    ImportsFull,
+    /// The import is still open.
+    ImportKept,
+    /// The import isn't open any more.
+    ImportEnded,
+    /// Nothing was done: the import was ended before, has expired, or never was.
+    ImportExpired,
+    /// The links of the block are known.
+    Linked,
+    /// Nothing was done: links and pins of a block are known under [few](crate::bond::CODECS_MAX) codecs at most.
+    TooManyCodecs,
+    /// Everything that the pin covers is held.
+    Pinned,
+    /// The pin was there before.
+    AlreadyPinned,
+    /// Nothing was done: blocks, or their links, are missing of what the pin would cover.
+    /// [`CatalogReader::reach`](crate::CatalogReader::reach) says which.
+    Incomplete,
+    /// Nothing was done: the pin would cover [too much](crate::pin::PinLimits).
+    TooLarge,
+    /// The pin isn't there any more.
+    Unpinned,
+    /// There was no such pin.
+    NotPinned,
+    /// The collector made the block invisible.
+    Collected,
+    /// Nothing was done: while an import is open, nothing is collected.
+    HeldByImport,
+    /// Nothing was done: a pin covers the block.
+    HeldByPin,
 }
 
 /// Bytes that are no list of outcomes.
@@ -137,6 +170,22 @@ impl From<Outcome> for u8 {
             Outcome::SessionExpired => 7,
             Outcome::SessionFull => 8,
             Outcome::Overtaken => 9,
+            Outcome::ImportOpened => 10,
+            Outcome::ImportsFull => 11,
+            Outcome::ImportKept => 12,
+            Outcome::ImportEnded => 13,
+            Outcome::ImportExpired => 14,
+            Outcome::Linked => 15,
+            Outcome::TooManyCodecs => 16,
+            Outcome::Pinned => 17,
+            Outcome::AlreadyPinned => 18,
+            Outcome::Incomplete => 19,
+            Outcome::TooLarge => 20,
+            Outcome::Unpinned => 21,
+            Outcome::NotPinned => 22,
+            Outcome::Collected => 23,
+            Outcome::HeldByImport => 24,
+            Outcome::HeldByPin => 25,
         }
     }
 }
@@ -155,6 +204,22 @@ impl TryFrom<u8> for Outcome {
             7 => Self::SessionExpired,
             8 => Self::SessionFull,
             9 => Self::Overtaken,
+            10 => Self::ImportOpened,
+            11 => Self::ImportsFull,
+            12 => Self::ImportKept,
+            13 => Self::ImportEnded,
+            14 => Self::ImportExpired,
+            15 => Self::Linked,
+            16 => Self::TooManyCodecs,
+            17 => Self::Pinned,
+            18 => Self::AlreadyPinned,
+            19 => Self::Incomplete,
+            20 => Self::TooLarge,
+            21 => Self::Unpinned,
+            22 => Self::NotPinned,
+            23 => Self::Collected,
+            24 => Self::HeldByImport,
+            25 => Self::HeldByPin,
             found => return Err(DecodeOutcomesError::Unknown { found }),
         })
     }

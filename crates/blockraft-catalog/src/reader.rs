@@ -1,16 +1,24 @@
 //! Reading a catalog while entries are applied to it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_types::Position;
 
-use crate::moment::{RowError, moment_of, row_in, rows_in};
-use crate::row::{CatalogState, Keys, Row, Slot};
+use crate::bond::Bond;
+use crate::imports::Imports;
+use crate::keys::Keys;
+use crate::links::Links;
+use crate::moment::{RowError, bond_in, bonds_in, links_in, moment_of, row_in, rows_in, sight_in};
+use crate::reach::{Extent, Missing, Reach};
+use crate::record::LoadError;
+use crate::row::{CatalogState, Row, Slot};
 use crate::shared::Shared;
 use crate::snapshot::Export;
 use crate::table::{Table, View};
+use crate::vertex::Vertex;
 
 /// Reads a catalog, from any thread.
 ///
@@ -38,6 +46,24 @@ pub struct RowPage {
     pub rows: Vec<(Multihash, Row)>,
     /// Ask for the next page behind this one; `None` at the end of the listing.
     pub next: Option<Multihash>,
+}
+
+/// Whether a recursive pin has all that it would cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// It has.
+    Complete {
+        /// How many blocks it would cover.
+        blocks: usize,
+    },
+    /// It hasn't.
+    Incomplete {
+        /// What is missing, as far as the links that are known lead: nearest to the root first, and no more than were asked
+        /// for. What the missing blocks lead to comes to light once their links are known.
+        missing: Vec<Missing>,
+    },
+    /// It would cover more than a pin [may](crate::PinLimits).
+    TooLarge,
 }
 
 impl<T: Table> CatalogReader<T> {
@@ -103,10 +129,85 @@ impl<T: Table> CatalogReader<T> {
         let limit = limit.clamp(1, LIST_LIMIT_MAX);
         let view = self.shared.table().view();
         let (position, keys) = self.moment(view.as_ref())?;
-        let mut rows = rows_in(view.as_ref(), keys, after, limit + 1)?;
-        let more = limit < rows.len();
-        rows.truncate(limit);
-        let next = rows.last().map(|(multihash, _)| *multihash).filter(|_| more);
+        Ok(AsOf { position, value: page_in(view.as_ref(), keys, after, limit)? })
+    }
+
+    /// What is known of a block besides its row, if anything is.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn bond(&self, multihash: &Multihash) -> Result<AsOf<Option<Bond>>, RowError> {
+        let view = self.shared.table().view();
+        let (position, keys) = self.moment(view.as_ref())?;
+        Ok(AsOf { position, value: bond_in(view.as_ref(), keys, multihash)? })
+    }
+
+    /// What was recorded of the links of a vertex, if anything was.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn links(&self, vertex: &Vertex) -> Result<AsOf<Option<Links>>, RowError> {
+        let view = self.shared.table().view();
+        let (position, keys) = self.moment(view.as_ref())?;
+        Ok(AsOf { position, value: links_in(view.as_ref(), keys, vertex)? })
+    }
+
+    /// Whether a recursive pin of `root` would be set, and what is missing for that: the answer to
+    /// [`Outcome::Incomplete`](crate::Outcome::Incomplete). At most `limit` vertices are named, which is first brought into 1
+    /// to [`LIST_LIMIT_MAX`].
+    ///
+    /// It walks as far as a pin does, and takes as long.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn reach(&self, root: Vertex, limit: usize) -> Result<AsOf<Completeness>, RowError> {
+        let view = self.shared.table().view();
+        let (position, keys) = self.moment(view.as_ref())?;
+        let look = |vertex: &Vertex| sight_in(view.as_ref(), keys, vertex);
+        let Reach { found, mut missing, extent } = Reach::from(root, self.shared.pin_limits(), look)?;
+        let value = match extent {
+            Extent::TooLarge => Completeness::TooLarge,
+            Extent::Whole if missing.is_empty() => Completeness::Complete { blocks: found.len() },
+            Extent::Whole => {
+                missing.truncate(limit.clamp(1, LIST_LIMIT_MAX));
+                Completeness::Incomplete { missing }
+            }
+        };
+        Ok(AsOf { position, value })
+    }
+
+    /// The imports that are open.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn imports(&self) -> Result<AsOf<Imports>, RowError> {
+        let view = self.shared.table().view();
+        let (position, keys) = self.moment(view.as_ref())?;
+        let imports = Imports::load(view.as_ref(), keys).map_err(|error| match error {
+            LoadError::Table(source) => RowError::Table { source },
+            LoadError::Record(source) => RowError::State { source },
+        })?;
+        Ok(AsOf { position, value: imports })
+    }
+
+    /// Visible blocks that no pin covers, for a collector: it looks at `limit` rows behind `after`, which is first brought
+    /// into 1 to [`LIST_LIMIT_MAX`], and leaves out those that are held. So a page may be empty and not the last one.
+    ///
+    /// Whether they may go is decided when the command to [collect](crate::Command::Collect) each of them is applied.
+    ///
+    /// # Errors
+    /// As [`visible`](Self::visible).
+    pub fn collectable(&self, after: Option<Multihash>, limit: usize) -> Result<AsOf<RowPage>, RowError> {
+        let limit = limit.clamp(1, LIST_LIMIT_MAX);
+        let view = self.shared.table().view();
+        let (position, keys) = self.moment(view.as_ref())?;
+        let RowPage { mut rows, next } = page_in(view.as_ref(), keys, after, limit)?;
+        if let Some((last, _)) = rows.last() {
+            let bonds = bonds_in(view.as_ref(), keys, after, last, limit)?;
+            let held: BTreeSet<Multihash> =
+                bonds.into_iter().filter(|(_, bond)| bond.is_held()).map(|(multihash, _)| multihash).collect();
+            rows.retain(|(multihash, _)| !held.contains(multihash));
+        }
         Ok(AsOf { position, value: RowPage { rows, next } })
     }
 
@@ -115,6 +216,14 @@ impl<T: Table> CatalogReader<T> {
         let (record, keys) = moment_of(view, self.group)?;
         Ok((record.map_or(Position::ZERO, |record| record.state.position), keys))
     }
+}
+
+fn page_in(view: &dyn View, keys: Keys, after: Option<Multihash>, limit: usize) -> Result<RowPage, RowError> {
+    let mut rows = rows_in(view, keys, after, limit + 1)?;
+    let more = limit < rows.len();
+    rows.truncate(limit);
+    let next = rows.last().map(|(multihash, _)| *multihash).filter(|_| more);
+    Ok(RowPage { rows, next })
 }
 
 impl<T: Table> Clone for CatalogReader<T> {

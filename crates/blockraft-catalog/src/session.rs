@@ -7,7 +7,7 @@ use blockraft_types::{LogIndex, Position, Sequence, Turn};
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Outcome, Settled};
-use crate::row::{DecodeRecordError, decode, encode};
+use crate::record::{DecodeRecordError, decode, encode};
 
 /// One session: the outcomes that its client may still ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

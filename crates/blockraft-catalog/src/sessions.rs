@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use blockraft_types::{LogIndex, SessionId, Turn};
 
+use crate::keys::{Keys, Kind};
 use crate::mistake::Mistake;
 use crate::outcome::{Outcome, Settled};
-use crate::row::{DecodeRecordError, Keys, decode, encode};
+use crate::record::{DecodeRecordError, LoadError, decode, encode};
 use crate::session::{Known, Session};
-use crate::table::{Change, KeyRange, Pair, ReadError, View};
+use crate::table::{Change, KeyRange, Pair, View};
 
 /// All sessions of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,13 +30,6 @@ pub struct SessionLimits {
     pub sessions_max: usize,
     /// The most outcomes that all sessions keep together.
     pub outcomes_max: usize,
-}
-
-/// Why a session couldn't be read from a table.
-#[derive(Debug)]
-pub(crate) enum LoadError {
-    Table(ReadError),
-    Record(DecodeRecordError),
 }
 
 impl Sessions {
@@ -58,7 +52,7 @@ impl Sessions {
 
     /// What `view` shows of them.
     pub(crate) fn load(view: &dyn View, keys: Keys) -> Result<Self, LoadError> {
-        let range = KeyRange { first: &keys.sessions_first(), end: &keys.sessions_end() };
+        let range = KeyRange { first: &keys.first(Kind::Sessions), end: &keys.end(Kind::Sessions) };
         let pairs = view.scan(range, SESSIONS_MAX + 1).map_err(LoadError::Table)?;
         if SESSIONS_MAX < pairs.len() {
             return Err(LoadError::Record(DecodeRecordError::Session));
@@ -68,11 +62,14 @@ impl Sessions {
         Ok(Self::of(sessions))
     }
 
-    /// The table as a snapshot carries it.
+    /// The table as it travels.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let records = self.sessions.iter().map(|(id, session)| (*id, session.encode()));
-        encode(&records.collect::<Vec<(SessionId, Vec<u8>)>>())
+        encode(&self.records())
+    }
+
+    pub(crate) fn records(&self) -> Vec<(SessionId, Vec<u8>)> {
+        self.sessions.iter().map(|(id, session)| (*id, session.encode())).collect()
     }
 
     /// Reads what [`encode`](Self::encode) wrote. Whatever the bytes are, it takes little more memory than the largest table
@@ -84,7 +81,11 @@ impl Sessions {
         if ENCODED_BYTES_MAX < bytes.len() {
             return Err(DecodeRecordError::Session);
         }
-        let records: Vec<(SessionId, Vec<u8>)> = decode(bytes)?;
+        Self::of_records(decode(bytes)?)
+    }
+
+    /// Takes what [`records`](Self::records) gave, or a peer says that it did.
+    pub(crate) fn of_records(records: Vec<(SessionId, Vec<u8>)>) -> Result<Self, DecodeRecordError> {
         let mut table = Self::default();
         for (id, record) in records {
             let session = Session::decode(&record)?;
@@ -231,4 +232,4 @@ pub const SESSIONS_MAX: usize = 4_096;
 pub const OUTCOMES_MAX: usize = 131_072;
 
 /// More than what is at both bounds takes, in numbers of the largest kind.
-const ENCODED_BYTES_MAX: usize = SESSIONS_MAX * 64 + OUTCOMES_MAX * 32;
+pub(crate) const ENCODED_BYTES_MAX: usize = SESSIONS_MAX * 64 + OUTCOMES_MAX * 32;

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use blockraft_types::Position;
 
+use crate::pin::PinLimits;
 use crate::row::{CatalogState, Slot};
 use crate::table::Table;
 
@@ -18,6 +19,7 @@ pub(crate) struct Shared<T> {
 struct Progress {
     applied: CatalogState,
     slot: Slot,
+    pin_limits: PinLimits,
     flushed: Position,
     flushes: Flushes,
 }
@@ -31,7 +33,8 @@ enum Flushes {
 impl<T: Table> Shared<T> {
     /// Of a table that was opened just now: whatever it holds then survived, so it is durable.
     pub(crate) const fn new(table: T, applied: CatalogState, slot: Slot) -> Self {
-        let progress = Progress { applied, slot, flushed: applied.position, flushes: Flushes::Sound };
+        let (pin_limits, flushed) = (PinLimits::FORMAT, applied.position);
+        let progress = Progress { applied, slot, pin_limits, flushed, flushes: Flushes::Sound };
         Self { table, progress: Mutex::new(progress) }
     }
 
@@ -48,6 +51,14 @@ impl<T: Table> Shared<T> {
         let progress = &mut *self.progress();
         assert!(progress.applied.position.index < applied.position.index, "entries are applied once, in order");
         progress.applied = applied;
+    }
+
+    pub(crate) fn pin_limits(&self) -> PinLimits {
+        self.progress().pin_limits
+    }
+
+    pub(crate) fn limit_pins(&self, limits: PinLimits) {
+        self.progress().pin_limits = limits;
     }
 
     /// Where the rows of the state in force are.

@@ -4,23 +4,31 @@
 //! names, while entries go on being applied to the first. [`Catalog::install`](crate::Catalog::install) makes the other one
 //! the state, in one batch, so that a crash leaves either of them whole and never a mixture.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
 use blockraft_types::{LogIndex, Membership, Position, SessionId};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::bond::{Bond, CarriedBond};
+use crate::clients::Clients;
+use crate::imports::Imports;
+use crate::keys::{Keys, Kind};
 use crate::mistake::Mistake;
-use crate::moment::{RowError, moment_of, rows_in};
-use crate::row::{CatalogState, DecodeRecordError, Keys, Row, decode, encode};
+use crate::moment::{RowError, bonds_in, links_in, moment_of, rows_in};
+use crate::record::{DecodeRecordError, LoadError, decode, encode};
+use crate::row::{CatalogState, Row};
 use crate::session::Session;
-use crate::sessions::{LoadError, Sessions};
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 use crate::table::{Change, FlushError, KeyRange, ReadError, Table, View, WriteBatch, WriteError};
+use crate::vertex::Vertex;
 
-/// What a snapshot is of: everything but the rows.
+/// What a snapshot is of: everything but what comes in rows, and [`Clients`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The last entry that it covers, with the digest there, and how much it holds.
@@ -28,6 +36,26 @@ pub struct Manifest {
     /// The configuration in force there and the entry that brought it; none while it is the one that the group was born
     /// with.
     pub membership: Option<(LogIndex, Membership)>,
+}
+
+/// A row as a snapshot carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportRow {
+    /// The block.
+    pub multihash: Multihash,
+    /// Its row.
+    pub row: Row,
+    /// The bytes of its [bond](CarriedBond); none if it has no bond.
+    pub bond: Bytes,
+}
+
+/// Part of what a snapshot carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportPage {
+    /// Rows in the order of their multihashes.
+    pub rows: Vec<ExportRow>,
+    /// Ask for the next page behind this one; `None` at the end. The last page may be empty.
+    pub next: Option<Multihash>,
 }
 
 /// A catalog at one moment, to be read at leisure while entries are applied. It keeps the table from reclaiming what was
@@ -55,26 +83,60 @@ impl<'a> Export<'a> {
     }
 
     /// Rows in the order of their multihashes, beginning behind `after`; `limit` is first brought into 1 to
-    /// [`LIST_LIMIT_MAX`]. Nothing is left behind a result that is shorter than that.
+    /// [`LIST_LIMIT_MAX`]. A page ends early, though never before its first row, once its bonds take
+    /// [`PAGE_BOND_BYTES_MAX`].
     ///
     /// # Errors
-    /// The table is damaged or can't be read.
-    pub fn rows(&self, after: Option<Multihash>, limit: usize) -> Result<Vec<(Multihash, Row)>, RowError> {
-        rows_in(self.view.as_ref(), self.keys, after, limit.clamp(1, LIST_LIMIT_MAX))
+    /// The table is damaged or can't be read. A page is never short without [`ExportPage::next`] saying so.
+    pub fn rows(&self, after: Option<Multihash>, limit: usize) -> Result<ExportPage, RowError> {
+        let limit = limit.clamp(1, LIST_LIMIT_MAX);
+        let found = rows_in(self.view.as_ref(), self.keys, after, limit)?;
+        let mut bonds = match found.last() {
+            Some((last, _)) if !Mistake::PinsForgottenBySnapshot.is_made() => {
+                BTreeMap::from_iter(bonds_in(self.view.as_ref(), self.keys, after, last, limit)?)
+            }
+            _ => BTreeMap::new(),
+        };
+        let (mut rows, mut bond_bytes) = (Vec::with_capacity(found.len()), 0);
+        for &(multihash, row) in &found {
+            let bond = bonds.remove(&multihash).map(|bond| self.carried(multihash, bond)).transpose()?;
+            let bond = bond.unwrap_or_default();
+            bond_bytes += bond.len();
+            if !rows.is_empty() && PAGE_BOND_BYTES_MAX < bond_bytes {
+                break;
+            }
+            rows.push(ExportRow { multihash, row, bond });
+        }
+        // A page that isn't full is the last one.
+        let is_last = rows.len() == found.len() && found.len() < limit;
+        let next = rows.last().map(|row| row.multihash).filter(|_| !is_last);
+        Ok(ExportPage { rows, next })
     }
 
-    /// The sessions of clients at that moment, to be [put](Importer::put_sessions) beside the rows.
+    /// The sessions and imports at that moment, to be [put](Importer::put_clients) beside the rows.
     ///
     /// # Errors
     /// The table is damaged or can't be read.
-    pub fn sessions(&self) -> Result<Sessions, RowError> {
-        if Mistake::SessionsForgottenBySnapshot.is_made() {
-            return Ok(Sessions::default());
-        }
-        Sessions::load(self.view.as_ref(), self.keys).map_err(|error| match error {
+    pub fn clients(&self) -> Result<Clients, RowError> {
+        let unloaded = |error| match error {
             LoadError::Table(source) => RowError::Table { source },
             LoadError::Record(source) => RowError::State { source },
-        })
+        };
+        let sessions = if Mistake::SessionsForgottenBySnapshot.is_made() {
+            Sessions::default()
+        } else {
+            Sessions::load(self.view.as_ref(), self.keys).map_err(unloaded)?
+        };
+        Ok(Clients { sessions, imports: Imports::load(self.view.as_ref(), self.keys).map_err(unloaded)? })
+    }
+
+    fn carried(&self, multihash: Multihash, bond: Bond) -> Result<Bytes, RowError> {
+        let links = |&codec| {
+            let links = links_in(self.view.as_ref(), self.keys, &Vertex { multihash, codec })?;
+            links.ok_or(RowError::Bond { multihash, source: DecodeRecordError::Bond })
+        };
+        let links = bond.linked.iter().map(links).collect::<Result<_, _>>()?;
+        Ok(CarriedBond { bond, links }.encode())
     }
 }
 
@@ -116,10 +178,19 @@ pub enum ImportError {
         /// The number that came.
         found: u64,
     },
-    /// The sessions are not what a catalog wrote.
-    #[error("reading a snapshot's sessions")]
-    Sessions {
+    /// The sessions and imports are not what a catalog wrote.
+    #[error("reading a snapshot's sessions and imports")]
+    Clients {
         /// What is wrong with them.
+        #[source]
+        source: DecodeRecordError,
+    },
+    /// A bond is not what a catalog wrote.
+    #[error("reading what a snapshot says of the links and pins of block {multihash}")]
+    Bond {
+        /// The block.
+        multihash: Multihash,
+        /// What is wrong with it.
         #[source]
         source: DecodeRecordError,
     },
@@ -155,46 +226,50 @@ impl<T: Table> Importer<T> {
     ///
     /// # Errors
     /// See [`ImportError`].
-    pub fn put(&mut self, rows: &[(Multihash, Row)], last: bool) -> Result<(), ImportError> {
-        let mut names = self.after.iter().chain(rows.iter().map(|(name, _)| name));
+    pub fn put(&mut self, rows: &[ExportRow], last: bool) -> Result<(), ImportError> {
+        let mut names = self.after.iter().chain(rows.iter().map(|row| &row.multihash));
         let mut next = names.clone().skip(1);
         let in_order = names.all(|name| next.next().is_none_or(|next| name < next));
         if self.state == State::Complete || !in_order {
             return Err(ImportError::OutOfOrder);
         }
         let keys = self.keys();
-        let first = self.after.map_or_else(|| keys.rows_first(), |after| keys.behind_row(&after));
-        let newest = rows.last().map(|(name, _)| *name).or(self.after);
+        let first = self.after.map_or_else(|| keys.first(Kind::Rows), |after| keys.behind(Kind::Rows, &after));
+        let newest = rows.last().map(|row| row.multihash).or(self.after);
         let end = match newest {
-            Some(newest) if !last => keys.behind_row(&newest),
-            _ => keys.rows_end(),
+            Some(newest) if !last => keys.behind(Kind::Rows, &newest),
+            _ => keys.end(Kind::Rows),
         };
         let mut changes = vec![Change::RemoveRange { first, end }];
         if self.after.is_none() {
             // What was sealed before is whole no longer.
             changes.push(Change::Remove { key: self.group.next() });
-            changes.push(Change::RemoveRange { first: keys.sessions_first(), end: keys.sessions_end() });
+            let others = Kind::ALL.into_iter().filter(|&kind| kind != Kind::Rows);
+            changes.extend(others.map(|kind| Change::RemoveRange { first: keys.first(kind), end: keys.end(kind) }));
         }
-        changes.extend(rows.iter().map(|(name, row)| Change::Set { key: keys.row(name), value: row.encode() }));
+        for row in rows {
+            changes.push(Change::Set { key: keys.row(&row.multihash), value: row.row.encode() });
+            put_bond(row, keys, &mut changes)?;
+        }
         self.write(changes)?;
         self.after = newest;
         self.blocks += rows.len() as u64;
-        self.bytes += rows.iter().map(|(_, row)| u64::from(row.length)).sum::<u64>();
+        self.bytes += rows.iter().map(|row| u64::from(row.row.length)).sum::<u64>();
         if last {
             self.state = State::Complete;
         }
         Ok(())
     }
 
-    /// Writes the sessions, once the rows have begun. A snapshot for which this isn't called has none.
+    /// Writes the sessions and imports, once the rows have begun. A snapshot for which this isn't called has none.
     ///
     /// # Errors
     /// [`ImportError::Write`].
-    pub fn put_sessions(&self, sessions: &Sessions) -> Result<(), ImportError> {
+    pub fn put_clients(&self, clients: &Clients) -> Result<(), ImportError> {
         let keys = self.keys();
         let set =
             |(id, session): (&SessionId, &Session)| Change::Set { key: keys.session(id), value: session.encode() };
-        self.write(sessions.iter().map(set).collect())
+        self.write(clients.sessions.iter().map(set).chain(clients.imports.changes(keys)).collect())
     }
 
     /// Notes what the rows are a snapshot of, and makes all of it durable: it may be installed now.
@@ -221,7 +296,7 @@ impl<T: Table> Importer<T> {
     pub fn clear(&mut self) -> Result<bool, ImportError> {
         let keys = self.keys();
         (self.after, self.blocks, self.bytes, self.state) = (None, 0, 0, State::Open);
-        let ranges = [(keys.rows_first(), keys.rows_end()), (keys.sessions_first(), keys.sessions_end())];
+        let ranges = Kind::ALL.map(|kind| (keys.first(kind), keys.end(kind)));
         let mut found = false;
         for (first, end) in &ranges {
             let pairs = self.shared.table().view().scan(KeyRange { first, end }, 1);
@@ -291,9 +366,9 @@ pub enum InstallError {
         #[source]
         source: FlushError,
     },
-    /// A session in it can't be read.
-    #[error("reading the sessions of a snapshot")]
-    Sessions {
+    /// A session or an import in it can't be read.
+    #[error("reading the sessions and imports of a snapshot")]
+    Clients {
         /// What is wrong with it.
         #[source]
         source: DecodeRecordError,
@@ -302,6 +377,23 @@ pub enum InstallError {
     #[error("the catalog stopped after a failed write or flush")]
     Stopped,
 }
+
+/// Adds what is to be written of a row's bond.
+fn put_bond(row: &ExportRow, keys: Keys, changes: &mut Vec<Change>) -> Result<(), ImportError> {
+    if row.bond.is_empty() {
+        return Ok(());
+    }
+    let multihash = row.multihash;
+    let carried = CarriedBond::decode(&row.bond).map_err(|source| ImportError::Bond { multihash, source })?;
+    changes.push(Change::Set { key: keys.bond(&multihash), value: carried.bond.encode() });
+    for (&codec, links) in carried.bond.linked.iter().zip(&carried.links) {
+        changes.push(Change::Set { key: keys.links(&Vertex { multihash, codec }), value: links.encode() });
+    }
+    Ok(())
+}
+
+/// A page with more bytes of bonds than this has one row. One bond may take four times as much.
+pub const PAGE_BOND_BYTES_MAX: usize = 512 * 1024;
 
 impl core::fmt::Debug for Export<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -2,10 +2,13 @@
 
 mod apply;
 mod batch;
+mod dag;
 mod durability;
 mod golden;
 mod history;
+mod imports;
 mod model;
+mod model_dag;
 mod readers;
 mod sessions;
 mod snapshot;

@@ -2,7 +2,7 @@
 
 use blockraft_blocks::{CidTarget, Multihash};
 use blockraft_types::NodeId;
-use blockraft_wire::client::{Answer, DeleteOutcome, GiveUpReason, Operation};
+use blockraft_wire::client::{self as wire, Answer, GiveUpReason, Operation};
 use futures::{StreamExt, stream};
 use thiserror::Error;
 
@@ -11,6 +11,15 @@ use crate::pool::AskError;
 use crate::stat::of_names;
 use crate::target::Target;
 use crate::unavailable::Unavailable;
+
+/// What a delete did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeleteOutcome {
+    /// It made the block invisible.
+    Deleted,
+    /// The block was not visible before.
+    Absent,
+}
 
 /// Why a block wasn't deleted, or may not have been.
 #[derive(Clone, Debug, Error)]
@@ -29,6 +38,9 @@ pub enum DeleteError {
     /// The bytes are inside the CID itself: there is nothing that could be deleted.
     #[error("an identity CID carries its bytes itself: nothing can be deleted")]
     Inline,
+    /// A pin covers the block. Nothing was done: take the pin away first.
+    #[error("a pin holds the block")]
+    HeldByPin,
     /// The cluster won't do it. Nothing was done.
     #[error("node {node} refuses the delete: {reason}")]
     Refused {
@@ -70,10 +82,18 @@ impl Client {
         let operation = |turn| Operation::DeleteInSession { turn, multihashes: multihashes.clone() };
         let answered = self.pool.write(count, operation, &mut self.pool.attempts()).await;
         match answered.map(|answered| answered.answer) {
-            Ok(Answer::Delete { outcomes }) => outcomes.into_iter().map(Ok).collect(),
+            Ok(Answer::Delete { outcomes }) => outcomes.into_iter().map(delete_outcome).collect(),
             Ok(_) => unreachable!("the pool passes on answers of the operation's own kind only"),
             Err(error) => vec![Err(delete_error(error)); count],
         }
+    }
+}
+
+const fn delete_outcome(outcome: wire::DeleteOutcome) -> Result<DeleteOutcome, DeleteError> {
+    match outcome {
+        wire::DeleteOutcome::Deleted => Ok(DeleteOutcome::Deleted),
+        wire::DeleteOutcome::Absent => Ok(DeleteOutcome::Absent),
+        wire::DeleteOutcome::HeldByPin => Err(DeleteError::HeldByPin),
     }
 }
 

@@ -98,12 +98,10 @@ pub mod target;
 pub mod unavailable;
 mod write;
 
-pub use blockraft_wire::client::{
-    ChangeMembersOutcome, Consistency, Cursor, DeleteOutcome, ListedBlock, NodeStatus, PutOutcome,
-};
+pub use blockraft_wire::client::{ChangeMembersOutcome, Consistency, Cursor, ListedBlock, NodeStatus, PutOutcome};
 pub use client::{Client, ConnectError};
 pub use config::{ClientConfig, ClientOptions, Member, Others};
-pub use delete::DeleteError;
+pub use delete::{DeleteError, DeleteOutcome};
 pub use folder::{LoadError, SaveError};
 pub use get::GetError;
 pub use list::{ListError, ListPage};

@@ -25,12 +25,14 @@ pub struct Manifest {
 }
 
 /// A block that a snapshot names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManifestRow {
     /// The block.
     pub named: Named,
     /// The entry that made it visible.
     pub created: Position,
+    /// What the state machine knows of it besides, which means nothing to the data plane. None for most blocks.
+    pub bond: Bytes,
 }
 
 /// A part of a snapshot's rows, in the order of their names.
@@ -42,9 +44,9 @@ pub struct Chunk {
     pub rows: Vec<ManifestRow>,
     /// Whether others follow.
     pub rest: Rest,
-    /// What the state machine keeps besides rows, the sessions of clients, which mean nothing to the data plane. They come
-    /// with the last rows.
-    pub sessions: Bytes,
+    /// What the state machine keeps besides rows, the sessions and imports of clients, which mean nothing to the data plane.
+    /// They come with the last rows.
+    pub clients: Bytes,
 }
 
 /// What follows a chunk.

@@ -269,7 +269,7 @@ pub(crate) fn inlined(entry: &Entry) -> Vec<Block> {
         .into_iter()
         .filter_map(|command| match command {
             Command::Put { multihash, inline: Some(inline), .. } => Block::verify(multihash, inline).ok(),
-            Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop | Command::OpenSession => None,
+            _ => None,
         })
         .collect()
 }
@@ -314,7 +314,7 @@ fn put_of(command: &Command) -> Option<(Named, Option<&Bytes>)> {
         Command::Put { multihash, length, inline } => {
             Some((Named { name: *multihash, length: *length }, inline.as_ref()))
         }
-        Command::Delete { .. } | Command::Noop | Command::OpenSession => None,
+        _ => None,
     }
 }
 
@@ -323,7 +323,7 @@ fn inlined_body_is_true(command: &Command) -> bool {
         Command::Put { multihash, inline: Some(inline), .. } => {
             Multihash::of(multihash.hash_code(), inline) == *multihash
         }
-        Command::Put { inline: None, .. } | Command::Delete { .. } | Command::Noop | Command::OpenSession => true,
+        _ => true,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::catalog::{Applied, Effect};
+use blockraft_catalog::applied::{Applied, Effect};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{Catalog, CatalogFlusher, Sessions, Settled};
+use blockraft_catalog::{Catalog, CatalogFlusher, Imports, Sessions, Settled};
 use blockraft_driver::state_machine::{ApplyError, FlushError, InstallError, StateMachine};
 use blockraft_exchange::Input;
 use blockraft_log::Anchor;
@@ -38,6 +38,12 @@ impl CatalogMachine {
     #[must_use]
     pub const fn sessions(&self) -> &Sessions {
         self.catalog.sessions()
+    }
+
+    /// The imports that are open after what was applied last.
+    #[must_use]
+    pub const fn imports(&self) -> &Imports {
+        self.catalog.imports()
     }
 
     fn anchor(&self) -> Anchor {

@@ -187,9 +187,9 @@ impl Plane {
     }
 
     async fn send_chunk(&self, to: NodeId, export: ExportTicket, remote: RemoteTicket, chunk: Option<Chunk>) {
-        if let Some(Chunk { after, rows, rest, sessions }) = chunk {
+        if let Some(Chunk { after, rows, rest, clients }) = chunk {
             let rows: Vec<SnapshotRow> = rows.iter().map(sent_row).collect();
-            let body = Bytes::from(encode_rows(&rows, &sessions));
+            let body = Bytes::from(encode_rows(&rows, &clients));
             let header = BulkHeader::Chunk { export: remote, after, rest, digest: BodyDigest::of(&body) };
             self.bulk(to, &header, body).await;
         }

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::row::DecodeRecordError;
+use blockraft_catalog::record::DecodeRecordError;
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{
-    CatalogReader, Export, ImportError, Importer, Manifest as CatalogManifest, Row, RowError, Sessions,
+    CarriedBond, CatalogReader, Clients, Export, ExportPage, ExportRow, ImportError, Importer,
+    Manifest as CatalogManifest, Row, RowError,
 };
 use blockraft_exchange::ticket::ExportTicket;
 use blockraft_exchange::{Chunk, Input, Manifest, ManifestRow, Named, Rest, Sealed};
@@ -123,9 +124,9 @@ impl Held {
 impl Question {
     fn answer_from(self, held: &Export<'_>) -> Result<(), RowError> {
         let Self { after, rows_max, payload_bytes_max, answer } = self;
-        let mut chunk = chunk_of(after, &held.rows(after, rows_max)?, rows_max, payload_bytes_max);
+        let mut chunk = chunk_of(after, held.rows(after, rows_max)?, payload_bytes_max);
         if chunk.rest == Rest::Nothing {
-            chunk.sessions = sessions_of(held)?;
+            chunk.clients = clients_of(held)?;
         }
         // Whoever asked may have gone away.
         let _ = answer.send(chunk);
@@ -133,32 +134,27 @@ impl Question {
     }
 }
 
-/// As many of the rows `found` behind `after` as fit. There were no more than `rows_max` to be found.
+/// As many of the rows of `page`, which begins behind `after`, as fit.
 #[must_use]
-pub fn chunk_of(
-    after: Option<Multihash>,
-    found: &[(Multihash, Row)],
-    rows_max: usize,
-    payload_bytes_max: u64,
-) -> Chunk {
+pub fn chunk_of(after: Option<Multihash>, page: ExportPage, payload_bytes_max: u64) -> Chunk {
     let mut payload_bytes = 0_u64;
-    let fits = |(_, row): &(Multihash, Row)| {
+    let found = page.rows.len();
+    let fits = |row: &ExportRow| {
         let has_room = payload_bytes < payload_bytes_max;
-        payload_bytes += u64::from(row.length);
+        payload_bytes += u64::from(row.row.length);
         has_room
     };
-    let rows: Vec<ManifestRow> = found.iter().copied().take_while(fits).map(manifest_row).collect();
-    // A page that isn't full is the last one.
-    let is_last = found.len() < rows_max && rows.len() == found.len();
-    Chunk { after, rows, rest: if is_last { Rest::Nothing } else { Rest::More }, sessions: Bytes::new() }
+    let rows: Vec<ManifestRow> = page.rows.into_iter().take_while(fits).map(manifest_row).collect();
+    let is_last = page.next.is_none() && rows.len() == found;
+    Chunk { after, rows, rest: if is_last { Rest::Nothing } else { Rest::More }, clients: Bytes::new() }
 }
 
-/// The sessions of clients as they travel with the last chunk.
+/// The sessions and imports of clients as they travel with the last chunk.
 ///
 /// # Errors
 /// The table is damaged or can't be read.
-pub fn sessions_of(held: &Export<'_>) -> Result<Bytes, RowError> {
-    held.sessions().map(|sessions| if sessions.is_empty() { Bytes::new() } else { sessions.encode().into() })
+pub fn clients_of(held: &Export<'_>) -> Result<Bytes, RowError> {
+    held.clients().map(|clients| if clients.is_empty() { Bytes::new() } else { clients.encode().into() })
 }
 
 /// A wish of the data plane about the snapshot that is being put together.
@@ -216,14 +212,12 @@ fn import(importer: &mut Importer<Arc<dyn Table>>, chunk: &Chunk) -> Result<(), 
     if chunk.after.is_none() {
         importer.restart();
     }
-    let row = |row: &ManifestRow| (row.named.name, Row { length: row.named.length, created: row.created });
-    let rows: Vec<(Multihash, Row)> = chunk.rows.iter().map(row).collect();
+    let rows: Vec<ExportRow> = chunk.rows.iter().map(export_row).collect();
     importer.put(&rows, chunk.rest == Rest::Nothing)?;
-    if chunk.sessions.is_empty() {
+    if chunk.clients.is_empty() {
         return Ok(());
     }
-    let sessions = Sessions::decode(&chunk.sessions).map_err(|source| ImportError::Sessions { source })?;
-    importer.put_sessions(&sessions)
+    importer.put_clients(&Clients::decode(&chunk.clients).map_err(|source| ImportError::Clients { source })?)
 }
 
 fn seal(importer: &Importer<Arc<dyn Table>>, manifest: Manifest) -> Result<Input<BlockPayload>, ImportError> {
@@ -250,14 +244,19 @@ pub fn manifest_of(manifest: &CatalogManifest, genesis: &Membership) -> Manifest
     Manifest { position, chain, blocks, bytes, membership, membership_index }
 }
 
-const fn manifest_row((name, row): (Multihash, Row)) -> ManifestRow {
-    ManifestRow { named: Named { name, length: row.length }, created: row.created }
+fn manifest_row(ExportRow { multihash, row, bond }: ExportRow) -> ManifestRow {
+    ManifestRow { named: Named { name: multihash, length: row.length }, created: row.created, bond }
+}
+
+fn export_row(ManifestRow { named, created, bond }: &ManifestRow) -> ExportRow {
+    let row = Row { length: named.length, created: *created };
+    ExportRow { multihash: named.name, row, bond: bond.clone() }
 }
 
 /// A row as it travels.
 #[must_use]
-pub const fn sent_row(row: &ManifestRow) -> SnapshotRow {
-    SnapshotRow { multihash: row.named.name, length: row.named.length, created: row.created }
+pub fn sent_row(ManifestRow { named, created, bond }: &ManifestRow) -> SnapshotRow {
+    SnapshotRow { multihash: named.name, length: named.length, created: *created, bond: bond.clone() }
 }
 
 /// Why what came isn't a chunk.
@@ -267,9 +266,9 @@ pub enum ChunkError {
     /// The rows can't be read.
     #[error("reading a chunk's rows")]
     Rows(#[from] DecodeRowsError),
-    /// The sessions aren't what a catalog wrote.
-    #[error("reading a chunk's sessions")]
-    Sessions(#[from] DecodeRecordError),
+    /// The sessions, the imports or a bond aren't what a catalog wrote.
+    #[error("reading a chunk's bonds, sessions or imports")]
+    Record(#[from] DecodeRecordError),
 }
 
 /// A chunk that came: `body` holds its rows, directly behind `after`.
@@ -277,14 +276,17 @@ pub enum ChunkError {
 /// # Errors
 /// It isn't what a node sends.
 pub fn received_chunk(after: Option<Multihash>, rest: Rest, body: &Bytes) -> Result<Chunk, ChunkError> {
-    let (rows, sessions) = decode_rows(body)?;
-    if !sessions.is_empty() {
-        Sessions::decode(sessions)?;
+    let (rows, clients) = decode_rows(body)?;
+    if !clients.is_empty() {
+        Clients::decode(&clients)?;
     }
-    Ok(Chunk { after, rows: rows.iter().map(received_row).collect(), rest, sessions: body.slice_ref(sessions) })
+    for row in rows.iter().filter(|row| !row.bond.is_empty()) {
+        CarriedBond::decode(&row.bond)?;
+    }
+    Ok(Chunk { after, rows: rows.into_iter().map(received_row).collect(), rest, clients })
 }
 
 /// A row that came.
-const fn received_row(row: &SnapshotRow) -> ManifestRow {
-    ManifestRow { named: Named { name: row.multihash, length: row.length }, created: row.created }
+fn received_row(SnapshotRow { multihash, length, created, bond }: SnapshotRow) -> ManifestRow {
+    ManifestRow { named: Named { name: multihash, length }, created, bond }
 }

@@ -286,7 +286,23 @@ impl Course {
             | Outcome::Deleted
             | Outcome::Absent
             | Outcome::Nothing
-            | Outcome::SessionOpened => Ok((settled, number)),
+            | Outcome::SessionOpened
+            | Outcome::ImportOpened
+            | Outcome::ImportsFull
+            | Outcome::ImportKept
+            | Outcome::ImportEnded
+            | Outcome::ImportExpired
+            | Outcome::Linked
+            | Outcome::TooManyCodecs
+            | Outcome::Pinned
+            | Outcome::AlreadyPinned
+            | Outcome::Incomplete
+            | Outcome::TooLarge
+            | Outcome::Unpinned
+            | Outcome::NotPinned
+            | Outcome::Collected
+            | Outcome::HeldByImport
+            | Outcome::HeldByPin => Ok((settled, number)),
         }
     }
 }

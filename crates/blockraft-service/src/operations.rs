@@ -64,14 +64,7 @@ async fn put(served: &Served, turn: Option<Turn>, blocks: Vec<UnverifiedBlock>) 
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::AlreadyPresent => PutOutcome::AlreadyPresent,
         // The others are no outcomes of puts, unless the client gave this turn to another command as well.
-        Outcome::Created
-        | Outcome::Deleted
-        | Outcome::Absent
-        | Outcome::Nothing
-        | Outcome::SessionOpened
-        | Outcome::SessionExpired
-        | Outcome::SessionFull
-        | Outcome::Overtaken => PutOutcome::Created,
+        _ => PutOutcome::Created,
     });
     Ok((position, Answer::Put { outcomes: outcomes.collect() }))
 }
@@ -101,15 +94,9 @@ async fn delete(served: &Served, turn: Option<Turn>, multihashes: Vec<Multihash>
     let (position, outcomes) = written(served, results)?;
     let outcomes = outcomes.into_iter().map(|outcome| match outcome {
         Outcome::Deleted => DeleteOutcome::Deleted,
+        Outcome::HeldByPin => DeleteOutcome::HeldByPin,
         // As above.
-        Outcome::Absent
-        | Outcome::Created
-        | Outcome::AlreadyPresent
-        | Outcome::Nothing
-        | Outcome::SessionOpened
-        | Outcome::SessionExpired
-        | Outcome::SessionFull
-        | Outcome::Overtaken => DeleteOutcome::Absent,
+        _ => DeleteOutcome::Absent,
     });
     Ok((position, Answer::Delete { outcomes: outcomes.collect() }))
 }

@@ -110,6 +110,22 @@ pub(crate) const fn is_refusal(outcome: Outcome) -> bool {
         | Outcome::Deleted
         | Outcome::Absent
         | Outcome::Nothing
-        | Outcome::SessionOpened => false,
+        | Outcome::SessionOpened
+        | Outcome::ImportOpened
+        | Outcome::ImportsFull
+        | Outcome::ImportKept
+        | Outcome::ImportEnded
+        | Outcome::ImportExpired
+        | Outcome::Linked
+        | Outcome::TooManyCodecs
+        | Outcome::Pinned
+        | Outcome::AlreadyPinned
+        | Outcome::Incomplete
+        | Outcome::TooLarge
+        | Outcome::Unpinned
+        | Outcome::NotPinned
+        | Outcome::Collected
+        | Outcome::HeldByImport
+        | Outcome::HeldByPin => false,
     }
 }

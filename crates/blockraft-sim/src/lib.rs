@@ -112,6 +112,7 @@ pub mod explore;
 mod admin;
 mod block_disk;
 mod clients;
+mod dag;
 mod desk;
 mod happening;
 mod history;

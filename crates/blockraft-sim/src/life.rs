@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{CatalogReader, Importer, Row, Settled};
+use blockraft_catalog::{CatalogReader, ExportRow, Importer, Settled};
 use blockraft_core::Proof;
 use blockraft_driver::proposal::ProposeError;
 use blockraft_driver::proposals::{Proposals, Settled as SettledProposal};
@@ -97,7 +97,7 @@ pub(crate) struct Life {
     operations: BTreeMap<u64, Operation>,
     newest_operation: u64,
     /// Snapshots that are held still for others.
-    exports: BTreeMap<ExportTicket, (Vec<(Multihash, Row)>, Bytes)>,
+    exports: BTreeMap<ExportTicket, (Vec<ExportRow>, Bytes)>,
 }
 
 /// Whether something is on its way already.

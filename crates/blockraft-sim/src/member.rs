@@ -6,7 +6,8 @@ use core::fmt::Display;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use blockraft_catalog::MemoryTable;
+use blockraft_blocks::Multihash;
+use blockraft_catalog::{CarriedBond, CatalogReader, MemoryTable, Table, Vertex};
 use blockraft_core::RestoreError;
 use blockraft_driver::state_machine::StateMachine;
 use blockraft_driver::{Event, Remains, Replica, restore};
@@ -536,8 +537,17 @@ impl Member {
             }
         }
         let sessions = life.machine.sessions().iter().map(|(id, session)| (*id, session.clone())).collect();
-        Picture { state: Some(life.rows.state()), rows, sessions }
+        let bonds = rows.iter().filter_map(|(name, _)| Some((*name, bond_of(&life.rows, name)?))).collect();
+        let imports = life.machine.imports().iter().collect();
+        Picture { state: Some(life.rows.state()), rows, bonds, sessions, imports }
     }
+}
+
+fn bond_of(rows: &CatalogReader<Arc<dyn Table>>, name: &Multihash) -> Option<CarriedBond> {
+    let bond = rows.bond(name).ok()?.value?;
+    let links = |&codec| rows.links(&Vertex { multihash: *name, codec }).ok()?.value;
+    let links = bond.linked.iter().filter_map(links).collect();
+    Some(CarriedBond { bond, links })
 }
 
 /// Why a node doesn't start.

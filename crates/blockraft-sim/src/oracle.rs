@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
-use blockraft_catalog::{CatalogState, Command, Outcome, Request, Row, Session, SessionLimits, Settled, batch};
-use blockraft_types::{ChainDigest, Entry, EntryKind, LogIndex, Membership, Position, SessionId, Term, Turn};
+use blockraft_catalog::{
+    CarriedBond, CatalogState, Command, Outcome, Request, Row, Session, SessionLimits, Settled, batch,
+};
+use blockraft_types::{ChainDigest, Entry, EntryKind, ImportId, LogIndex, Membership, Position, SessionId, Term, Turn};
 
+use crate::dag::Dag;
 use crate::law::{Law, Verdict, demand};
 use crate::ledger::{Ledger, is_refusal};
 use crate::time::Time;
@@ -21,6 +24,7 @@ pub(crate) struct Oracle {
     /// The rows that are there after the last entry.
     catalog: BTreeMap<Multihash, Row>,
     ledger: Ledger,
+    dag: Dag,
     /// Where each attempt of a client stands in the log.
     attempts: BTreeMap<Multihash, Attempt>,
     /// The last entry that was first applied by a member in each term: it was committed in that term or before.
@@ -42,7 +46,9 @@ struct Committed {
 pub(crate) struct Picture {
     pub(crate) state: Option<CatalogState>,
     pub(crate) rows: Vec<(Multihash, Row)>,
+    pub(crate) bonds: BTreeMap<Multihash, CarriedBond>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) imports: BTreeMap<ImportId, LogIndex>,
 }
 
 /// Whether a block is there.
@@ -85,6 +91,7 @@ impl Oracle {
             rows: BTreeMap::new(),
             catalog: BTreeMap::new(),
             ledger: Ledger::new(sessions),
+            dag: Dag::new(),
             attempts: BTreeMap::new(),
             by_term: BTreeMap::new(),
             acknowledged: Vec::new(),
@@ -196,14 +203,31 @@ impl Oracle {
                     }
                     return Ok(Outcome::Absent);
                 }
-                if self.presence(multihash) == Presence::Absent {
-                    return Ok(Outcome::Absent);
-                }
-                self.catalog.remove(multihash);
-                self.rows.entry(*multihash).or_default().push((index, Presence::Absent));
-                Ok(Outcome::Deleted)
+                Ok(self.remove(multihash, index, Outcome::Deleted))
             }
+            Command::Collect { .. } if !self.dag.imports().is_empty() => Ok(Outcome::HeldByImport),
+            Command::Collect { multihash } => Ok(self.remove(multihash, index, Outcome::Collected)),
+            Command::OpenImport => Ok(self.dag.open(ImportId { opened: index, number })),
+            Command::KeepImport { import } => Ok(self.dag.keep(*import, index)),
+            Command::EndImport { import } => Ok(self.dag.end(*import)),
+            Command::ExpireImport { import, last_kept } => Ok(self.dag.expire(*import, *last_kept)),
+            Command::Link { parent, links } => Ok(self.dag.link(&self.catalog, *parent, links)),
+            Command::Pin { root, mode } => Ok(self.dag.pin(&self.catalog, *root, *mode)),
+            Command::Unpin { root, mode } => Ok(self.dag.unpin(*root, *mode)),
         }
+    }
+
+    fn remove(&mut self, name: &Multihash, index: LogIndex, done: Outcome) -> Outcome {
+        if self.presence(name) == Presence::Absent {
+            return Outcome::Absent;
+        }
+        if self.dag.holds(name) {
+            return Outcome::HeldByPin;
+        }
+        self.catalog.remove(name);
+        self.dag.forget(name);
+        self.rows.entry(*name).or_default().push((index, Presence::Absent));
+        done
     }
 
     fn presence(&self, name: &Multihash) -> Presence {
@@ -245,7 +269,8 @@ impl Oracle {
         let (blocks, bytes) = (rows.len() as u64, rows.iter().map(|(_, row)| u64::from(row.length)).sum());
         let last = self.committed.last();
         let state = last.map(|last| CatalogState { position: last.position, chain: last.chain, blocks, bytes });
-        Picture { state, rows, sessions: self.ledger.sessions().clone() }
+        let (bonds, imports) = (self.dag.bonds(), self.dag.imports().clone());
+        Picture { state, rows, bonds, sessions: self.ledger.sessions().clone(), imports }
     }
 
     /// The last entry that was surely committed before `term`.

@@ -460,7 +460,7 @@ impl Known {
             match request.command {
                 Command::Put { multihash, inline: None, .. } => known.beside.push(multihash),
                 Command::Put { multihash, inline: Some(_), .. } => known.inlined.push(multihash),
-                Command::Delete { .. } | Command::Noop | Command::OpenSession => {}
+                _ => {}
             }
         }
         known

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //!  1 u8 | length of the multihash u8 | multihash | length of the block u32 LE | term u64 LE | index u64 LE | …
-//!  2 u8 | length of the sessions u32 LE | sessions | rows as above …
+//!  2 u8 | length of the clients' tables u32 LE | these | rows as above …
+//!  3 u8 | length of the clients' tables u32 LE | these | a row as above | length of its bond u32 LE | bond | …
 //! ```
 //!
-//! The second form is for rows that bring the sessions of clients along, whose bytes mean nothing here.
+//! The second form is for rows that bring the sessions and imports of clients along, the third one for rows some of which have
+//! bonds: what they link to, and which pins hold them. The bytes of either mean nothing here.
 
 use blockraft_blocks::Multihash;
 use blockraft_types::{LogIndex, Position, Term};
+use bytes::{Buf, Bytes};
 use thiserror::Error;
 
 /// A block that a snapshot names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRow {
     /// Its name.
     pub multihash: Multihash,
@@ -20,6 +23,8 @@ pub struct SnapshotRow {
     pub length: u32,
     /// The entry that made it visible.
     pub created: Position,
+    /// The bytes of its bond, less than 4 GiB; none if it has no bond.
+    pub bond: Bytes,
 }
 
 /// Why bytes are not rows of a snapshot.
@@ -34,9 +39,9 @@ pub enum DecodeRowsError {
         /// The newest version that this release reads.
         supported: u8,
     },
-    /// The sessions break off.
-    #[error("the sessions of a snapshot break off")]
-    Sessions,
+    /// The tables of clients break off.
+    #[error("the sessions and imports of a snapshot break off")]
+    Clients,
     /// A row breaks off, or names no block.
     #[error("row {number} of a snapshot can't be read")]
     Row {
@@ -45,77 +50,96 @@ pub enum DecodeRowsError {
     },
 }
 
-/// Writes rows, and the sessions that come with them: none, or the bytes of all of them, less than 4 GiB.
+/// Writes rows, and the tables of clients that come with them: none, or the bytes of all of them, less than 4 GiB.
 #[must_use]
-pub fn encode_rows(rows: &[SnapshotRow], sessions: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(1 + LENGTH_BYTES + sessions.len() + rows.len() * ROW_BYTES_MAX);
-    if sessions.is_empty() {
-        bytes.push(VERSION);
-    } else {
-        bytes.push(SESSIONS_VERSION);
-        let length = u32::try_from(sessions.len()).expect("the caller's sessions have less than 4 GiB");
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(sessions);
+pub fn encode_rows(rows: &[SnapshotRow], clients: &[u8]) -> Vec<u8> {
+    let bond_bytes: usize = rows.iter().map(|row| row.bond.len()).sum();
+    let rows_bytes = rows.len() * (ROW_BYTES_MAX + LENGTH_BYTES) + bond_bytes;
+    let mut bytes = Vec::with_capacity(1 + LENGTH_BYTES + clients.len() + rows_bytes);
+    let version = match bond_bytes {
+        0 if clients.is_empty() => VERSION,
+        0 => CLIENTS_VERSION,
+        _ => BONDS_VERSION,
+    };
+    bytes.push(version);
+    if version != VERSION {
+        put_with_length(&mut bytes, clients);
     }
-    for SnapshotRow { multihash, length, created } in rows {
+    for SnapshotRow { multihash, length, created, bond } in rows {
         let name = multihash.as_bytes();
         bytes.push(u8::try_from(name.len()).expect("a multihash has at most 66 bytes"));
         bytes.extend_from_slice(name);
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(&created.term.0.to_le_bytes());
         bytes.extend_from_slice(&created.index.0.to_le_bytes());
+        if version == BONDS_VERSION {
+            put_with_length(&mut bytes, bond);
+        }
     }
     bytes
 }
 
-/// Reads rows, and the bytes of the sessions that come with them. Takes memory in proportion to `bytes`.
+/// Reads rows, and the bytes of the clients' tables that come with them. Takes memory in proportion to `bytes`, of which
+/// the bonds are slices.
 ///
 /// # Errors
-/// The bytes are not exactly rows in the supported version.
-pub fn decode_rows(bytes: &[u8]) -> Result<(Vec<SnapshotRow>, &[u8]), DecodeRowsError> {
-    let (sessions, mut rest) = match bytes.split_first() {
-        Some((&VERSION, rest)) => rest.split_at(0),
-        Some((&SESSIONS_VERSION, mut rest)) => take_sessions(&mut rest).ok_or(DecodeRowsError::Sessions)?,
-        other => {
-            let found = other.map_or(0, |(version, _)| *version);
-            return Err(DecodeRowsError::Version { found, supported: SESSIONS_VERSION });
-        }
+/// The bytes are not exactly rows in a supported version.
+pub fn decode_rows(bytes: &Bytes) -> Result<(Vec<SnapshotRow>, Bytes), DecodeRowsError> {
+    let version = bytes.first().copied().unwrap_or_default();
+    let mut rest = match version {
+        VERSION | CLIENTS_VERSION | BONDS_VERSION => bytes.slice(1..),
+        found => return Err(DecodeRowsError::Version { found, supported: BONDS_VERSION }),
     };
-    let mut rows = Vec::with_capacity(rest.len() / ROW_BYTES_MAX);
-    while !rest.is_empty() {
-        rows.push(take_row(&mut rest).ok_or(DecodeRowsError::Row { number: rows.len() })?);
+    let clients = match version {
+        VERSION => Bytes::new(),
+        _ => take_with_length(&mut rest).ok_or(DecodeRowsError::Clients)?,
+    };
+    if version == CLIENTS_VERSION && clients.is_empty() {
+        return Err(DecodeRowsError::Clients);
     }
-    Ok((rows, sessions))
+    let mut rows = Vec::with_capacity(rest.len() / (ROW_BYTES_MAX + LENGTH_BYTES));
+    while !rest.is_empty() {
+        rows.push(take_row(&mut rest, version).ok_or(DecodeRowsError::Row { number: rows.len() })?);
+    }
+    Ok((rows, clients))
 }
 
-/// The sessions, of which there are some, and what stands behind them.
-fn take_sessions<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+fn put_with_length(bytes: &mut Vec<u8>, part: &[u8]) {
+    let length = u32::try_from(part.len()).expect("the caller's parts have less than 4 GiB");
+    bytes.extend_from_slice(&length.to_le_bytes());
+    bytes.extend_from_slice(part);
+}
+
+fn take_with_length(rest: &mut Bytes) -> Option<Bytes> {
     let length = u32::from_le_bytes(take(rest)?) as usize;
-    rest.split_at_checked(length).filter(|_| 0 < length)
+    (length <= rest.len()).then(|| rest.split_to(length))
 }
 
-fn take_row(rest: &mut &[u8]) -> Option<SnapshotRow> {
+fn take_row(rest: &mut Bytes, version: u8) -> Option<SnapshotRow> {
     let [name_bytes] = take(rest)?;
-    let (name, behind) = rest.split_at_checked(name_bytes.into())?;
-    *rest = behind;
+    let name = rest.get(..name_bytes.into())?;
     let multihash = Multihash::from_bytes(name).ok()?;
+    rest.advance(name_bytes.into());
     let length = u32::from_le_bytes(take(rest)?);
     let (term, index) = (Term(u64::from_le_bytes(take(rest)?)), LogIndex(u64::from_le_bytes(take(rest)?)));
-    Some(SnapshotRow { multihash, length, created: Position { term, index } })
+    let bond = if version == BONDS_VERSION { take_with_length(rest)? } else { Bytes::new() };
+    Some(SnapshotRow { multihash, length, created: Position { term, index }, bond })
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, behind) = rest.split_first_chunk::<N>()?;
-    *rest = behind;
-    Some(*taken)
+fn take<const N: usize>(rest: &mut Bytes) -> Option<[u8; N]> {
+    let taken = *rest.first_chunk::<N>()?;
+    rest.advance(N);
+    Some(taken)
 }
 
 /// Rows alone.
 const VERSION: u8 = 1;
-/// Sessions in front of them.
-const SESSIONS_VERSION: u8 = 2;
+/// Tables of clients in front of them.
+const CLIENTS_VERSION: u8 = 2;
+/// Rows with bonds, and tables of clients in front of them, or none.
+const BONDS_VERSION: u8 = 3;
 
-/// How many bytes the sessions have.
+/// How many bytes say how long something is.
 const LENGTH_BYTES: usize = 4;
 
 /// The length and the bytes of the longest multihash, a length, a term and an index.

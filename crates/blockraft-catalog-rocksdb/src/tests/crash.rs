@@ -3,18 +3,19 @@
 //!
 //! The child is this test binary, started again. `BLOCKRAFT_CRASH_ROUNDS` raises the number of kills.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
 
-use blockraft_blocks::{HashCode, Multihash};
+use blockraft_blocks::{Codec, HashCode, Multihash};
 use blockraft_catalog::table::{Change, FlushError, Table, View, WriteBatch, WriteError};
 use blockraft_catalog::{
-    BatchLimits, Catalog, CatalogState, Command, Importer, MemoryTable, Request, Row, Sessions, batch,
+    BatchLimits, Catalog, CatalogState, Command, ExportRow, Importer, Imports, Links, MemoryTable, PinMode, Request,
+    Sessions, Vertex, batch,
 };
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Sequence, SessionId, Term, Turn,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, ImportId, LogIndex, Position, Sequence, SessionId,
+    Term, Turn,
 };
 
 use crate::{RocksTable, RocksTableOptions};
@@ -94,9 +95,23 @@ impl Log {
         let number = self.position.index.0;
         let requests = (0..chance(number, 0) % 5).map(|command| {
             let choice = chance(number, 1 + command);
-            let multihash = Multihash::of(HashCode::Blake3, &(choice % 500).to_le_bytes());
-            let command = match choice % 3 {
-                0 => Command::Delete { multihash },
+            let multihash = named(choice % 500);
+            let vertex = |block: u64| Vertex { multihash: named(block), codec: Codec::DAG_CBOR };
+            let root = vertex(choice % 500);
+            let mode = if choice.is_multiple_of(5) { PinMode::Direct } else { PinMode::Recursive };
+            let command = match choice % 11 {
+                0 | 1 => Command::Delete { multihash },
+                2 => Command::Collect { multihash },
+                3 | 4 => {
+                    let links = (0..choice % 3).map(|link| vertex((choice + link * 7) % 500));
+                    Command::Link { parent: root, links: Links::new(links).unwrap() }
+                }
+                5 => Command::Pin { root, mode },
+                6 if choice.is_multiple_of(4) => Command::Unpin { root, mode },
+                6 if number.is_multiple_of(40) => Command::OpenImport,
+                6 => Command::EndImport {
+                    import: ImportId { opened: LogIndex(number / 40 * 40), number: command as u32 },
+                },
                 _ => Command::Put { multihash, length: (choice % 1000) as u32, inline: None },
             };
             Request { turn: choice.is_multiple_of(2).then(|| turn(number, choice)), command }
@@ -113,6 +128,10 @@ impl Log {
         let missing = index.since(self.position.index);
         (0..missing).map(|_| self.next()).collect()
     }
+}
+
+fn named(block: u64) -> Multihash {
+    Multihash::of(HashCode::Blake3, &block.to_le_bytes())
 }
 
 /// A turn in the entry of that number: of one of the latest sessions, and often not the first one of its kind.
@@ -243,11 +262,11 @@ impl Child {
         let (mut after, mut meanwhile) = (None, some.iter());
         self.importer.restart();
         loop {
-            let rows = export.rows(after, ROWS).unwrap();
-            let is_last = rows.len() < ROWS;
-            self.importer.put(&rows, is_last).unwrap();
+            let page = export.rows(after, ROWS).unwrap();
+            let is_last = page.next.is_none();
+            self.importer.put(&page.rows, is_last).unwrap();
             say("imported", self.log.position.index);
-            after = rows.last().map(|(name, _)| *name);
+            after = page.next;
             let before_it: Vec<Entry> = meanwhile.by_ref().take(2).cloned().collect();
             if !meanwhile.as_slice().is_empty() {
                 self.catalog.apply_many(&before_it).unwrap();
@@ -264,7 +283,7 @@ impl Child {
             self.catalog.apply_many(&self.rest_of(&some)).unwrap();
             return;
         }
-        self.importer.put_sessions(&export.sessions().unwrap()).unwrap();
+        self.importer.put_clients(&export.clients().unwrap()).unwrap();
         self.importer.seal(export.manifest()).unwrap();
         say("sealed", self.log.position.index);
         let state = export.manifest().state;
@@ -324,10 +343,14 @@ fn live_and_die(folder: &Path, conduct: Conduct, round: u64) -> Heard {
     Heard { durable: LogIndex(durable), installations: said("installed").count() as u64 }
 }
 
-fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>, Sessions) {
-    let page = catalog.reader().list(None, 1000).unwrap().value;
+/// Everything that a catalog holds, in the words of a snapshot.
+fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, Vec<ExportRow>, Sessions, Imports) {
+    let reader = catalog.reader();
+    let page = reader.list(None, 1000).unwrap().value;
     assert_eq!(page.next, None, "500 blocks fit on a page");
-    (catalog.state(), page.rows.into_iter().collect(), catalog.sessions().clone())
+    // There is nothing to be exported before the first entry.
+    let rows = if page.rows.is_empty() { Vec::new() } else { reader.export().unwrap().rows(None, 1000).unwrap().rows };
+    (catalog.state(), rows, catalog.sessions().clone(), catalog.imports().clone())
 }
 
 fn formatted() -> tempfile::TempDir {

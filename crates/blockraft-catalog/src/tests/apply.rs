@@ -5,11 +5,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::history::{
-    GENESIS, GROUP, Log, apply_all, choices, delete, history, image, name, open, outcomes, put, put_inline,
+    GENESIS, GROUP, Image, Log, apply_all, choices, delete, history, image, name, open, outcomes, put, put_inline,
 };
 use super::model::model;
+use crate::applied::{ApplyError, Effect};
 use crate::batch::DecodeBatchError;
-use crate::catalog::{ApplyError, Catalog, Effect, OpenError};
+use crate::catalog::{Catalog, OpenError};
 use crate::command::Command;
 use crate::memory::MemoryTable;
 use crate::outcome::{Outcome, Settled};
@@ -101,7 +102,7 @@ fn an_entry_of_consensus_moves_the_position_and_nothing_else() {
 fn a_committed_body_that_can_not_be_read_stops_the_catalog_at_its_index() {
     for (body, expected) in [
         (&b""[..], DecodeBatchError::Empty),
-        (&[9, 0], DecodeBatchError::Version { found: 9, supported: 2 }),
+        (&[9, 0], DecodeBatchError::Version { found: 9, supported: 3 }),
         (&[1, 0, 0], DecodeBatchError::Bodies { named: 0, found: 1 }),
     ] {
         let (mut catalog, mut log) = (open(&MemoryTable::new()), Log::new());
@@ -188,7 +189,7 @@ fn groups_share_a_table_without_seeing_each_other() {
     let mut second = Catalog::open(table.clone(), GroupId(1), GENESIS).unwrap();
     first.apply(&Log::new().commands([put(1), put(2)])).unwrap();
     second.apply(&Log::new().commands([put(2), put(3), put(4)])).unwrap();
-    assert_eq!((image(&first).1.len(), image(&second).1.len()), (2, 3));
+    assert_eq!((image(&first).rows.len(), image(&second).rows.len()), (2, 3));
     assert_eq!(first.reader().visible(&name(3)).unwrap().value, None);
     assert_eq!(image(&Catalog::open(table, GroupId(1), GENESIS).unwrap()), image(&second));
 }
@@ -199,7 +200,7 @@ proptest! {
         let entries = history(&choices);
         let mut catalog = open(&MemoryTable::new());
         apply_all(&mut catalog, &entries);
-        let (state, rows, _) = image(&catalog);
+        let Image { state, rows, .. } = image(&catalog);
         prop_assert_eq!(&rows, &model(&entries));
         prop_assert_eq!(state.blocks, rows.len() as u64);
         prop_assert_eq!(state.bytes, rows.values().map(|row| u64::from(row.length)).sum::<u64>());

@@ -4,7 +4,7 @@ use blockraft_types::{LogIndex, Position, Term};
 use proptest::prelude::*;
 
 use super::history::{Log, apply_all, choices, history, image, open, put};
-use crate::catalog::ApplyError;
+use crate::applied::ApplyError;
 use crate::flusher::CatalogFlushError;
 use crate::memory::{Fault, MemoryTable};
 

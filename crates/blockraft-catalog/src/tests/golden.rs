@@ -1,11 +1,16 @@
 //! The bytes that are in logs and tables of the first release, for ever.
 
-use blockraft_types::{Incarnation, LogIndex, Membership, NodeId, Position, Term};
+use blockraft_blocks::Codec;
+use blockraft_types::{ImportId, Incarnation, LogIndex, Membership, NodeId, Position, Term};
 
-use super::history::{GENESIS, Log, delete, in_turn, open, put, put_inline};
+use super::history::{GENESIS, Log, delete, image, in_turn, name, open, put, put_inline, vertex};
 use crate::batch::{self, BatchLimits};
+use crate::bond::CarriedBond;
+use crate::clients::Clients;
 use crate::command::{Command, Request};
+use crate::links::Links;
 use crate::memory::MemoryTable;
+use crate::pin::PinMode;
 use crate::row::{Row, StateRecord};
 use crate::sessions::Sessions;
 use crate::snapshot::Manifest;
@@ -27,6 +32,73 @@ fn a_batch_of_version_2_is_read_and_written_as_ever() {
     let body = batch::encode(requests.clone(), BatchLimits::default()).unwrap();
     assert_eq!(hex(&body), golden.trim_end());
     assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), requests);
+}
+
+#[test]
+fn a_batch_of_version_3_is_read_and_written_as_ever() {
+    let import = ImportId { opened: LogIndex(300), number: 7 };
+    let root = vertex(1, Codec::DAG_PB);
+    let links = Links::new([vertex(2, Codec::RAW), vertex(3, Codec::DAG_JSON)]).unwrap();
+    let requests = [
+        Command::OpenImport.into(),
+        Command::KeepImport { import }.into(),
+        Command::EndImport { import }.into(),
+        Command::ExpireImport { import, last_kept: LogIndex(400) }.into(),
+        in_turn(300, 7, 2, put_inline(b"one")),
+        Command::Link { parent: root, links }.into(),
+        Command::Pin { root, mode: PinMode::Recursive }.into(),
+        Command::Unpin { root, mode: PinMode::Direct }.into(),
+        Command::Collect { multihash: name(1) }.into(),
+    ];
+    let golden = include_str!("golden/batch.v3.hex");
+    let body = batch::encode(requests.clone(), BatchLimits::default()).unwrap();
+    assert_eq!(hex(&body), golden.trim_end());
+    assert_eq!(batch::decode(&unhex(golden).into()).unwrap(), requests);
+}
+
+#[test]
+fn a_table_with_graphs_and_imports_is_read_and_written_as_ever() {
+    let table = MemoryTable::new();
+    let (mut catalog, mut log) = (open(&table), Log::new());
+    let root = vertex(1, Codec::DAG_PB);
+    let links = Links::new([vertex(2, Codec::RAW)]).unwrap();
+    let link = Command::Link { parent: root, links };
+    let pin = Command::Pin { root, mode: PinMode::Recursive };
+    catalog.apply(&log.commands([put(1), put(2), Command::OpenImport, link, pin])).unwrap();
+    let golden: Vec<&str> = include_str!("golden/table-with-graphs.v3.hex").lines().collect();
+    assert_eq!(lines(&table), golden);
+    assert_eq!(image(&open(&table)), image(&catalog));
+
+    let export = catalog.reader().export().map(|export| (export.rows(None, 9), export.clients())).unwrap();
+    let (rows, clients) = (export.0.unwrap().rows, export.1.unwrap());
+    let golden: Vec<&str> = include_str!("golden/snapshot.v1.hex").lines().collect();
+    let bonds: Vec<String> = rows.iter().map(|row| hex(&row.bond)).collect();
+    assert_eq!(
+        (bonds, hex(&clients.encode())),
+        (golden[..2].iter().map(|&line| line.into()).collect(), golden[2].into())
+    );
+    assert_eq!(Clients::decode(&unhex(golden[2])).unwrap(), clients);
+    let carried: Vec<CarriedBond> = golden[..2].iter().map(|bond| CarriedBond::decode(&unhex(bond)).unwrap()).collect();
+    assert_eq!(carried, image(&catalog).bonds.into_values().collect::<Vec<_>>());
+}
+
+/// A release that knows of neither would delete what is pinned.
+#[test]
+fn an_older_release_refuses_a_table_that_ever_had_a_pin_or_an_import() {
+    for command in [Command::OpenImport, Command::Pin { root: vertex(1, Codec::RAW), mode: PinMode::Direct }] {
+        let table = MemoryTable::new();
+        let (mut catalog, mut log) = (open(&table), Log::new());
+        let version = |table: &MemoryTable| table.view().get(&[0, 0, 0, 0, b's']).unwrap().unwrap()[0];
+        catalog.apply(&log.commands([put(1)])).unwrap();
+        assert_eq!(version(&table), 1);
+        catalog.apply(&log.commands([command])).unwrap();
+        assert_eq!(version(&table), 3);
+        let mut catalog = open(&table);
+        let import = ImportId { opened: LogIndex(2), number: 0 };
+        let unpin = Command::Unpin { root: vertex(1, Codec::RAW), mode: PinMode::Direct };
+        catalog.apply(&log.commands([Command::EndImport { import }, unpin])).unwrap();
+        assert_eq!(version(&table), 3, "entries that it can't read may stand in its log");
+    }
 }
 
 #[test]
@@ -74,7 +146,7 @@ fn a_table_that_took_a_snapshot_is_read_and_written_as_ever() {
     let membership = Some((LogIndex(1), Membership::of_voters([voter])));
     let manifest = Manifest { state, membership };
     let mut importer = catalog.importer();
-    let rows = catalog.reader().list(None, 9).unwrap().value.rows;
+    let rows = catalog.reader().export().unwrap().rows(None, 9).unwrap().rows;
     importer.put(&rows, true).unwrap();
     importer.seal(&manifest).unwrap();
     let golden: Vec<&str> = include_str!("golden/table-with-snapshot.v2.hex").lines().collect();

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use blockraft_blocks::{HashCode, Multihash};
+use blockraft_blocks::{Codec, HashCode, Multihash};
 use blockraft_types::{
-    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Sequence, SessionId, Term, Turn,
+    BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, ImportId, LogIndex, Position, Sequence, SessionId,
+    Term, Turn,
 };
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::applied::Applied;
 use crate::batch::{self, BatchLimits};
-use crate::catalog::{Applied, Catalog};
+use crate::bond::CarriedBond;
+use crate::catalog::Catalog;
+use crate::clients::Clients;
 use crate::command::{Command, Request};
+use crate::links::Links;
 use crate::memory::MemoryTable;
 use crate::outcome::Outcome;
+use crate::pin::PinMode;
 use crate::row::{CatalogState, Row};
-use crate::sessions::Sessions;
 use crate::table::Table;
+use crate::vertex::Vertex;
 
 pub(super) const GENESIS: ChainDigest = ChainDigest::from_bytes([7; 16]);
 pub(super) const GROUP: GroupId = GroupId(0);
@@ -68,6 +74,10 @@ pub(super) fn delete(block: u64) -> Command {
     Command::Delete { multihash: name(block) }
 }
 
+pub(super) fn vertex(block: u64, codec: Codec) -> Vertex {
+    Vertex { multihash: name(block), codec }
+}
+
 /// A command of the session that was opened by the first command of the entry at `opened`.
 pub(super) fn in_turn(opened: u64, sequence: u64, first_unanswered: u64, command: Command) -> Request {
     let session = SessionId { opened: LogIndex(opened), number: 0 };
@@ -76,25 +86,35 @@ pub(super) fn in_turn(opened: u64, sequence: u64, first_unanswered: u64, command
 }
 
 /// What [`history`] makes a log of: a vector of commands for each entry.
-pub(super) fn choices() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    prop::collection::vec(prop::collection::vec(any::<u8>(), 0..8), 0..16)
+pub(super) fn choices() -> impl Strategy<Value = Vec<Vec<u16>>> {
+    prop::collection::vec(prop::collection::vec(any::<u16>(), 0..8), 0..16)
 }
 
 /// A log of puts, deletes and no-ops over few blocks, of a few sessions and of none, with entries of consensus and changes
-/// of term in between. Sessions repeat commands, some of which are other commands by then.
-pub(super) fn history(choices: &[Vec<u8>]) -> Vec<Entry> {
+/// of term in between. Sessions repeat commands, some of which are other commands by then. Choices of more than a byte make
+/// imports, links, pins and what collects.
+pub(super) fn history<C: Into<u16> + Copy>(choices: &[Vec<C>]) -> Vec<Entry> {
     let mut log = Log::new();
     let mut sessions: Vec<SessionId> = Vec::new();
-    let mut entry = |choices: &Vec<u8>| {
+    let mut imports: Vec<ImportId> = Vec::new();
+    let mut entry = |choices: &Vec<C>| {
         if choices.is_empty() {
             log.position.term = log.position.term.next();
             return log.blank();
         }
         let opened = log.position.index.next();
         let mut opens = Vec::new();
-        let request = |(number, &choice): (u32, &u8)| {
+        let request = |(number, &choice): (u32, &C)| {
+            let [choice, kind] = choice.into().to_le_bytes();
             let block = u64::from(choice >> 2) % 12;
             let command = match choice % 4 {
+                _ if kind % 3 != 0 => {
+                    let command = graph_command(&imports, kind / 3, choice, opened);
+                    if command == Command::OpenImport {
+                        imports.push(ImportId { opened, number });
+                    }
+                    command
+                }
                 0 => delete(block),
                 1 if 235 < choice => {
                     opens.push(SessionId { opened, number });
@@ -118,21 +138,66 @@ pub(super) fn history(choices: &[Vec<u8>]) -> Vec<Entry> {
     choices.iter().map(&mut entry).collect()
 }
 
+/// One of the commands over `imports`, links and pins. The entry at `now` will hold it.
+fn graph_command(imports: &[ImportId], kind: u8, choice: u8, now: LogIndex) -> Command {
+    let (block, further) = (u64::from(choice) % 6, u64::from(choice / 6));
+    let multihash = name(block);
+    let codec = [Codec::DAG_PB, Codec::DAG_PB, Codec::DAG_PB, Codec::RAW, Codec::DAG_CBOR, Codec::CBOR, Codec::JSON];
+    let codec = |n: u64| codec.get(n as usize).copied().unwrap_or(Codec::DAG_JSON);
+    let root = vertex(block, codec(further % 8));
+    let import = imports.get(imports.len().wrapping_sub(1 + usize::from(choice) % 2)).copied();
+    let mode = if further.is_multiple_of(4) { PinMode::Direct } else { PinMode::Recursive };
+    match (kind % 16, import) {
+        (0..5, _) => {
+            let links =
+                (0..further % 3).map(|link| vertex((block + 1 + link * further) % 6, codec((block + link) % 5)));
+            Command::Link { parent: root, links: Links::new(links).unwrap() }
+        }
+        (5..9, _) => Command::Pin { root, mode },
+        (9, _) => Command::Unpin { root, mode },
+        (10..13, _) => Command::Collect { multihash },
+        (13, Some(import)) if choice.is_multiple_of(3) => Command::KeepImport { import },
+        (13, Some(import)) => Command::ExpireImport { import, last_kept: LogIndex(now.0.saturating_sub(further % 4)) },
+        (14, Some(import)) => Command::EndImport { import },
+        (13.., _) if choice.is_multiple_of(2) => Command::OpenImport,
+        (13.., _) => Command::Put { multihash, length: 7, inline: None },
+    }
+}
+
 pub(super) fn open(table: &MemoryTable) -> Catalog<MemoryTable> {
     Catalog::open(table.clone(), GROUP, GENESIS).unwrap()
 }
 
 /// Everything a replica holds: two replicas that are equal here are equal.
-pub(super) fn image<T: Table>(catalog: &Catalog<T>) -> (CatalogState, BTreeMap<Multihash, Row>, Sessions) {
-    let (mut rows, mut after) = (BTreeMap::new(), None);
+pub(super) fn image<T: Table>(catalog: &Catalog<T>) -> Image {
+    let (mut rows, mut after) = (BTreeMap::<Multihash, Row>::new(), None);
     loop {
         let page = catalog.reader().list(after, 5).unwrap().value;
         rows.extend(page.rows);
         after = page.next;
         if after.is_none() {
-            return (catalog.state(), rows, catalog.sessions().clone());
+            let clients = Clients { sessions: catalog.sessions().clone(), imports: catalog.imports().clone() };
+            let bonds = rows.keys().filter_map(|name| Some((*name, carried(catalog, name)?))).collect();
+            return Image { state: catalog.state(), rows, bonds, clients };
         }
     }
+}
+
+/// See [`image`].
+#[derive(Debug, PartialEq)]
+pub(super) struct Image {
+    pub(super) state: CatalogState,
+    pub(super) rows: BTreeMap<Multihash, Row>,
+    pub(super) bonds: BTreeMap<Multihash, CarriedBond>,
+    pub(super) clients: Clients,
+}
+
+fn carried<T: Table>(catalog: &Catalog<T>, name: &Multihash) -> Option<CarriedBond> {
+    let reader = catalog.reader();
+    let bond = reader.bond(name).unwrap().value?;
+    let links = |&codec| reader.links(&Vertex { multihash: *name, codec }).unwrap().value.unwrap();
+    let links = bond.linked.iter().map(links).collect();
+    Some(CarriedBond { bond, links })
 }
 
 pub(super) fn apply_all(catalog: &mut Catalog<MemoryTable>, entries: &[Entry]) -> Vec<Applied> {

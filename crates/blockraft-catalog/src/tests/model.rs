@@ -4,23 +4,40 @@ use std::collections::BTreeMap;
 
 use blockraft_blocks::Multihash;
 use blockraft_types::session::UNANSWERED_MAX;
-use blockraft_types::{Entry, EntryKind, LogIndex, Position, Sequence, SessionId};
+use blockraft_types::{Entry, EntryKind, ImportId, LogIndex, Position, Sequence, SessionId};
 
 use crate::batch;
 use crate::command::{Command, Request};
+use crate::imports::ImportLimits;
 use crate::outcome::{Outcome, Settled};
+use crate::pin::PinLimits;
 use crate::row::Row;
 use crate::session;
 use crate::sessions::SessionLimits;
+use crate::tests::model_dag::ModelDag;
 
 /// Everything that entries came to.
 #[derive(Default)]
 pub(super) struct Model {
     pub(super) rows: BTreeMap<Multihash, Row>,
+    pub(super) dag: ModelDag,
     /// In the order in which they were used, the one that expires next in front.
     sessions: Vec<Session>,
     /// Of each entry.
     pub(super) outcomes: Vec<Vec<Settled>>,
+}
+
+/// How much there may be of everything.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) sessions: SessionLimits,
+    pub(super) imports: ImportLimits,
+    pub(super) pins: PinLimits,
+}
+
+impl Limits {
+    pub(super) const FORMAT: Self =
+        Self { sessions: SessionLimits::FORMAT, imports: ImportLimits::FORMAT, pins: PinLimits::FORMAT };
 }
 
 struct Session {
@@ -32,11 +49,11 @@ struct Session {
 
 /// What entries mean to a catalog as everybody has it.
 pub(super) fn model(entries: &[Entry]) -> BTreeMap<Multihash, Row> {
-    Model::of(entries, SessionLimits::FORMAT).rows
+    Model::of(entries, Limits::FORMAT).rows
 }
 
 impl Model {
-    pub(super) fn of(entries: &[Entry], limits: SessionLimits) -> Self {
+    pub(super) fn of(entries: &[Entry], limits: Limits) -> Self {
         let mut model = Self::default();
         for entry in entries {
             let requests = match entry.head.kind {
@@ -60,12 +77,12 @@ impl Model {
         self.sessions.iter().map(known).collect()
     }
 
-    fn one(&mut self, position: Position, number: u32, request: Request, limits: SessionLimits) -> Settled {
+    fn one(&mut self, position: Position, number: u32, request: Request, limits: Limits) -> Settled {
         let Request { turn, command } = request;
         let refused = |outcome| Settled { outcome, position };
         let Some(turn) = turn else {
-            let outcome = self.carry_out(position, number, command);
-            self.expire(limits);
+            let outcome = self.carry_out(position, number, command, limits);
+            self.expire(limits.sessions);
             return refused(outcome);
         };
         let Some(session) = self.sessions.iter_mut().find(|session| session.id == turn.session) else {
@@ -83,16 +100,16 @@ impl Model {
         if UNANSWERED_MAX as usize <= session.done.len() {
             return refused(Outcome::SessionFull);
         }
-        let settled = refused(self.carry_out(position, number, command));
-        self.expire(limits);
+        let settled = refused(self.carry_out(position, number, command, limits));
+        self.expire(limits.sessions);
         if let Some(session) = self.sessions.iter_mut().find(|session| session.id == turn.session) {
             session.done.push((turn.sequence, settled));
         }
-        self.expire(limits);
+        self.expire(limits.sessions);
         settled
     }
 
-    fn carry_out(&mut self, position: Position, number: u32, command: Command) -> Outcome {
+    fn carry_out(&mut self, position: Position, number: u32, command: Command, limits: Limits) -> Outcome {
         match command {
             Command::Put { multihash, length, .. } => {
                 if self.rows.contains_key(&multihash) {
@@ -101,10 +118,16 @@ impl Model {
                 self.rows.insert(multihash, Row { length, created: position });
                 Outcome::Created
             }
-            Command::Delete { multihash } => match self.rows.remove(&multihash) {
-                Some(_) => Outcome::Deleted,
-                None => Outcome::Absent,
-            },
+            Command::Delete { multihash } => self.remove(multihash, Outcome::Deleted),
+            Command::Collect { .. } if !self.dag.imports.is_empty() => Outcome::HeldByImport,
+            Command::Collect { multihash } => self.remove(multihash, Outcome::Collected),
+            Command::OpenImport => self.dag.open(ImportId { opened: position.index, number }, limits.imports),
+            Command::KeepImport { import } => self.dag.keep(import, position.index),
+            Command::EndImport { import } => self.dag.end(import),
+            Command::ExpireImport { import, last_kept } => self.dag.expire(import, last_kept),
+            Command::Link { parent, links } => self.dag.link(&self.rows, parent, links),
+            Command::Pin { root, mode } => self.dag.pin(&self.rows, root, mode, limits.pins),
+            Command::Unpin { root, mode } => self.dag.unpin(root, mode),
             Command::Noop => Outcome::Nothing,
             Command::OpenSession => {
                 let id = SessionId { opened: position.index, number };
@@ -112,6 +135,18 @@ impl Model {
                 Outcome::SessionOpened
             }
         }
+    }
+
+    fn remove(&mut self, multihash: Multihash, done: Outcome) -> Outcome {
+        if !self.rows.contains_key(&multihash) {
+            return Outcome::Absent;
+        }
+        if self.dag.holds(multihash) {
+            return Outcome::HeldByPin;
+        }
+        self.rows.remove(&multihash);
+        self.dag.forget(multihash);
+        done
     }
 
     fn expire(&mut self, limits: SessionLimits) {

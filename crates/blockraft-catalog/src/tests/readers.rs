@@ -107,6 +107,6 @@ proptest! {
         let by_name: BTreeMap<_, _> = listed.iter().copied().collect();
         prop_assert_eq!(listed.len(), by_name.len());
         prop_assert_eq!(by_name, model(&entries));
-        prop_assert_eq!(image(&catalog).1, model(&entries));
+        prop_assert_eq!(image(&catalog).rows, model(&entries));
     }
 }

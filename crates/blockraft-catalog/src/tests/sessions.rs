@@ -7,8 +7,9 @@ use blockraft_types::{LogIndex, Position, Sequence, SessionId, Term};
 use proptest::prelude::*;
 
 use super::history::{Log, apply_all, delete, history, in_turn, name, open, outcomes, put};
-use super::model::Model;
-use crate::catalog::{Applied, Catalog};
+use super::model::{Limits, Model};
+use crate::applied::Applied;
+use crate::catalog::Catalog;
 use crate::command::{Command, Request};
 use crate::memory::MemoryTable;
 use crate::outcome::{Outcome, Settled};
@@ -182,7 +183,7 @@ proptest! {
     fn sessions_mean_what_the_model_means(choices in choices(), sessions_max in 1..5_usize, outcomes_max in 1..20_usize) {
         let limits = SessionLimits { sessions_max, outcomes_max };
         let entries = history(&choices);
-        let model = Model::of(&entries, limits);
+        let model = Model::of(&entries, Limits { sessions: limits, ..Limits::FORMAT });
         let mut catalog = open(&MemoryTable::new());
         catalog.limit_sessions(limits);
         let applied = apply_all(&mut catalog, &entries);

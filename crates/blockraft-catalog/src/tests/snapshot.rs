@@ -1,20 +1,23 @@
 //! What a snapshot carries from one catalog to another, and what a crash on the way leaves.
 
-use blockraft_blocks::Multihash;
-use blockraft_types::{EntryKind, Incarnation, LogIndex, Membership, NodeId};
+use blockraft_blocks::{Codec, Multihash};
+use blockraft_types::{EntryKind, ImportId, Incarnation, LogIndex, Membership, NodeId};
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::history::{Log, apply_all, choices, delete, history, image, name, open, put};
+use super::history::{Log, apply_all, choices, delete, history, image, name, open, outcomes, put, vertex};
+use crate::bond::CarriedBond;
 use crate::catalog::Catalog;
+use crate::clients::Clients;
 use crate::command::Command;
+use crate::links::{LINKS_MAX, Links};
 use crate::memory::{Fault, MemoryTable};
 use crate::moment::RowError;
-use crate::row::Row;
-use crate::sessions::Sessions;
-use crate::snapshot::{ImportError, Importer, InstallError, Manifest};
+use crate::outcome::Outcome;
+use crate::pin::PinMode;
+use crate::snapshot::{ExportRow, ImportError, Importer, InstallError, Manifest, PAGE_BOND_BYTES_MAX};
 
-type Rows = Vec<(Multihash, Row)>;
+type Rows = Vec<ExportRow>;
 
 /// Everything of a catalog as it is now, in chunks of two rows.
 fn exported(catalog: &Catalog<MemoryTable>) -> (Manifest, Vec<Rows>) {
@@ -22,11 +25,10 @@ fn exported(catalog: &Catalog<MemoryTable>) -> (Manifest, Vec<Rows>) {
     let export = reader.export().unwrap();
     let (mut chunks, mut after) = (Vec::new(), None);
     loop {
-        let rows = export.rows(after, 2).unwrap();
-        after = rows.last().map(|(name, _)| *name);
-        let is_last = rows.len() < 2;
-        chunks.push(rows);
-        if is_last {
+        let page = export.rows(after, 2).unwrap();
+        after = page.next;
+        chunks.push(page.rows);
+        if after.is_none() {
             return (export.manifest().clone(), chunks);
         }
     }
@@ -52,8 +54,8 @@ fn take_over(target: &mut Catalog<MemoryTable>, source: &Catalog<MemoryTable>) {
     let mut importer = target.importer();
     import(&mut importer, &chunks);
     // As they travel.
-    let sessions = source.reader().export().unwrap().sessions().unwrap().encode();
-    importer.put_sessions(&Sessions::decode(&sessions).unwrap()).unwrap();
+    let clients = source.reader().export().unwrap().clients().unwrap().encode();
+    importer.put_clients(&Clients::decode(&clients).unwrap()).unwrap();
     importer.seal(&manifest).unwrap();
     target.install(manifest.state.position, manifest.state.chain).unwrap();
     importer.clear().unwrap();
@@ -99,7 +101,7 @@ fn an_export_shows_one_moment_while_entries_are_applied() {
     catalog.apply(&log.commands([put(1), put(2)])).unwrap();
     let export = reader.export().unwrap();
     catalog.apply(&log.commands([delete(1), put(3)])).unwrap();
-    let mut names: Vec<Multihash> = export.rows(None, 9).unwrap().into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<Multihash> = export.rows(None, 9).unwrap().rows.into_iter().map(|row| row.multihash).collect();
     names.sort();
     let mut expected = vec![name(1), name(2)];
     expected.sort();
@@ -109,9 +111,13 @@ fn an_export_shows_one_moment_while_entries_are_applied() {
 #[test]
 fn a_crash_at_any_step_leaves_either_state_whole() {
     let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
-    let first = log.commands([put(1), put(2), put(3)]);
+    let leaf = |block| vertex(block, Codec::RAW);
+    let link = |block| Command::Link { parent: vertex(block, Codec::DAG_PB), links: Links::new([leaf(3)]).unwrap() };
+    let pin = |root| Command::Pin { root, mode: PinMode::Recursive };
+    let first = log.commands([put(1), put(2), put(3), link(1), link(2), pin(vertex(1, Codec::DAG_PB))]);
     source.apply(&first).unwrap();
-    source.apply_many(&[log.commands([delete(2), put(4), put(5)]), log.blank()]).unwrap();
+    let pins = [pin(leaf(1)), link(4), pin(vertex(4, Codec::DAG_PB))];
+    source.apply_many(&[log.commands([delete(2), put(4), put(5)].into_iter().chain(pins)), log.blank()]).unwrap();
     let (manifest, chunks) = exported(&source);
     let (mut before, mut after) = (0, 0);
     for step in 0..8 {
@@ -305,11 +311,126 @@ fn sessions_of_an_import_that_broke_off_are_in_no_later_one() {
     let (_, chunks) = exported(&source);
     let mut importer = target.importer();
     import(&mut importer, &chunks);
-    importer.put_sessions(source.sessions()).unwrap();
+    let sessions = source.sessions().clone();
+    importer.put_clients(&Clients { sessions, ..Clients::default() }).unwrap();
     importer.restart();
 
     let mut other = open(&MemoryTable::new());
     other.apply(&Log::new().commands([put(2)])).unwrap();
     take_over(&mut target, &other);
     assert_eq!(image(&target), image(&other));
+}
+
+#[test]
+fn what_is_pinned_and_imported_is_held_by_whoever_took_a_snapshot() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let root = vertex(1, Codec::DAG_PB);
+    let link = Command::Link { parent: root, links: Links::new([vertex(2, Codec::RAW)]).unwrap() };
+    let pin = |mode| Command::Pin { root, mode };
+    let both = [pin(PinMode::Recursive), pin(PinMode::Direct)];
+    source.apply(&log.commands([put(1), put(2), put(3), link, Command::OpenImport].into_iter().chain(both))).unwrap();
+    let table = MemoryTable::new();
+    let mut target = open(&table);
+    take_over(&mut target, &source);
+    assert_eq!(image(&target), image(&source));
+    table.cut_power(0);
+    let mut target = open(&table);
+    let collect = |block| Command::Collect { multihash: name(block) };
+    let import = ImportId { opened: LogIndex(1), number: 4 };
+    let unpin = |mode| Command::Unpin { root, mode };
+    let commands = [
+        collect(3),
+        delete(2),
+        unpin(PinMode::Direct),
+        unpin(PinMode::Recursive),
+        delete(2),
+        Command::EndImport { import },
+        collect(3),
+    ];
+    let expected = [
+        Outcome::HeldByImport,
+        Outcome::HeldByPin,
+        Outcome::Unpinned,
+        Outcome::Unpinned,
+        Outcome::Deleted,
+        Outcome::ImportEnded,
+        Outcome::Collected,
+    ];
+    let entry = log.commands(commands);
+    assert_eq!(outcomes(&target.apply(&entry).unwrap()), expected);
+    source.apply(&entry).unwrap();
+    assert_eq!(image(&target), image(&source));
+}
+
+#[test]
+fn bonds_of_an_import_that_broke_off_are_in_no_later_one() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let root = vertex(1, Codec::DAG_PB);
+    let pin = Command::Pin { root, mode: PinMode::Recursive };
+    let link = Command::Link { parent: root, links: Links::default() };
+    source.apply(&log.commands([put(1), link, pin, Command::OpenImport])).unwrap();
+    let mut target = open(&MemoryTable::new());
+    let (_, chunks) = exported(&source);
+    let mut importer = target.importer();
+    import(&mut importer, &chunks);
+    importer.put_clients(&source.reader().export().unwrap().clients().unwrap()).unwrap();
+    importer.restart();
+
+    let mut other = open(&MemoryTable::new());
+    other.apply(&Log::new().commands([put(1)])).unwrap();
+    take_over(&mut target, &other);
+    assert_eq!(image(&target), image(&other));
+}
+
+#[test]
+fn a_page_ends_early_where_bonds_are_large_and_a_large_one_goes_alone() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let many = |block: u64, codec| Command::Link {
+        parent: vertex(block, codec),
+        links: Links::new((0..LINKS_MAX as u64).map(|link| vertex(link, codec))).unwrap(),
+    };
+    source.apply(&log.commands((0..30).map(put))).unwrap();
+    for codec in [Codec::DAG_PB, Codec::DAG_CBOR] {
+        source.apply_many(&[log.commands([many(1, codec)]), log.commands([many(2, codec)])]).unwrap();
+    }
+    let reader = source.reader();
+    let export = reader.export().unwrap();
+    let (mut pages, mut after) = (Vec::new(), None);
+    loop {
+        let page = export.rows(after, 9).unwrap();
+        let bond_bytes: usize = page.rows.iter().map(|row| row.bond.len()).sum();
+        assert!(page.rows.len() == 1 || bond_bytes <= PAGE_BOND_BYTES_MAX && page.rows.len() <= 9);
+        pages.push(page.rows);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(pages.iter().any(|rows| PAGE_BOND_BYTES_MAX < rows[0].bond.len()));
+    assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), 30);
+    let table = MemoryTable::new();
+    let mut target = open(&table);
+    installed(&mut target, export.manifest(), &pages);
+    assert_eq!(image(&target), image(&source));
+}
+
+#[test]
+fn bytes_that_are_no_bond_and_no_tables_of_clients_are_refused() {
+    let (mut source, mut log) = (open(&MemoryTable::new()), Log::new());
+    let root = vertex(1, Codec::DAG_PB);
+    let link = Command::Link { parent: root, links: Links::new([vertex(2, Codec::RAW)]).unwrap() };
+    source.apply(&log.commands([put(1), link, Command::OpenImport, Command::OpenSession])).unwrap();
+    let (_, mut chunks) = exported(&source);
+    let clients = source.reader().export().unwrap().clients().unwrap().encode();
+    let bond = chunks[0][0].bond.clone();
+    for cut in 0..bond.len() {
+        CarriedBond::decode(&bond[..cut]).unwrap_err();
+    }
+    for cut in 0..clients.len() {
+        Clients::decode(&clients[..cut]).unwrap_err();
+    }
+    chunks[0][0].bond = bond.slice(1..);
+    let target = open(&MemoryTable::new());
+    let refused = target.importer().put(&chunks[0], true);
+    assert!(matches!(refused, Err(ImportError::Bond { multihash, .. }) if multihash == name(1)), "{refused:?}");
 }

@@ -4,13 +4,11 @@ use blockraft_blocks::limits::BLOCK_BYTES_MAX;
 use blockraft_blocks::{Block, Cid, HashCode};
 use blockraft_types::session::UNANSWERED_MAX;
 use blockraft_types::{NodeId, Turn};
-use blockraft_wire::client::{
-    Answer, DeleteOutcome, GiveUpReason, Operation, PutOutcome, Refusal, Request, RetryLaterReason,
-};
+use blockraft_wire::client::{Answer, GiveUpReason, Operation, PutOutcome, Refusal, Request, RetryLaterReason};
 use tokio::time::{Instant, timeout};
 
 use crate::config::ClientOptions;
-use crate::delete::DeleteError;
+use crate::delete::{DeleteError, DeleteOutcome};
 use crate::put::{OnUnknown, PutError};
 use crate::tests::scripted::{Cluster, Reply, answered, block, honest, refused, scripts};
 

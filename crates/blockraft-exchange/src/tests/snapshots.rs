@@ -28,8 +28,9 @@ fn blocks(numbers: core::ops::Range<u64>) -> Vec<Named> {
 }
 
 fn chunk(after: Option<Multihash>, blocks: &[Named], rest: Rest) -> Chunk {
-    let rows = blocks.iter().map(|named| ManifestRow { named: *named, created: at(1, 1) }).collect();
-    Chunk { after, rows, rest, sessions: Bytes::new() }
+    let rows =
+        blocks.iter().map(|named| ManifestRow { named: *named, created: at(1, 1), bond: Bytes::new() }).collect();
+    Chunk { after, rows, rest, clients: Bytes::new() }
 }
 
 /// What was sent about snapshots.

@@ -175,7 +175,23 @@ impl Desk {
             | Outcome::Deleted
             | Outcome::Absent
             | Outcome::Nothing
-            | Outcome::SessionOpened => {
+            | Outcome::SessionOpened
+            | Outcome::ImportOpened
+            | Outcome::ImportsFull
+            | Outcome::ImportKept
+            | Outcome::ImportEnded
+            | Outcome::ImportExpired
+            | Outcome::Linked
+            | Outcome::TooManyCodecs
+            | Outcome::Pinned
+            | Outcome::AlreadyPinned
+            | Outcome::Incomplete
+            | Outcome::TooLarge
+            | Outcome::Unpinned
+            | Outcome::NotPinned
+            | Outcome::Collected
+            | Outcome::HeldByImport
+            | Outcome::HeldByPin => {
                 if settled.position != position {
                     stage.meet(Mark::AnsweredFromTable);
                 }

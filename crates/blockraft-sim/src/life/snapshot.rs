@@ -2,6 +2,7 @@
 
 use blockraft_blocks::Multihash;
 use blockraft_blocks::store::LIST_LIMIT_MAX;
+use blockraft_catalog::ExportPage;
 use blockraft_exchange::message::BulkHeader;
 use blockraft_exchange::ticket::ExportTicket;
 use blockraft_exchange::{Chunk, Input, Manifest, Rest};
@@ -28,17 +29,16 @@ impl Life {
         let (mut rows, mut after) = (Vec::new(), None);
         loop {
             let page = held.rows(after, LIST_LIMIT_MAX).ok()?;
-            after = page.last().map(|(name, _)| *name);
-            let is_last = page.len() < LIST_LIMIT_MAX;
-            rows.extend(page);
-            if is_last {
+            rows.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
                 break;
             }
         }
         let manifest = snapshot::manifest_of(held.manifest(), &self.genesis);
-        let sessions = snapshot::sessions_of(&held).ok()?;
+        let clients = snapshot::clients_of(&held).ok()?;
         drop(held);
-        self.exports.insert(export, (rows, sessions));
+        self.exports.insert(export, (rows, clients));
         Some(manifest)
     }
 
@@ -50,13 +50,15 @@ impl Life {
         after: Option<Multihash>,
         (rows_max, payload_bytes_max): (usize, u64),
     ) {
-        if let (Some((all, sessions)), Some(to)) = (self.exports.get(&export), stage.place(to)) {
-            let behind = all.iter().filter(|(name, _)| after.is_none_or(|after| after < *name));
-            let found: Vec<_> = behind.take(rows_max).copied().collect();
-            let Chunk { rows, rest, .. } = snapshot::chunk_of(after, &found, rows_max, payload_bytes_max);
+        if let (Some((all, clients)), Some(to)) = (self.exports.get(&export), stage.place(to)) {
+            let behind = all.iter().filter(|row| after.is_none_or(|after| after < row.multihash)).cloned();
+            let rows: Vec<_> = behind.take(rows_max).collect();
+            let next = rows.last().map(|last| last.multihash).filter(|_| rows.len() == rows_max);
+            let page = ExportPage { rows, next };
+            let Chunk { rows, rest, .. } = snapshot::chunk_of(after, page, payload_bytes_max);
             let rows: Vec<SnapshotRow> = rows.iter().map(snapshot::sent_row).collect();
-            let sessions = if rest == Rest::Nothing { sessions.as_ref() } else { &[] };
-            let body = Bytes::from(encode_rows(&rows, sessions));
+            let clients = if rest == Rest::Nothing { clients.as_ref() } else { &[] };
+            let body = Bytes::from(encode_rows(&rows, clients));
             let header = BulkHeader::Chunk { export: remote, after, rest, digest: BodyDigest::of(&body) };
             let bytes = body.len() as u64;
             stage.bulk(self.place, to, Frame::Bulk { header, body }, bytes);

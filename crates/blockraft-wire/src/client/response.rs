@@ -109,6 +109,8 @@ pub enum DeleteOutcome {
     Deleted,
     /// The block was not visible before.
     Absent,
+    /// Nothing was done: a pin covers the block. A client of an older release can't read this.
+    HeldByPin,
 }
 
 /// What a get found.

@@ -39,7 +39,12 @@ pub(crate) async fn run(arguments: RmArguments, output: &mut Output) -> Result<E
                     DeleteError::Unavailable(unavailable) => of_unavailable(unavailable),
                     _ => Exit::Failed,
                 };
-                (ended, if ended == Exit::Unknown { "unknown" } else { "failed" }, Some(causes(&error)))
+                let word = match &error {
+                    DeleteError::HeldByPin => "held",
+                    _ if ended == Exit::Unknown => "unknown",
+                    _ => "failed",
+                };
+                (ended, word, Some(causes(&error)))
             }
         };
         exit = exit.max(ended);
@@ -65,5 +70,6 @@ const AFTER_HELP: &str = "\
 Example:
   blockraft rm bafkrei…
 
-Prints `CID  deleted`, or `CID  absent` if it was not there, which is no failure.
-JSON: {\"cid\", \"outcome\": \"deleted\" | \"absent\" | \"unknown\" | \"failed\", \"error\"}";
+Prints `CID  deleted`, or `CID  absent` if it was not there, which is no failure. A block that a pin
+holds stays, and that is one.
+JSON: {\"cid\", \"outcome\": \"deleted\" | \"absent\" | \"held\" | \"unknown\" | \"failed\", \"error\"}";

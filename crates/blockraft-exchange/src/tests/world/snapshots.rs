@@ -72,11 +72,12 @@ impl World {
             let row = |(name, length): (&Multihash, &u32)| ManifestRow {
                 named: Named { name: *name, length: *length },
                 created: position(1, 1),
+                bond: Bytes::new(),
             };
             let mut rows: Vec<ManifestRow> = behind.map(row).take(rows_max + 1).collect();
             let rest = if rows_max < rows.len() { Rest::More } else { Rest::Nothing };
             rows.truncate(rows_max);
-            let chunk = Chunk { after, rows, rest, sessions: Bytes::new() };
+            let chunk = Chunk { after, rows, rest, clients: Bytes::new() };
             self.send(node, to, |from, link| What::Chunk { from, link, export: remote, chunk });
         }
         self.step(node, Input::ChunkSent { export })
