@@ -6,12 +6,11 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use blockraft_blocks::{Block, Multihash};
-use blockraft_catalog::{AsOf, Row};
 use tokio::time::Instant;
 
 use crate::answer::Answer;
+use crate::batch_course::{BatchCourse, Step};
 use crate::consistency::Consistency;
-use crate::read_course::{Grounds, fresh};
 use crate::read_error::ReadError;
 use crate::reader::Reader;
 
@@ -21,8 +20,7 @@ use crate::reader::Reader;
 pub struct Batch {
     reader: Reader,
     names: Vec<Multihash>,
-    rows: AsOf<Vec<Option<Row>>>,
-    grounds: Grounds,
+    course: BatchCourse,
     /// Whether a block was deleted, and its bytes reclaimed, before they were read.
     any_gone: AtomicBool,
 }
@@ -33,24 +31,14 @@ impl Batch {
         names: Vec<Multihash>,
         consistency: Consistency,
     ) -> Result<Self, ReadError> {
-        let deadline = reader.deadline();
-        let any_gone = AtomicBool::new(false);
-        if let Consistency::Confirmed { at_least } = consistency
-            && let Some(proof) = fresh(at_least, reader.sight())
-        {
-            let rows = reader.rows_of(&names, deadline).await?;
-            if rows.value.iter().all(Option::is_some) {
-                return Ok(Self { reader, names, rows, grounds: Grounds::Freshness(proof), any_gone });
-            }
-        }
-        reader.come_up_to(consistency, deadline).await?;
-        let rows = reader.rows_of(&names, deadline).await?;
-        Ok(Self { reader, names, rows, grounds: Grounds::Sufficient, any_gone })
+        let (mut course, step) = BatchCourse::begin(consistency, reader.sight());
+        follow(&reader, &names, (&mut course, step)).await?;
+        Ok(Self { reader, names, course, any_gone: AtomicBool::new(false) })
     }
 
     /// The length of each block in bytes, in the order asked; `None` for those that are absent.
     pub fn lengths(&self) -> impl Iterator<Item = Option<u32>> {
-        self.rows.value.iter().map(|row| row.map(|row| row.length))
+        self.course.rows().iter().map(|row| row.map(|row| row.length))
     }
 
     /// The bytes of the block that was asked for at this place, counted from zero; `None` if it is absent, or went
@@ -59,7 +47,7 @@ impl Batch {
     /// # Errors
     /// See [`ReadError`]; no error ever means that the block is absent.
     pub async fn read(&self, place: usize) -> Result<Option<Block>, ReadError> {
-        let (Some(&multihash), Some(Some(row))) = (self.names.get(place), self.rows.value.get(place)) else {
+        let (Some(&multihash), Some(Some(row))) = (self.names.get(place), self.course.rows().get(place)) else {
             return Ok(None);
         };
         let deadline = self.reader.deadline();
@@ -85,22 +73,33 @@ impl Batch {
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn finish(self) -> Result<Answer<Vec<bool>>, ReadError> {
-        let Self { reader, names, mut rows, grounds, any_gone } = self;
-        let any_gone = any_gone.into_inner();
-        let deadline = reader.deadline();
-        let is_founded = match grounds {
-            Grounds::Sufficient => true,
-            // Of what went meanwhile nothing says that it didn't come back before the question.
-            Grounds::Freshness(proof) => !any_gone && reader.freshness.holds(proof, reader.now()),
+        let Self { reader, names, mut course, any_gone } = self;
+        if any_gone.into_inner() {
+            course.lack();
+        }
+        let step = course.finish(reader.sight());
+        follow(&reader, &names, (&mut course, step)).await?;
+        let present = course.rows().iter().map(Option::is_some).collect();
+        Ok(reader.answer(course.position(), present))
+    }
+}
+
+/// Does what the course asks for, until its rows stand.
+async fn follow(
+    reader: &Reader,
+    names: &[Multihash],
+    (course, mut step): (&mut BatchCourse, Step),
+) -> Result<(), ReadError> {
+    let deadline = reader.deadline();
+    loop {
+        step = match step {
+            Step::ComeUp { at_least } => {
+                reader.apply_read_index(deadline).await?;
+                reader.apply_through(at_least, deadline).await?;
+                Step::Look
+            }
+            Step::Look => course.looked(reader.rows_of(names, deadline).await?),
+            Step::Stand => return Ok(()),
         };
-        if !is_founded {
-            // Or reading took long, or this process was stopped. The bytes are right; whether they are wanted is asked.
-            reader.apply_read_index(deadline).await?;
-        }
-        if any_gone || !is_founded {
-            rows = reader.rows_of(&names, deadline).await?;
-        }
-        let present = rows.value.iter().map(Option::is_some).collect();
-        Ok(reader.answer(rows.position, present))
     }
 }

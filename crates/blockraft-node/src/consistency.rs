@@ -1,6 +1,8 @@
 //! How up to date an answer must be.
 
-use blockraft_types::Position;
+use blockraft_types::{LogIndex, Position};
+
+use crate::mistake::Mistake;
 
 /// What a read promises about *presence*. Which bytes is never in doubt: a block's name is their hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +20,20 @@ pub enum Consistency {
     },
     /// As of a moment between the question and the answer: a read index first, always.
     Linearizable,
+}
+
+impl Consistency {
+    /// What must be applied here, besides a read index younger than the question, before it is told of many blocks at once
+    /// which of them are there; `None` if whatever is applied will do.
+    #[must_use]
+    pub fn must_apply(self) -> Option<LogIndex> {
+        match self {
+            Self::Local => None,
+            Self::Confirmed { .. } | Self::Linearizable if Mistake::ManyWithoutReadIndex.is_made() => None,
+            Self::Confirmed { at_least } => Some(at_least.index),
+            Self::Linearizable => Some(LogIndex::ZERO),
+        }
+    }
 }
 
 impl Default for Consistency {

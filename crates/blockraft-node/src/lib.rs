@@ -98,6 +98,7 @@ pub mod status;
 pub mod write_error;
 
 pub mod assembly;
+pub mod batch_course;
 pub mod forced_recovery;
 pub mod freshness;
 pub mod gate;

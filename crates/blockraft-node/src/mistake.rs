@@ -11,6 +11,10 @@ blockraft_types::mistakes! {
         FreshForEver,
         /// A proof isn't looked at again when the read is over.
         ProofLookedAtOnce,
+        /// A listing, a count or a batch tells of what happens to be applied.
+        ManyWithoutReadIndex,
+        /// A batch says which blocks were there when it began, as of the moment when it ends.
+        BatchOfTwoMoments,
         /// A replica serves without a proof, as one that has just started would.
         FreshAtBirth,
         /// What the client has seen elsewhere doesn't count.

@@ -168,14 +168,9 @@ impl Reader {
 
     /// For answers that speak of many blocks at once, some of them absent.
     pub(crate) async fn come_up_to(&self, consistency: Consistency, deadline: Instant) -> Result<(), ReadError> {
-        match consistency {
-            Consistency::Local => Ok(()),
-            Consistency::Linearizable => self.apply_read_index(deadline).await,
-            Consistency::Confirmed { at_least } => {
-                self.apply_read_index(deadline).await?;
-                self.apply_through(at_least.index, deadline).await
-            }
-        }
+        let Some(at_least) = consistency.must_apply() else { return Ok(()) };
+        self.apply_read_index(deadline).await?;
+        self.apply_through(at_least, deadline).await
     }
 
     /// Takes a read index that is younger than this call, and waits until it is applied here.
@@ -207,7 +202,7 @@ impl Reader {
         }
     }
 
-    async fn apply_through(&self, index: LogIndex, deadline: Instant) -> Result<(), ReadError> {
+    pub(crate) async fn apply_through(&self, index: LogIndex, deadline: Instant) -> Result<(), ReadError> {
         match timeout_at(deadline, self.driver.wait_applied(index)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) => Err(ReadError::Stopping),

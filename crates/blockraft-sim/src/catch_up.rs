@@ -219,6 +219,7 @@ fn fair() -> Weather {
         slow_log: None,
         store_write: Span { min: 100, max: 2_000 },
         store_read: Span { min: 50, max: 500 },
+        batch_read: Span { min: 50, max: 500 },
         turn: Span { min: 0, max: 100 },
         apply: Span { min: 0, max: 1_000 },
         tell: Span { min: 0, max: 500 },
@@ -231,7 +232,7 @@ fn fair() -> Weather {
         inline_bytes_max: 4_096,
         block_bytes_max: 2 << 20,
         keys: 1,
-        mix: Mix { fresh_puts: 0, puts: 0, deletes: 0, inline: 0 },
+        mix: Mix { fresh_puts: 0, puts: 0, deletes: 0, inline: 0, surveys: 0 },
         sessions: SessionLimits::FORMAT,
     }
 }

@@ -9,6 +9,8 @@ use crate::chance::Chance;
 use crate::desk::Wanted;
 use crate::happening::What;
 use crate::law::Verdict;
+use crate::listing::{Course, Listing};
+use crate::marks::Mark;
 use crate::member::Member;
 use crate::oracle::Oracle;
 use crate::place::place_of;
@@ -24,6 +26,8 @@ pub(crate) struct Clients {
     blocks: Vec<Block>,
     newest_request: u64,
     chance: Chance,
+    /// For answers that speak of many blocks at once.
+    surveys: Chance,
     pub(crate) load: Load,
     /// How many requests were answered.
     pub(crate) answered: u64,
@@ -42,6 +46,8 @@ struct Client {
     /// It only asks what needn't wait for a quorum, so that nodes which have none are asked too.
     is_reader: bool,
     habit: Habit,
+    /// It lists the blocks.
+    listing: Option<Listing>,
 }
 
 /// How a client writes.
@@ -69,13 +75,14 @@ impl Client {
 }
 
 impl Clients {
-    pub(crate) fn new(stage: &mut Stage, chance: Chance) -> Self {
+    pub(crate) fn new(stage: &mut Stage, chance: Chance, surveys: Chance) -> Self {
         let count = stage.weather.clients;
         let mut clients = Self {
             clients: vec![Client::default(); count],
             blocks: Vec::new(),
             newest_request: 0,
             chance,
+            surveys,
             load: Load::On,
             answered: 0,
             listener: None,
@@ -137,7 +144,7 @@ impl Clients {
 
     /// Clients hear of what they asked.
     pub(crate) fn hear(&mut self, stage: &mut Stage) {
-        for Heard { client, end } in core::mem::take(&mut stage.heard) {
+        for Heard { client, end, page } in core::mem::take(&mut stage.heard) {
             if self.listener == Some(client) {
                 // Of several requests one answer is enough.
                 self.heard = self.heard.filter(|heard| heard.is_answer()).or(Some(end));
@@ -147,6 +154,19 @@ impl Clients {
             if let Some(position) = end.position() {
                 listener.seen = listener.seen.max(position);
                 self.answered += 1;
+            }
+            if let (Some(page), Some(position)) = (page, end.position()) {
+                let mut listing = listener.listing.take().unwrap_or_default();
+                match listing.take(page, position) {
+                    Course::GoesOn => listener.listing = Some(listing),
+                    course @ (Course::Over | Course::OverAmidChanges) => {
+                        if course == Course::OverAmidChanges {
+                            stage.meet(Mark::ListedAmidChanges);
+                        }
+                        let verdict = listing.judge(&stage.oracle);
+                        stage.judge(verdict);
+                    }
+                }
             }
             if let Habit::InSession(session) = &mut listener.habit {
                 let writes_max = self.chance.between(1, 4) as usize;
@@ -176,6 +196,9 @@ impl Clients {
     }
 
     fn choose(&mut self, stage: &Stage, client: usize) -> Wanted {
+        if let Some(wanted) = self.choose_survey(stage, client) {
+            return wanted;
+        }
         if let Some(wanted) = self.choose_in_session(client) {
             return wanted;
         }
@@ -186,6 +209,35 @@ impl Clients {
             }
             _ => wanted,
         }
+    }
+
+    /// Something about many blocks at once, or the next page of what it lists. Readers ask for nothing that has to wait for
+    /// a quorum.
+    fn choose_survey(&mut self, stage: &Stage, client: usize) -> Option<Wanted> {
+        let Client { seen, is_reader, ref listing, .. } = self.clients[client];
+        let often = if listing.is_some() { 500 } else { stage.weather.mix.surveys };
+        if self.load == Load::Off || self.blocks.is_empty() || !self.surveys.permille(often) {
+            return None;
+        }
+        let consistency = match self.surveys.below(5) {
+            0 => Consistency::Local,
+            1 | 2 => Consistency::Linearizable,
+            _ => Consistency::Confirmed { at_least: seen },
+        };
+        if listing.is_some() || !is_reader && self.surveys.permille(500) {
+            let (after, at_least) = listing.as_ref().map_or((None, seen), |of| (of.after(), of.at_least()));
+            // What a listing promises rests on pages none of which is older than the one before.
+            let confirmed = Consistency::Confirmed { at_least };
+            let consistency = if consistency == Consistency::Linearizable { consistency } else { confirmed };
+            return Some(Wanted::List { after, limit: self.surveys.between(1, 4) as usize, consistency });
+        }
+        if !is_reader && self.surveys.permille(300) {
+            return Some(Wanted::Count(consistency));
+        }
+        let back = stage.weather.keys.min(self.blocks.len() as u64);
+        let mut pick = || *self.blocks[self.blocks.len() - 1 - self.surveys.below(back) as usize].multihash();
+        let names = (0..4).map(|_| pick()).collect();
+        Some(Wanted::Batch(names, consistency))
     }
 
     /// What a client wants of its session alone: to have one, to know what became of a write, or to hear it again.

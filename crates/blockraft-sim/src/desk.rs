@@ -2,6 +2,7 @@
 //! do, with virtual time instead of awaiting.
 
 mod reads;
+mod surveys;
 mod writes;
 
 use core::time::Duration;
@@ -9,9 +10,10 @@ use std::collections::BTreeMap;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::reader::AsOf;
-use blockraft_catalog::{Row, Settled};
+use blockraft_catalog::{Row, RowPage, Settled};
 use blockraft_exchange::{Input, PutId};
 use blockraft_node::Consistency;
+use blockraft_node::batch_course::BatchCourse;
 use blockraft_node::freshness::Moment;
 use blockraft_node::read_course::{ReadCourse, Sight, Step, Want};
 use blockraft_types::{LogIndex, NodeId, Position, RemoteTicket, Role, Turn};
@@ -31,6 +33,16 @@ pub(crate) enum Wanted {
     Delete(Multihash, Option<Turn>),
     OpenSession,
     Read(Multihash, Consistency),
+    /// Blocks together.
+    Batch(Vec<Multihash>, Consistency),
+    /// A page of the listing.
+    List {
+        after: Option<Multihash>,
+        limit: usize,
+        consistency: Consistency,
+    },
+    /// How many blocks there are.
+    Count(Consistency),
 }
 
 /// The open requests at one node in one life.
@@ -54,6 +66,8 @@ struct Request {
     attempts: u64,
     /// An attempt may have been carried out.
     left_open: bool,
+    /// What a page of the listing held.
+    page: Option<RowPage>,
 }
 
 /// Where a request is.
@@ -68,11 +82,17 @@ enum At {
     /// The bytes are on their way to a quorum.
     Spreading(PutId),
     /// An entry is on its way.
-    Submitted { marker: Multihash, bytes: Bytes },
+    Submitted {
+        marker: Multihash,
+        bytes: Bytes,
+    },
     /// This node's copy is being read.
     Copying(ReadCourse),
     /// A good copy is being fetched.
     Repairing(ReadCourse),
+    /// The same for blocks that were asked for together.
+    ReadingBatch(Batch),
+    MendingBatch(Batch),
 }
 
 /// What comes after a pause or a read index.
@@ -80,10 +100,22 @@ enum At {
 enum Next {
     /// The read goes on once this and `at_least` are applied.
     Read(ReadCourse, LogIndex),
+    /// A page is listed, or blocks are counted, once this is applied too.
+    Survey(LogIndex),
+    /// The same for blocks that were asked for together.
+    Batch(Batch, LogIndex),
     /// Whether the block to be put is there.
     Confirm,
     /// The command is submitted.
     Submit(Bytes),
+}
+
+/// Blocks that are asked for together.
+#[derive(Clone, Debug)]
+struct Batch {
+    course: BatchCourse,
+    /// How many of them were read.
+    read: usize,
 }
 
 /// How the bytes of a block get to where its entry goes.
@@ -110,6 +142,7 @@ impl Desk {
             pause: RETRY_MICROS_MIN,
             attempts: 0,
             left_open: false,
+            page: None,
         };
         self.requests.insert(id, request);
         stage.after(stage.weather.patience, life.place, Some(life.boot), What::Request { id, poke: Poke::Deadline });
@@ -119,6 +152,8 @@ impl Desk {
                 let step = course.begin(sight(stage, life));
                 self.follow(stage, life, id, course, step);
             }
+            Wanted::Batch(_, consistency) => self.batch(stage, life, id, consistency),
+            Wanted::List { consistency, .. } | Wanted::Count(consistency) => self.survey(stage, life, id, consistency),
             Wanted::Put(block, turn) => match (life.rows.visible(block.multihash()), turn) {
                 (Ok(AsOf { value: Some(_), .. }), None) => self.come_up(stage, life, id, Next::Confirm),
                 (Ok(AsOf { value: Some(row), .. }), Some(_)) if holds_whole(stage, life, block.multihash(), row) => {
@@ -133,7 +168,7 @@ impl Desk {
     /// The life ends: nobody here learns what becomes of what was under way.
     pub(crate) fn close(self, stage: &mut Stage) {
         for request in self.requests.into_values() {
-            stage.heard.push(Heard { client: request.client, end: request.undone() });
+            stage.heard.push(Heard { client: request.client, end: request.undone(), page: None });
         }
     }
 
@@ -156,8 +191,14 @@ impl Desk {
                         self.undone(stage, life, id);
                     }
                 }
-                Said::Repaired(name) => self.repaired(stage, life, name, Repair::Done),
-                Said::RepairFailed(name) => self.repaired(stage, life, name, Repair::Failed),
+                Said::Repaired(name) => {
+                    self.repaired(stage, life, name, Repair::Done);
+                    self.mended(stage, life, name, Repair::Done);
+                }
+                Said::RepairFailed(name) => {
+                    self.repaired(stage, life, name, Repair::Failed);
+                    self.mended(stage, life, name, Repair::Failed);
+                }
                 Said::RoleChanged => self.news(stage, life),
                 Said::Applied => self.applied(stage, life),
             }
@@ -175,6 +216,7 @@ impl Desk {
                 self.undone(stage, life, id);
             }
             Poke::Retry => self.retry(stage, life, id),
+            Poke::Copy if matches!(request.stage, At::ReadingBatch(_)) => self.read_of_batch(stage, life, id),
             Poke::Copy => {
                 let At::Copying(course) = &request.stage else { return };
                 let mut course = course.clone();
@@ -294,7 +336,9 @@ impl Desk {
         match &request.stage {
             At::Pausing(next) => match next.clone() {
                 Next::Submit(bytes) => self.submit(stage, life, id, bytes),
-                next @ (Next::Read(..) | Next::Confirm) => self.come_up(stage, life, id, next),
+                next @ (Next::Read(..) | Next::Survey(_) | Next::Batch(..) | Next::Confirm) => {
+                    self.come_up(stage, life, id, next);
+                }
             },
             // The question or its answer was lost.
             At::Asking(next, asked)
@@ -336,7 +380,7 @@ impl Desk {
         let now = stage.now;
         stage.trace.take(&[43, id, position.map_or(0, |position| position.index.0), end.kind()]);
         stage.trace.say(now, format_args!("request {id} {:?} ends {end:?}", request.wanted));
-        stage.heard.push(Heard { client: request.client, end });
+        stage.heard.push(Heard { client: request.client, end, page: request.page });
     }
 }
 
@@ -346,14 +390,14 @@ impl Wanted {
         match self {
             Self::Put(block, _) => Self::Put(block, Some(turn)),
             Self::Delete(name, _) => Self::Delete(name, Some(turn)),
-            Self::OpenSession | Self::Read(..) => self,
+            Self::OpenSession | Self::Read(..) | Self::Batch(..) | Self::List { .. } | Self::Count(_) => self,
         }
     }
 
     const fn turn(&self) -> Option<Turn> {
         match self {
             Self::Put(_, turn) | Self::Delete(_, turn) => *turn,
-            Self::OpenSession | Self::Read(..) => None,
+            Self::OpenSession | Self::Read(..) | Self::Batch(..) | Self::List { .. } | Self::Count(_) => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an answer to a read must say, by the consistency that was asked for.
 
 use blockraft_blocks::Multihash;
+use blockraft_catalog::RowPage;
 use blockraft_node::Consistency;
 use blockraft_types::{LogIndex, Position};
 
@@ -51,6 +52,53 @@ impl ReadAnswer {
                 let known = oracle.acknowledged_before(not_before).min(floor);
                 demand(position.index >= known || oracle.was_present_since(&name, known), Law::ReadsAreTrue, || {
                     said(&format!("its delete was acknowledged by {known}, long before")).1
+                })
+            }
+        }
+    }
+}
+
+/// An answer about all blocks, and what it is judged by.
+#[derive(Clone, Debug)]
+pub(crate) struct SurveyAnswer {
+    pub(crate) consistency: Consistency,
+    pub(crate) position: Position,
+    /// The highest index that any answer named before the question was asked.
+    pub(crate) floor: LogIndex,
+    pub(crate) survey: Survey,
+}
+
+/// What was said of all blocks.
+#[derive(Clone, Debug)]
+pub(crate) enum Survey {
+    Page { after: Option<Multihash>, page: RowPage },
+    Count { blocks: u64, bytes: u64 },
+}
+
+impl SurveyAnswer {
+    pub(crate) fn judge(&self, oracle: &Oracle) -> Verdict {
+        let Self { consistency, position, floor, survey } = self;
+        let floor = match consistency {
+            Consistency::Local => LogIndex::ZERO,
+            Consistency::Confirmed { at_least } => at_least.index.max(*floor),
+            Consistency::Linearizable => *floor,
+        };
+        demand(floor <= position.index, Law::ReadsAreTrue, || {
+            format!("{survey:?} was said as of {position}, but {floor} was acknowledged before")
+        })?;
+        match survey {
+            Survey::Page { after, page } => {
+                let said = page.rows.iter().map(|(name, _)| *name);
+                demand(oracle.page(position.index, *after, page.next).eq(said), Law::ReadsAreTrue, || {
+                    format!("a page behind {after:?} was {page:?} as of {position}, and that isn't how it was")
+                })
+            }
+            Survey::Count { blocks, bytes } => {
+                let counted = oracle.count(position.index);
+                demand(counted == (*blocks, *bytes), Law::ReadsAreTrue, || {
+                    format!(
+                        "{blocks} blocks of {bytes} bytes were counted as of {position}, and there were {counted:?}"
+                    )
                 })
             }
         }

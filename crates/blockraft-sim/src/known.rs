@@ -115,6 +115,8 @@ pub const KNOWN: &[Known] = &[
     rule(16, Bug::Node(Node::ProofLookedAtOnce), Judge::TestsOf("blockraft-sim")),
     rule(16, Bug::Node(Node::PositionIgnored), Judge::Worlds),
     rule(17, Bug::Node(Node::FreshAtBirth), Judge::Worlds),
+    rule(18, Bug::Node(Node::ManyWithoutReadIndex), Judge::Worlds),
+    rule(18, Bug::Node(Node::BatchOfTwoMoments), Judge::Worlds),
     rule(20, Bug::Driver(Driver::FateByIndexAlone), Judge::Worlds),
     rule(20, Bug::Driver(Driver::OpenCalledNotProposed), Judge::Worlds),
     rule(20, Bug::Catalog(Catalog::RepeatsCarriedOut), Judge::Worlds),

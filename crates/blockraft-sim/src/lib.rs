@@ -7,7 +7,7 @@
 //!
 //! - [`run`](run::run) makes a *world* of a group of one to seven, and up to three nodes more, from a seed. A node is the
 //!   production logic: the driver's replica, the node's gate with the data plane behind it, the catalog, the replay at the
-//!   start, the hold of inlined bodies, the course of a read, what nodes remember of each other. Around it stand a virtual
+//!   start, the hold of inlined bodies, the courses of reads, what nodes remember of each other. Around it stand a virtual
 //!   clock, a network that loses, delays, doubles and reorders, disks that lose what wasn't synced or go back in time,
 //!   clients, and judges that look at everything.
 //! - [`catch_up`](catch_up::catch_up) lets a node join a group whose state is of any size, with production's settings, and
@@ -32,7 +32,7 @@
 //!                     testimony  what each node must remember of the others
 //!                     oracle   the committed entries and what follows from them
 //!                     ledger   which commands of sessions were carried out, and which sessions expired
-//!                     history  what an answer to a read must say
+//!                     history  what an answer to a read must say, and listing what all its pages together
 //! ```
 //!
 //! # The course of a world
@@ -120,6 +120,7 @@ mod introductions;
 mod leaning;
 mod ledger;
 mod life;
+mod listing;
 mod member;
 mod nemesis;
 mod network;

@@ -81,6 +81,12 @@ marks! {
     ServedFresh = "a read was served by a fresh replica",
     /// A proof gave way while the copy was read.
     Doubted = "a proof of freshness gave way during a read",
+    /// Blocks came or went between the pages of a listing.
+    ListedAmidChanges = "a listing went over several pages while the log went on",
+    /// One of the blocks of a batch was deleted, and its bytes reclaimed, before they were read.
+    BatchLacked = "a block went while it was read in a batch",
+    /// A batch was looked up anew when its blocks were read.
+    BatchLookedAgain = "a batch was looked up once more before its answer",
     /// A linearizable read said that a block is absent.
     ReadAbsent = "a read found a block absent",
     /// A leader told its successor to campaign at once.

@@ -1,6 +1,7 @@
 //! What is committed: the one history that every replica must agree with, and a catalog of its own making.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use blockraft_blocks::Multihash;
 use blockraft_catalog::{
@@ -39,6 +40,8 @@ struct Committed {
     chain: ChainDigest,
     outcomes: Vec<Settled>,
     requests: Vec<Request>,
+    /// How many blocks were there, and their bytes.
+    count: (u64, u64),
 }
 
 /// What a catalog holds.
@@ -157,7 +160,9 @@ impl Oracle {
             })?;
             outcomes.push(settled);
         }
-        self.committed.push(Committed { position, chain: entry.head.chain, outcomes, requests });
+        let bytes = self.catalog.values().map(|row| u64::from(row.length)).sum();
+        let count = (self.catalog.len() as u64, bytes);
+        self.committed.push(Committed { position, chain: entry.head.chain, outcomes, requests, count });
         Ok(())
     }
 
@@ -239,6 +244,31 @@ impl Oracle {
         let events = self.rows.get(name).map(Vec::as_slice).unwrap_or_default();
         let before = events.partition_point(|(at, _)| *at <= index);
         before.checked_sub(1).and_then(|last| events.get(last)).map_or(Presence::Absent, |(_, presence)| *presence)
+    }
+
+    /// What was there once `index` was applied, behind `after` and up to `through`.
+    pub(crate) fn page(
+        &self,
+        index: LogIndex,
+        after: Option<Multihash>,
+        through: Option<Multihash>,
+    ) -> impl Iterator<Item = Multihash> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let known = self.rows.range((from, through.map_or(Bound::Unbounded, Bound::Included)));
+        known.map(|(name, _)| *name).filter(move |name| self.presence_at(name, index) == Presence::Present)
+    }
+
+    /// How many blocks were there once `index` was applied, and how many bytes they have.
+    pub(crate) fn count(&self, index: LogIndex) -> (u64, u64) {
+        let known = (index.0 as usize).checked_sub(1).and_then(|place| self.committed.get(place));
+        known.map_or((0, 0), |known| known.count)
+    }
+
+    /// The blocks that neither came nor went between the two, and whether they were there.
+    pub(crate) fn unchanged(&self, first: LogIndex, last: LogIndex) -> impl Iterator<Item = (Multihash, Presence)> {
+        let changed = move |events: &[(LogIndex, Presence)]| events.iter().any(|(at, _)| first < *at && *at <= last);
+        let unchanged = self.rows.iter().filter(move |(_, events)| !changed(events));
+        unchanged.map(move |(name, _)| (*name, self.presence_at(name, first)))
     }
 
     /// Whether the block was there at some moment from `index` on.

@@ -1,6 +1,6 @@
 //! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
 
-use blockraft_catalog::Settled;
+use blockraft_catalog::{RowPage, Settled};
 use blockraft_exchange::message::Message as Exchange;
 use blockraft_log::Anchor;
 use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Term};
@@ -40,10 +40,12 @@ pub(crate) struct Stage {
 }
 
 /// A client's request is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) client: usize,
     pub(crate) end: End,
+    /// What a page of a listing held, if that was asked for and answered.
+    pub(crate) page: Option<RowPage>,
 }
 
 /// How a request ended.

@@ -78,6 +78,8 @@ pub struct Weather {
     pub store_write: Span,
     /// How long a look into a store takes.
     pub store_read: Span,
+    /// How long it takes until there is room for the next block of a batch, and it is read.
+    pub batch_read: Span,
     /// How long a turn of the loop takes to come.
     pub turn: Span,
     /// How long applying takes to come.
@@ -119,6 +121,8 @@ pub struct Mix {
     pub deletes: u64,
     /// How many of the puts ride in the log, of a thousand.
     pub inline: u64,
+    /// Listings, counts and batches, instead of all that, of a thousand.
+    pub surveys: u64,
 }
 
 impl Weather {
@@ -160,6 +164,9 @@ impl Weather {
         let write_max = chance.between(300, 12_000);
         let apply_max = slow(chance, (20_000, 400_000), 2_000);
         let tell_max = slow(chance, (5_000, 150_000), 1_000);
+        let many = &mut Chance::new(seed, 10);
+        let surveys = many.between(0, 150);
+        let batch_read_max = many.pick(&[1_000, 50_000, 400_000]).unwrap_or(1_000);
         // Some worlds are hunted: leaders don't live long enough to commit.
         let haste = chance.pick(&[120_000, 300_000, 900_000]).unwrap_or(900_000);
         let mut weather = Self {
@@ -193,6 +200,7 @@ impl Weather {
             slow_log: None,
             store_write: Span { min: 100, max: write_max },
             store_read: Span { min: 50, max: 1_000 },
+            batch_read: Span { min: 50, max: batch_read_max },
             turn: Span { min: 0, max: chance.between(0, 1_500) },
             apply: Span { min: 0, max: apply_max },
             tell: Span { min: 0, max: tell_max },
@@ -210,6 +218,7 @@ impl Weather {
                 puts: chance.between(50, 250),
                 deletes: chance.between(20, 250),
                 inline: chance.between(0, 1_000),
+                surveys,
             },
             sessions: session_limits(chance),
         };

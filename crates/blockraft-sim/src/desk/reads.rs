@@ -4,6 +4,7 @@ use blockraft_blocks::Multihash;
 use blockraft_catalog::{AsOf, RowError};
 use blockraft_exchange::Input;
 use blockraft_node::Consistency;
+use blockraft_node::batch_course::Step as BatchStep;
 use blockraft_node::read_course::{Found as FoundBlock, ReadCourse, Step};
 use blockraft_types::{LogIndex, Position, Role};
 use blockraft_wire::node::{NodeMessage, ReadIndex, ReadIndexReply, ReadIndexResult};
@@ -70,12 +71,7 @@ impl Desk {
             (Consistency::Linearizable, Presence::Absent) => stage.meet(Mark::ReadAbsent),
             _ => {}
         }
-        let permille = stage.weather.clock_permille.get(life.place).copied().unwrap_or(1_000);
-        let lifetime = stage.weather.freshness() * 1_000 / permille + 1;
-        let not_before = Time(stage.now.0.saturating_sub(lifetime));
-        let answer = ReadAnswer { name, consistency, position, presence, floor: request.floor, not_before };
-        let verdict = answer.judge(&stage.oracle);
-        stage.judge(verdict);
+        judge_read(stage, life, (name, consistency), (position, presence), request.floor);
         life.freshness.returned(position);
         // A local answer may be as old as it likes: later ones needn't be newer.
         let counts = consistency != Consistency::Local;
@@ -152,9 +148,13 @@ impl Desk {
             let (next, asked) = (next.clone(), *asked);
             life.freshness.prove(asked);
             match next {
-                Next::Read(course, at_least) if applied < at_least => {
-                    request.stage = At::Applying(Next::Read(course, at_least), at_least, asked);
+                next @ (Next::Read(_, at_least) | Next::Survey(at_least) | Next::Batch(_, at_least))
+                    if applied < at_least =>
+                {
+                    request.stage = At::Applying(next, at_least, asked);
                 }
+                Next::Survey(_) => self.surveyed(stage, life, id),
+                Next::Batch(batch, _) => self.follow_batch(stage, life, id, batch, BatchStep::Look),
                 Next::Read(mut course, _) => {
                     let step = course.came_up(sight(stage, life));
                     self.follow(stage, life, id, course, step);
@@ -183,4 +183,20 @@ impl Desk {
         life.freshness.returned(position);
         self.end(stage, life, id, End::Answered(Some(position)));
     }
+}
+
+/// Judges what is said of one block.
+pub(super) fn judge_read(
+    stage: &mut Stage,
+    life: &Life,
+    (name, consistency): (Multihash, Consistency),
+    (position, presence): (Position, Presence),
+    floor: LogIndex,
+) {
+    let permille = stage.weather.clock_permille.get(life.place).copied().unwrap_or(1_000);
+    let lifetime = stage.weather.freshness() * 1_000 / permille + 1;
+    let not_before = Time(stage.now.0.saturating_sub(lifetime));
+    let answer = ReadAnswer { name, consistency, position, presence, floor, not_before };
+    let verdict = answer.judge(&stage.oracle);
+    stage.judge(verdict);
 }

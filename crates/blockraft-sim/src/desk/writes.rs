@@ -45,7 +45,7 @@ impl Desk {
             },
             Wanted::Delete(multihash, _) => Command::Delete { multihash: *multihash },
             Wanted::OpenSession => Command::OpenSession,
-            Wanted::Read(..) => return,
+            Wanted::Read(..) | Wanted::Batch(..) | Wanted::List { .. } | Wanted::Count(_) => return,
         };
         // The delete of a block that never was: its name tells this attempt from all others, wherever it turns up.
         let request_of_client = Request { turn: request.wanted.turn(), command };
