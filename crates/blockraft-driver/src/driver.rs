@@ -159,6 +159,7 @@ impl Driver {
             newest_ticket: 0,
             tick: 0,
             leaving: None,
+            contradicted: None,
             span: info_span!("raft", node = node.0, group = group.0, term = field::Empty),
         };
         Builder::new().name("raft".into()).spawn(move || run(raft, apply))?;
@@ -183,6 +184,8 @@ struct Loop<O, G: AppendGate> {
     tick: u64,
     /// The tick at which a shutdown waits no longer for another leader.
     leaving: Option<u64>,
+    /// Set when another member's log contradicts this one: this turn is the last.
+    contradicted: Option<StopReason>,
     span: Span,
 }
 
@@ -256,6 +259,9 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
                 self.replica.step(Event::Read { ticket });
             }
             self.perform_all(apply);
+            if let Some(reason) = self.contradicted.take() {
+                return reason;
+            }
             if self.has_left() {
                 return StopReason::Shutdown;
             }
@@ -375,6 +381,9 @@ impl<O: Send, G: AppendGate> Loop<O, G> {
             Effect::Flush => apply.flush(),
             Effect::Compact { through } => self.log.compact(self.shared.group, through),
             Effect::Recovered(lost) => info!(lost = lost.index.0, "recovered_lost_tail"),
+            Effect::Contradicted(source) => {
+                self.contradicted.get_or_insert(StopReason::LogContradicted { source });
+            }
             Effect::Alarm(alarm) => trace_alarm(&alarm),
         }
     }

@@ -6,6 +6,7 @@ use blockraft_log::{Anchor, Batch, ReadError};
 use blockraft_types::{Entry, LogIndex, LostTail, Message, NodeId, Position};
 use bytes::Bytes;
 
+use crate::contradiction::Contradiction;
 use crate::proposal::NotProposed;
 use crate::status::RoleStatus;
 
@@ -36,7 +37,7 @@ pub enum Effect {
         /// The new beginning.
         anchor: Anchor,
     },
-    /// Read entries back for a follower that is far behind; answer [`EntriesRead`](crate::Event::EntriesRead).
+    /// Read entries back, for a follower that is far behind or to look at this log; answer [`EntriesRead`](crate::Event::EntriesRead).
     ReadEntries {
         /// Which reading this is.
         request: RangeRead,
@@ -95,6 +96,8 @@ pub enum Effect {
     },
     /// The log holds again what it had lost at its end.
     Recovered(LostTail),
+    /// This log contradicts another member's: stop, and say so.
+    Contradicted(Contradiction),
     /// An operator should know.
     Alarm(Alarm),
 }

@@ -139,6 +139,7 @@
 
 pub mod change;
 pub mod config;
+pub mod contradiction;
 pub mod driver;
 pub mod effect;
 pub mod event;
@@ -164,6 +165,7 @@ mod compaction;
 mod handover;
 mod held;
 mod inbox;
+mod inquiry;
 mod mistake;
 mod persists;
 mod ranges;
@@ -174,6 +176,7 @@ pub use blockraft_core::{ChangeTicket, ProposalTicket, ReadTicket, Snapshot, Sna
 
 pub use change::ChangeError;
 pub use config::{CompactionPolicy, DriverConfig, ReplicaOptions};
+pub use contradiction::{Contradiction, Finding};
 pub use driver::{Driver, DriverParts, StartError};
 pub use effect::{Alarm, ApplyRange, Effect, RangeRead};
 pub use event::Event;

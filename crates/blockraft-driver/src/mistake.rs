@@ -11,5 +11,7 @@ blockraft_types::mistakes! {
         CompactedBeforeFlush,
         /// A second restart takes a log for whole that has lost its end.
         LostTailForgotten,
+        /// Two entries under one term and index are left at an alarm.
+        MismatchIgnored,
     }
 }

@@ -52,6 +52,16 @@ impl Ranges {
         Self { anchor, reading: BTreeMap::new(), newest_read: RangeRead(0) }
     }
 
+    pub(crate) const fn anchor(&self) -> Anchor {
+        self.anchor
+    }
+
+    /// A number for a reading that nobody else has.
+    pub(crate) const fn next_request(&mut self) -> RangeRead {
+        self.newest_read.0 += 1;
+        self.newest_read
+    }
+
     pub(crate) const fn set_anchor(&mut self, anchor: Anchor) {
         self.anchor = anchor;
     }
@@ -69,8 +79,7 @@ impl Ranges {
         }
         // The digest at `prev` comes from the entry there, so that entry is read too.
         let first = if chain.is_some() { first } else { range.prev.index };
-        self.newest_read.0 += 1;
-        let (request, last) = (self.newest_read, range.last.min(durable).max(first));
+        let (request, last) = (self.next_request(), range.last.min(durable).max(first));
         let entries = last.next().since(first);
         let bytes_max = range.bytes_max.saturating_add(entries.saturating_mul(ENTRY_OVERHEAD_BYTES));
         self.reading.insert(request, range);

@@ -5,14 +5,14 @@
 
 mod beginning;
 mod ending;
+mod inquiry;
+mod sending;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use blockraft_core::ready::{CommittedRange, Outgoing};
-use blockraft_core::{
-    AppendRange, BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed,
-};
-use blockraft_log::{Anchor, Batch, ReadError};
+use blockraft_core::{BodyHead, Input, LogPoint, Persist, ProposalTicket, Raft, Ready, RestoreError, Restored, Sealed};
+use blockraft_log::{Anchor, Batch};
 use blockraft_types::message::AppendEntries;
 use blockraft_types::{
     BodyDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Message, NodeId, PersistReceipt, Position, Role, Term,
@@ -28,9 +28,10 @@ use crate::event::Event;
 use crate::gate::{Admission, AppendGate, GateChanges, HeldChange, LogEvent};
 use crate::handover::Handover;
 use crate::held::{Arrival, HeldAppend, HeldAppends, body_bytes};
+use crate::inquiry::Inquiry;
 use crate::persists::Persists;
 use crate::proposal::NotProposed;
-use crate::ranges::{Filled, Plan, Ranges, Unfilled};
+use crate::ranges::Ranges;
 use crate::status::{DriverStatus, RoleStatus};
 use crate::writes::Writes;
 
@@ -48,6 +49,7 @@ pub struct Replica<G: AppendGate> {
     held: HeldAppends,
     ranges: Ranges,
     compaction: Compaction,
+    inquiry: Inquiry,
     handover: Handover,
     /// Proposals that the gate lets wait.
     waiting: BTreeMap<ProposalTicket, Proposal>,
@@ -109,6 +111,7 @@ impl<G: AppendGate> Replica<G> {
             held: HeldAppends::new(options.held_bytes_max),
             ranges: Ranges::new(anchor),
             compaction,
+            inquiry: Inquiry::default(),
             handover: Handover::default(),
             waiting: BTreeMap::new(),
             entering: BTreeMap::new(),
@@ -141,6 +144,7 @@ impl<G: AppendGate> Replica<G> {
             Event::TransferLeadership { to } => self.raft.step(Input::TransferLeadership { to }),
             Event::Persisted(receipt) => self.persisted(receipt),
             Event::EntriesRead { request, result } => {
+                self.look_on(request, &result);
                 if let Some(plan) = self.ranges.read(request, result, &self.cache, self.durable) {
                     self.perform(plan);
                 }
@@ -490,7 +494,10 @@ impl<G: AppendGate> Replica<G> {
             self.gate.observe(LogEvent::SnapshotUnneeded(position));
         }
         self.effects.extend(recovered.map(Effect::Recovered));
-        self.effects.extend(alarms.into_iter().map(|alarm| Effect::Alarm(Alarm::Core(alarm))));
+        for alarm in alarms {
+            self.look_into(alarm);
+            self.effects.push(Effect::Alarm(Alarm::Core(alarm)));
+        }
     }
 
     fn change_role(&mut self, role: RoleStatus) {
@@ -512,6 +519,9 @@ impl<G: AppendGate> Replica<G> {
     fn persist(&mut self, persist: Persist) {
         let Persist { ticket, reset, hard_state, truncate_from, heads } = persist;
         self.persists.issue(ticket.number(), self.tick);
+        if reset.is_some() || truncate_from.is_some() {
+            self.inquiry.give_up();
+        }
         if let Some(from) = truncate_from {
             self.gate.observe(LogEvent::Truncated { from });
         }
@@ -546,37 +556,6 @@ impl<G: AppendGate> Replica<G> {
         let entry = Entry { head, body };
         self.cache.push(entry.clone());
         entry
-    }
-
-    fn append(&mut self, range: AppendRange) {
-        if self.role.role == Role::Leader && range.term == self.role.term {
-            let plan = self.ranges.plan(range, &self.cache, self.durable);
-            self.perform(plan);
-        }
-    }
-
-    fn perform(&mut self, plan: Plan) {
-        match plan {
-            Plan::Send(filled) => {
-                let Filled { to, message, bodies, sent } = *filled;
-                self.effects.push(Effect::Send { to, message: Message::AppendEntries(message), bodies });
-                self.raft.step(Input::AppendSent(sent));
-            }
-            Plan::Read { request, first, last, bytes_max } => {
-                self.effects.push(Effect::ReadEntries { request, first, last, bytes_max });
-            }
-            Plan::Refuse(range, unfilled) => {
-                self.raft.step(Input::Unreachable { peer: range.to });
-                let what = match unfilled {
-                    // The core has not heard of the compaction yet, or hears of it soon: it will see for itself.
-                    Unfilled::Unreadable(ReadError::Compacted { .. }) => return,
-                    Unfilled::Unreadable(error) => error.to_string(),
-                    Unfilled::Other(error) => error.to_string(),
-                };
-                let first = range.prev.index.next();
-                self.effects.push(Effect::Alarm(Alarm::UnreadableRange { to: range.to, first, what }));
-            }
-        }
     }
 
     fn apply(&mut self, committed: CommittedRange) {

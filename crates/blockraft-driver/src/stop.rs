@@ -5,6 +5,7 @@ use std::sync::Arc;
 use blockraft_log::{CompactError, PersistError, ReadError, ResetError};
 use thiserror::Error;
 
+use crate::contradiction::Contradiction;
 use crate::state_machine::{ApplyError, FlushError, InstallError};
 
 /// Why a driver stopped. Everything but [`Shutdown`](Self::Shutdown) needs an operator: the process should end.
@@ -63,6 +64,13 @@ pub enum StopReason {
         /// Why.
         #[source]
         source: Arc<FlushError>,
+    },
+    /// This log and another member's have two entries under one term and index.
+    #[error("the log contradicts that of another member")]
+    LogContradicted {
+        /// Where, and which of them is wrong.
+        #[source]
+        source: Contradiction,
     },
     /// What the gate asks for can't be kept in place any more; see [`DriverHandle::fail_gate`](crate::DriverHandle::fail_gate).
     #[error("what entries need in place can't be kept")]

@@ -4,6 +4,7 @@ mod bodies;
 mod campaign;
 mod clock;
 pub(crate) mod cluster;
+mod contradictions;
 mod fates;
 mod held_appends;
 mod ranges;

@@ -1,4 +1,4 @@
-//! A wrapper around any log that fails a chosen write, or stands still in one, when a test says so.
+//! A wrapper around any log that fails a chosen write, stands still in one, or finds an entry damaged, when a test says so.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -63,6 +63,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Switches {
     failing: Option<FailingWrite>,
+    damaged: Option<LogIndex>,
     writes: u64,
     stalls: u32,
     waiting: u32,
@@ -71,6 +72,7 @@ struct Switches {
 #[derive(Debug)]
 struct FaultyReader {
     inner: Arc<dyn LogReader>,
+    faults: LogFaults,
     poisoned: Arc<AtomicBool>,
 }
 
@@ -121,6 +123,11 @@ impl LogFaults {
     /// Chooses the write that fails. It replaces an earlier choice.
     pub fn fail(&self, failing: FailingWrite) {
         self.shared.lock().failing = Some(failing);
+    }
+
+    /// The entry at `index` isn't what was written any more: whoever reads it from now on is told so.
+    pub fn damage(&self, index: LogIndex) {
+        self.shared.lock().damaged = Some(index);
     }
 
     /// How many writes were begun so far.
@@ -230,7 +237,8 @@ impl<L: LogStore> LogStore for FaultyLog<L> {
     }
 
     fn reader(&self) -> Arc<dyn LogReader> {
-        Arc::new(FaultyReader { inner: self.inner.reader(), poisoned: Arc::clone(&self.poisoned) })
+        let (faults, poisoned) = (self.faults.clone(), Arc::clone(&self.poisoned));
+        Arc::new(FaultyReader { inner: self.inner.reader(), faults, poisoned })
     }
 
     fn totals(&self) -> WriteTotals {
@@ -249,6 +257,10 @@ impl LogReader for FaultyReader {
         if self.poisoned.load(Ordering::Acquire) {
             return Err(ReadError::Poisoned);
         }
-        self.inner.entries(group, first, last, bytes_max)
+        let damaged = self.faults.shared.lock().damaged;
+        match damaged.filter(|index| first <= *index && *index <= last) {
+            Some(index) => Err(ReadError::Damaged { group, index, what: "injected damage" }),
+            None => self.inner.entries(group, first, last, bytes_max),
+        }
     }
 }

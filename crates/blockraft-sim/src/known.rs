@@ -130,6 +130,7 @@ pub const KNOWN: &[Known] = &[
     rule(26, Bug::Node(Node::RecallSkipped), Judge::Worlds),
     rule(26, Bug::Node(Node::AskedOnlyAtStart), Judge::Worlds),
     rule(26, Bug::Node(Node::WitnessNotKept), Judge::Worlds),
+    rule(27, Bug::Driver(Driver::MismatchIgnored), Judge::TestsOf("blockraft-sim")),
 ];
 
 /// All that are made below.

@@ -435,6 +435,9 @@ impl Life {
                 let verdict = stage.shadows.recovered(self.place, &committed);
                 stage.judge(verdict);
             }
+            Effect::Contradicted(contradiction) => {
+                stage.breach(Law::NoAlarm, format!("node {}: {contradiction}", self.place + 1));
+            }
             Effect::Alarm(alarm) => self.alarm(stage, &alarm),
         }
     }

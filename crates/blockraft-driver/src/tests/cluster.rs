@@ -350,6 +350,7 @@ impl Node {
                 self.step(Event::Compacted { anchor });
             }
             Effect::Alarm(alarm) => self.alarms.push(format!("{alarm:?}")),
+            Effect::Contradicted(contradiction) => self.alarms.push(format!("{contradiction:?}")),
             Effect::ReadSafe { .. }
             | Effect::ReadRefused { .. }
             | Effect::RoleChanged(_)

@@ -6,10 +6,16 @@ use blockraft_blocks::{Block, HashCode};
 use blockraft_catalog::batch::{self, BatchLimits};
 use blockraft_catalog::table::Table;
 use blockraft_catalog::{Command, MemoryTable};
+use blockraft_core::Restored;
+use blockraft_driver::{Effect, Event, OpenGate, Replica, ReplicaOptions};
 use blockraft_node::Consistency;
 use blockraft_node::freshness::{Freshness, Moment};
 use blockraft_node::read_course::{ReadCourse, Sight, Step, Want};
-use blockraft_types::{BodyDigest, ChainDigest, Entry, EntryHead, EntryKind, GroupId, LogIndex, Position, Term};
+use blockraft_types::message::{AppendEntries, StreamEpoch};
+use blockraft_types::{
+    BodyDigest, ChainDigest, ClusterId, Entry, EntryHead, EntryKind, GroupId, Incarnation, LogIndex, Membership,
+    Message, NodeId, Position, Term,
+};
 
 use super::*;
 
@@ -62,4 +68,33 @@ fn a_proof_that_is_looked_at_only_once_is_noticed() {
     Node::choose(Some(Node::ProofLookedAtOnce));
     assert!(!asks_anew());
     Node::choose(None);
+}
+
+/// Whether a member stops whose log is sound, and yet another one than its leader's.
+fn stops_when_contradicted() -> bool {
+    let members = [1, 2, 3].map(|id| (NodeId(id), Incarnation::from_bytes([id as u8; 16])));
+    let born = Restored::born(NodeId(1), ClusterId::from_bytes([1; 16]), GroupId(0), Membership::of_voters(members));
+    let mut replica = Replica::new(ReplicaOptions::default(), 1, born, OpenGate).expect("nothing contradicts itself");
+    let append = AppendEntries {
+        term: Term(1),
+        stream: StreamEpoch(1),
+        prev: Position::ZERO,
+        prev_chain: ChainDigest::from_bytes([9; 16]),
+        heads: Vec::new(),
+        leader_commit: LogIndex::ZERO,
+    };
+    (0..2).any(|_| {
+        let message = Message::AppendEntries(append.clone());
+        replica.step(Event::Received { from: NodeId(2), message, bodies: Vec::new() });
+        replica.take_effects().iter().any(|effect| matches!(effect, Effect::Contradicted(_)))
+    })
+}
+
+/// In worlds no log contradicts another one, unless a node makes another mistake.
+#[test]
+fn a_contradiction_that_is_left_at_an_alarm_is_noticed() {
+    assert!(stops_when_contradicted());
+    Driver::choose(Some(Driver::MismatchIgnored));
+    assert!(!stops_when_contradicted());
+    Driver::choose(None);
 }
