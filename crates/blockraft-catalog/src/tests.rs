@@ -13,3 +13,5 @@ mod readers;
 mod sessions;
 mod snapshot;
 mod suite;
+#[cfg(seeded_bugs)]
+mod teeth;

@@ -23,9 +23,10 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 }
 
 /// Whose tests have to find mistakes.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "blockraft-blocks",
     "blockraft-blocks-segment",
+    "blockraft-catalog",
     "blockraft-core",
     "blockraft-exchange",
     "blockraft-log-rocksdb",

@@ -49,7 +49,7 @@ fn installed(catalog: &mut Catalog<MemoryTable>, manifest: &Manifest, chunks: &[
 }
 
 /// Makes `target` what `source` is, sessions and all.
-fn take_over(target: &mut Catalog<MemoryTable>, source: &Catalog<MemoryTable>) {
+pub(super) fn take_over(target: &mut Catalog<MemoryTable>, source: &Catalog<MemoryTable>) {
     let (manifest, chunks) = exported(source);
     let mut importer = target.importer();
     import(&mut importer, &chunks);

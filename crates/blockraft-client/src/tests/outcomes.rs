@@ -216,3 +216,14 @@ async fn a_block_longer_than_any_format_is_refused_here() {
     assert!(matches!(put, Err(PutError::BlockTooLong { bytes_max, .. }) if bytes_max == u64::from(BLOCK_BYTES_MAX)));
     assert!(nodes.requests(1).is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_delete_of_what_a_pin_holds_is_an_error_by_that_name() {
+    let held = || answered(1, Answer::Delete { outcomes: vec![blockraft_wire::client::DeleteOutcome::HeldByPin] });
+    let nodes = Cluster::new(scripts([Box::new(move |request| match &request.operation {
+        Operation::DeleteInSession { .. } => held(),
+        _ => honest(1, &[])(request),
+    })]));
+    let deleted = nodes.client().delete(block("hello").multihash()).await;
+    assert!(matches!(deleted, Err(DeleteError::HeldByPin)), "{deleted:?}");
+}
