@@ -67,6 +67,9 @@ pub struct NodeLimits {
     pub puts_max: usize,
     /// How long a request tries before it says so. Default 10 s.
     pub request_timeout: Duration,
+    /// How long an import that nobody keeps stays open, and so keeps everybody from collecting. Default 10 minutes. Nodes
+    /// that differ in it are at odds: the leader's counts, and each keeps its imports by its own.
+    pub import_lease: Duration,
 }
 
 impl NodeConfig {
@@ -95,6 +98,7 @@ impl Default for NodeLimits {
             put_bytes_max: 48 << 20,
             puts_max: 2_048,
             request_timeout: Duration::from_secs(10),
+            import_lease: Duration::from_secs(600),
         }
     }
 }

@@ -29,7 +29,8 @@
 //! The driver's own threads (`raft`, `apply`, `log`, `log-read`), and these tokio tasks: one that performs the data
 //! plane's wishes and starts a task for each, one that reads the control lane, four that read and verify bulk transfers,
 //! one that batches commands, one that confirms read indexes, one that carries what was applied to the data plane, one
-//! that looks how far members lag, and one at start-up that looks for blocks that the log names and the store lost. All end
+//! that looks how far members lag, one that looks for imports that nobody keeps, one for each open import that keeps it, and
+//! one at start-up that looks for blocks that the log names and the store lost. All end
 //! with [`Node::shutdown`].
 //!
 //! # Examples
@@ -87,6 +88,8 @@ pub mod attendance;
 mod batch;
 pub mod config;
 pub mod consistency;
+pub mod graph;
+pub mod import;
 pub mod members;
 pub mod node;
 pub mod parts;
@@ -102,6 +105,7 @@ pub mod batch_course;
 pub mod forced_recovery;
 pub mod freshness;
 pub mod gate;
+pub mod import_watch;
 pub mod inline_pending;
 pub mod lost_tail;
 pub mod machine;
@@ -135,6 +139,8 @@ pub use blockraft_driver::{InForce, Standing, StopReason};
 pub use blockraft_exchange::{Debt, Reserve};
 pub use config::{Identity, NodeConfig, NodeLimits, Origin};
 pub use consistency::Consistency;
+pub use graph::{CollectError, Collected, LinkError, PinError};
+pub use import::{Import, ImportError};
 pub use members::{MembersError, MembersObstacle, MembersOutcome, NewMember};
 #[cfg(seeded_bugs)]
 pub use mistake::Mistake;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use blockraft_blocks::{Block, BlockLimits, BlockStore, Lookup, Multihash};
 use blockraft_catalog::reader::AsOf;
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{CatalogReader, Outcome, Row};
+use blockraft_catalog::{CatalogReader, Command, Outcome, Row};
 use blockraft_driver::StopReason;
 use blockraft_driver::status::RoleStatus;
 use blockraft_exchange::Input;
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) driver: Driver,
     pub(crate) requests: Requests,
     pub(crate) request_timeout: Duration,
+    pub(crate) import_lease: Duration,
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) rows: CatalogReader<Arc<dyn Table>>,
@@ -111,6 +112,13 @@ impl Node {
         let (written, session) = self.shared.writer.open_session().await?;
         self.shared.reader.freshness.returned(written.position);
         Ok(session)
+    }
+
+    /// Carries out a command of no session and without payload, and says which one of its entry it was.
+    pub(crate) async fn command(&self, command: Command) -> Result<(Written, u32), WriteError> {
+        let (written, number) = self.shared.writer.command(command).await?;
+        self.shared.reader.freshness.returned(written.position);
+        Ok((written, number))
     }
 
     /// Puts a block as the command of a session whose turn it is. Always goes through the log, so that every replica

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use blockraft_blocks::store::Lookup;
 use blockraft_blocks::{Block, BlockStore, Multihash};
 use blockraft_catalog::table::Table;
-use blockraft_catalog::{AsOf, RowError};
-use blockraft_catalog::{CatalogReader, Row};
+use blockraft_catalog::{AsOf, CatalogReader, Completeness, Row, RowError, RowPage, Vertex};
 use blockraft_exchange::Input;
 use blockraft_types::{LogIndex, Position};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -105,6 +104,25 @@ impl Reader {
         let page = self.scan(deadline, move |rows| rows.list(after, limit)).await?;
         let entries = page.value.rows;
         Ok(self.answer(page.position, ListPage { entries, next: page.value.next }))
+    }
+
+    /// What a root leads to. See [`Node::reach`](crate::Node::reach).
+    pub(crate) async fn reach(
+        &self,
+        root: Vertex,
+        missing_max: usize,
+        consistency: Consistency,
+    ) -> Result<Answer<Completeness>, ReadError> {
+        let deadline = self.deadline();
+        self.come_up_to(consistency, deadline).await?;
+        let AsOf { position, value } = self.scan(deadline, move |rows| rows.reach(root, missing_max)).await?;
+        Ok(self.answer(position, value))
+    }
+
+    /// A page of blocks that no pin covers, as this replica sees it: whether they may go is decided in the log.
+    pub(crate) async fn collectable(&self, after: Option<Multihash>, limit: usize) -> Result<RowPage, ReadError> {
+        let page = self.scan(self.deadline(), move |rows| rows.collectable(after, limit)).await?;
+        Ok(page.value)
     }
 
     /// How many blocks there are. See [`Node::count`](crate::Node::count).

@@ -15,6 +15,7 @@ use crate::config::{Identity, NodeConfig, Origin};
 use crate::debts::watch_debts;
 use crate::driver::Driver;
 use crate::freshness::Freshness;
+use crate::import_watch::watch_imports;
 use crate::inbox::Inbox;
 use crate::introductions::{IntroducedOutbox, Introductions};
 use crate::mender::Mender;
@@ -172,7 +173,9 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
     tasks.push(tokio::spawn(at_work.clone().at(mender.run(named, assembly.is_in_doubt))));
 
     let debts = watch_debts(driver.clone(), rows.clone(), exchange_status.clone());
-    tasks.push(tokio::spawn(at_work.at(debts)));
+    tasks.push(tokio::spawn(at_work.clone().at(debts)));
+    let abandoned = watch_imports(driver.clone(), writer.clone(), rows.clone(), limits.import_lease);
+    tasks.push(tokio::spawn(at_work.at(abandoned)));
     tasks.push(tokio::spawn(keep_addresses(identity.node, driver.memberships(), Arc::clone(&transport))));
 
     let tasks = Mutex::new(tasks);
@@ -182,6 +185,7 @@ pub async fn start(config: NodeConfig, parts: Parts) -> Result<Node, StartError>
         driver,
         requests,
         request_timeout,
+        import_lease: limits.import_lease,
         writer,
         reader,
         rows,

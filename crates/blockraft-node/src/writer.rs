@@ -147,9 +147,15 @@ impl Writer {
 
     /// Opens a session. See [`Node::open_session`](crate::Node::open_session).
     pub(crate) async fn open_session(&self) -> Result<(Written, SessionId), WriteError> {
+        let (written, number) = self.command(Command::OpenSession).await?;
+        Ok((written, SessionId { opened: written.position.index, number }))
+    }
+
+    /// Carries out a command of no session and without payload, and says which one of its entry it was.
+    pub(crate) async fn command(&self, command: Command) -> Result<(Written, u32), WriteError> {
         let _place = self.puts.acquire().await.map_err(|_| WriteError::Stopping)?;
-        let (settled, number) = self.submit(&mut self.course(None), Command::OpenSession).await?;
-        Ok((settled.into(), SessionId { opened: settled.position.index, number }))
+        let (settled, number) = self.submit(&mut self.course(None), command).await?;
+        Ok((settled.into(), number))
     }
 
     /// Refuses writes from now on, and those that wait or surely aren't proposed.
@@ -213,8 +219,7 @@ impl Writer {
 
     /// Tries once to get a command committed.
     async fn attempt(&self, course: &mut Course, command: Command) -> Result<(Settled, u32), Setback> {
-        // A session that is opened twice leaves one that nobody uses.
-        let repeatable = course.turn.is_some() || command == Command::OpenSession;
+        let repeatable = course.turn.is_some() || does_no_harm_twice(&command);
         let (fate, answer) = oneshot::channel();
         let submission = Submission { request: Request { turn: course.turn, command }, fate };
         match timeout_at(course.deadline, self.commands.send(submission)).await {
@@ -304,6 +309,25 @@ impl Course {
             | Outcome::HeldByImport
             | Outcome::HeldByPin => Ok((settled, number)),
         }
+    }
+}
+
+/// Whether nobody is wronged when a command is carried out a second time, later: one that opens leaves something that nobody
+/// uses and that expires, and the others say what stays true.
+const fn does_no_harm_twice(command: &Command) -> bool {
+    match command {
+        Command::OpenSession
+        | Command::OpenImport
+        | Command::KeepImport { .. }
+        | Command::ExpireImport { .. }
+        | Command::Link { .. }
+        | Command::Noop => true,
+        Command::Put { .. }
+        | Command::Delete { .. }
+        | Command::EndImport { .. }
+        | Command::Pin { .. }
+        | Command::Unpin { .. }
+        | Command::Collect { .. } => false,
     }
 }
 
