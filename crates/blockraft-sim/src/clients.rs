@@ -8,6 +8,7 @@ use blockraft_types::{Position, SessionId};
 use crate::chance::Chance;
 use crate::desk::Wanted;
 use crate::happening::What;
+use crate::importer::Importer;
 use crate::law::Verdict;
 use crate::listing::{Course, Listing};
 use crate::marks::Mark;
@@ -28,6 +29,8 @@ pub(crate) struct Clients {
     chance: Chance,
     /// For answers that speak of many blocks at once.
     surveys: Chance,
+    /// For those who import.
+    importing: Chance,
     pub(crate) load: Load,
     /// How many requests were answered.
     pub(crate) answered: u64,
@@ -48,6 +51,8 @@ struct Client {
     habit: Habit,
     /// It lists the blocks.
     listing: Option<Listing>,
+    /// It imports graphs, now and then.
+    importer: Option<Importer>,
 }
 
 /// How a client writes.
@@ -75,7 +80,7 @@ impl Client {
 }
 
 impl Clients {
-    pub(crate) fn new(stage: &mut Stage, chance: Chance, surveys: Chance) -> Self {
+    pub(crate) fn new(stage: &mut Stage, chance: Chance, surveys: Chance, importing: Chance) -> Self {
         let count = stage.weather.clients;
         let mut clients = Self {
             clients: vec![Client::default(); count],
@@ -83,6 +88,7 @@ impl Clients {
             newest_request: 0,
             chance,
             surveys,
+            importing,
             load: Load::On,
             answered: 0,
             listener: None,
@@ -93,6 +99,8 @@ impl Clients {
             if !clients.clients[client].is_reader && clients.chance.permille(600) {
                 clients.clients[client].habit = Habit::InSession(None);
             }
+            let imports = !clients.clients[client].is_reader && clients.importing.permille(350);
+            clients.clients[client].importer = imports.then(Importer::default);
             clients.think(stage, client);
         }
         clients
@@ -136,6 +144,9 @@ impl Clients {
             if let Habit::InSession(Some(session)) = &mut self.clients[client].habit {
                 session.stand_by();
             }
+            if let Some(importer) = &mut self.clients[client].importer {
+                importer.stand_by();
+            }
             let home = self.chance.below(members.len() as u64) as usize;
             self.clients[client].home = home;
             self.think(stage, client);
@@ -168,7 +179,10 @@ impl Clients {
                     }
                 }
             }
-            if let Habit::InSession(session) = &mut listener.habit {
+            let was_import = listener.importer.as_mut().is_some_and(|importer| importer.hear(end));
+            if let Habit::InSession(session) = &mut listener.habit
+                && !was_import
+            {
                 let writes_max = self.chance.between(1, 4) as usize;
                 let verdict = hear_in_session(session, end, &stage.oracle, writes_max);
                 stage.judge(verdict);
@@ -197,6 +211,9 @@ impl Clients {
 
     fn choose(&mut self, stage: &Stage, client: usize) -> Wanted {
         if let Some(wanted) = self.choose_survey(stage, client) {
+            return wanted;
+        }
+        if let Some(wanted) = self.choose_in_import(stage, client) {
             return wanted;
         }
         if let Some(wanted) = self.choose_in_session(client) {
@@ -238,6 +255,28 @@ impl Clients {
         let mut pick = || *self.blocks[self.blocks.len() - 1 - self.surveys.below(back) as usize].multihash();
         let names = (0..4).map(|_| pick()).collect();
         Some(Wanted::Batch(names, consistency))
+    }
+
+    /// What a client wants that imports.
+    fn choose_in_import(&mut self, stage: &Stage, client: usize) -> Option<Wanted> {
+        let is_open = self.clients[client].is_open();
+        if self.load == Load::Off || is_open || self.clients[client].importer.is_none() || !self.importing.permille(700)
+        {
+            return None;
+        }
+        let near = stage.weather.keys.min(self.blocks.len() as u64);
+        let places: Vec<usize> =
+            (0..3).filter(|_| 0 < near).map(|_| self.blocks.len() - 1 - self.importing.below(near) as usize).collect();
+        let known = places.first().and_then(|place| self.blocks.get(*place)).map(|block| *block.multihash());
+        let mut importer = self.clients[client].importer.take()?;
+        if importer.wants_blocks() {
+            let leaves = places.iter().filter_map(|place| self.blocks.get(*place).cloned()).collect();
+            let root = self.make(stage);
+            importer.bring(&mut self.importing, leaves, root);
+        }
+        let wanted = importer.ask(&mut self.importing, &stage.oracle, known);
+        self.clients[client].importer = Some(importer);
+        Some(wanted)
     }
 
     /// What a client wants of its session alone: to have one, to know what became of a write, or to hear it again.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use blockraft_blocks::{Block, Multihash};
 use blockraft_catalog::reader::AsOf;
-use blockraft_catalog::{Row, RowPage, Settled};
+use blockraft_catalog::{Command, Row, RowPage, Settled};
 use blockraft_exchange::{Input, PutId};
 use blockraft_node::Consistency;
 use blockraft_node::batch_course::BatchCourse;
@@ -32,6 +32,8 @@ pub(crate) enum Wanted {
     Put(Block, Option<Turn>),
     Delete(Multihash, Option<Turn>),
     OpenSession,
+    /// Something of no session and without payload.
+    Command(Command),
     Read(Multihash, Consistency),
     /// Blocks together.
     Batch(Vec<Multihash>, Consistency),
@@ -161,7 +163,7 @@ impl Desk {
                 }
                 _ => self.put(stage, life, id),
             },
-            Wanted::Delete(..) | Wanted::OpenSession => self.submit(stage, life, id, Bytes::Along),
+            Wanted::Delete(..) | Wanted::OpenSession | Wanted::Command(_) => self.submit(stage, life, id, Bytes::Along),
         }
     }
 
@@ -390,14 +392,24 @@ impl Wanted {
         match self {
             Self::Put(block, _) => Self::Put(block, Some(turn)),
             Self::Delete(name, _) => Self::Delete(name, Some(turn)),
-            Self::OpenSession | Self::Read(..) | Self::Batch(..) | Self::List { .. } | Self::Count(_) => self,
+            Self::OpenSession
+            | Self::Command(_)
+            | Self::Read(..)
+            | Self::Batch(..)
+            | Self::List { .. }
+            | Self::Count(_) => self,
         }
     }
 
     const fn turn(&self) -> Option<Turn> {
         match self {
             Self::Put(_, turn) | Self::Delete(_, turn) => *turn,
-            Self::OpenSession | Self::Read(..) | Self::Batch(..) | Self::List { .. } | Self::Count(_) => None,
+            Self::OpenSession
+            | Self::Command(_)
+            | Self::Read(..)
+            | Self::Batch(..)
+            | Self::List { .. }
+            | Self::Count(_) => None,
         }
     }
 }

@@ -116,6 +116,7 @@ mod dag;
 mod desk;
 mod happening;
 mod history;
+mod importer;
 mod introductions;
 mod leaning;
 mod ledger;

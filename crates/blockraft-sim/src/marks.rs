@@ -59,6 +59,18 @@ marks! {
     Reclaimed = "bytes were reclaimed",
     /// A block was deleted and put again.
     Reput = "a block was put again after its delete",
+    /// A pin covers a graph.
+    Pinned = "a graph was pinned",
+    /// A pin found that something is missing.
+    PinIncomplete = "a pin was refused for what is missing",
+    /// A block that nothing holds was collected.
+    Collected = "a block was collected",
+    /// An open import kept a block.
+    HeldByImport = "an import kept a block",
+    /// A pin kept a block.
+    HeldByPin = "a pin kept a block",
+    /// An import was open no more.
+    ImportExpired = "an import had expired",
     /// A block rode in the log.
     Inlined = "a block rode in the log",
     /// Applying waited for room for inlined bodies.

@@ -288,6 +288,11 @@ impl Oracle {
         self.catalog.keys().copied().collect()
     }
 
+    /// The import that was opened first of those that are open, with the entry that kept it last.
+    pub(crate) fn oldest_import(&self) -> Option<(ImportId, LogIndex)> {
+        self.dag.imports().first_key_value().map(|(import, last_kept)| (*import, *last_kept))
+    }
+
     /// What a command of a session did, if it was ever carried out.
     pub(crate) fn carried_out(&self, turn: &Turn) -> Option<Settled> {
         self.ledger.carried_out(turn)

@@ -1,6 +1,6 @@
 //! What all nodes of a world share: time, the network, chance, and the eyes that watch them.
 
-use blockraft_catalog::{RowPage, Settled};
+use blockraft_catalog::{Outcome, RowPage, Settled};
 use blockraft_exchange::message::Message as Exchange;
 use blockraft_log::Anchor;
 use blockraft_types::{LogIndex, Membership, Message, NodeId, Position, Term};
@@ -113,6 +113,20 @@ impl Stage {
 
     pub(crate) fn meet(&mut self, mark: Mark) {
         self.marks.meet(mark);
+    }
+
+    /// A client was told of this.
+    pub(crate) fn meet_outcome(&mut self, outcome: Outcome) {
+        let mark = match outcome {
+            Outcome::Pinned => Mark::Pinned,
+            Outcome::Incomplete => Mark::PinIncomplete,
+            Outcome::Collected => Mark::Collected,
+            Outcome::HeldByImport => Mark::HeldByImport,
+            Outcome::HeldByPin => Mark::HeldByPin,
+            Outcome::ImportExpired => Mark::ImportExpired,
+            _ => return,
+        };
+        self.meet(mark);
     }
 
     pub(crate) fn strike(&mut self, fault: Fault) {

@@ -44,7 +44,8 @@ impl World {
             let micros = late.filter(|(founder, _)| *founder == place).map_or(0, |(_, micros)| micros);
             member.start_after(&mut stage, micros);
         }
-        let clients = Clients::new(&mut stage, Chance::new(seed, 4), Chance::new(seed, 9));
+
+        let clients = Clients::new(&mut stage, Chance::new(seed, 4), Chance::new(seed, 9), Chance::new(seed, 11));
         let nemesis = Nemesis::new(&mut stage, Chance::new(seed, 5));
         Self { stage, members, clients, nemesis, awaited: late.map(|(founder, _)| founder) }
     }

@@ -45,6 +45,7 @@ impl Desk {
             },
             Wanted::Delete(multihash, _) => Command::Delete { multihash: *multihash },
             Wanted::OpenSession => Command::OpenSession,
+            Wanted::Command(command) => command.clone(),
             Wanted::Read(..) | Wanted::Batch(..) | Wanted::List { .. } | Wanted::Count(_) => return,
         };
         // The delete of a block that never was: its name tells this attempt from all others, wherever it turns up.
@@ -192,6 +193,7 @@ impl Desk {
             | Outcome::Collected
             | Outcome::HeldByImport
             | Outcome::HeldByPin => {
+                stage.meet_outcome(settled.outcome);
                 if settled.position != position {
                     stage.meet(Mark::AnsweredFromTable);
                 }
